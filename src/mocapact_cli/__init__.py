@@ -1,0 +1,28 @@
+"""mocapact: motion capture in, controllable humanoids out.
+
+The public Python API stands here by name and is imported on first use, so that `import mocapact_cli` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_PUBLIC: dict[str, str] = {}
+"""Public name -> module that defines it."""
+
+__all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604 - the names come from one table
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its module on first use."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names without importing them."""
+    return sorted(__all__)

@@ -1,0 +1,66 @@
+"""The exceptions that mocapact raises on purpose.
+
+Each carries one clear sentence (what is wrong, and where) and a `hint`: what to do next. The command line maps their
+types to exit codes.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class MocapactError(Exception):
+    """Base of every error that is meant to be read by a user.
+
+    Args:
+        message: What is wrong and where, in one line.
+        hint: What to do next; empty where nothing better than the message can be said.
+    """
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class RunError(MocapactError):
+    """Something failed while running: network, disk, a diverged training run."""
+
+
+class MissingDependencyError(RunError):
+    """A Python extra or a system package is missing; the hint names it."""
+
+
+class InterruptedRunError(MocapactError):
+    """The user stopped a run that saved itself; the hint is the command that resumes it."""
+
+
+class UsageError(MocapactError):
+    """The request itself is wrong: options that contradict each other, an unknown configuration key."""
+
+
+class NotFoundError(MocapactError):
+    """A file, clip, snippet or blob does not exist."""
+
+
+class InvalidInputError(MocapactError):
+    """A file is corrupt, truncated, hostile or not what it claims to be."""
+
+
+class AccessError(MocapactError):
+    """Access was denied or has expired."""
+
+
+def nearest_names(name: str, known: Iterable[str], *, count: int = 3) -> list[str]:
+    """Return up to `count` of the `known` names that look most like `name`, best first."""
+    return difflib.get_close_matches(name, list(known), n=count, cutoff=0.6)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return "Did you mean a or b?" for the names nearest to `name`, or an empty string where nothing is near."""
+    names = nearest_names(name, known)
+    return f"Did you mean {' or '.join(names)}?" if names else ""

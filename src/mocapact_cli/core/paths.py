@@ -1,0 +1,122 @@
+"""Where mocapact keeps its files, and how it writes them: to a temporary name beside, synced, then renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mocapact_cli.core.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HOME_VARIABLE = "MOCAPACT_HOME"
+
+
+def home() -> Path:
+    """Return the folder of all data, caches and runs: `$MOCAPACT_HOME`, else the platform's user data folder."""
+    configured = os.environ.get(HOME_VARIABLE)
+    if configured:
+        return Path(configured).expanduser()
+    import platformdirs
+
+    return platformdirs.user_data_path("mocapact", appauthor=False)
+
+
+def data_dir(kind: str) -> Path:
+    """Return the folder of one kind of downloaded or imported data, such as `mocap` or `experts` (it may not exist)."""
+    return home() / "data" / kind
+
+
+def runs_dir(kind: str) -> Path:
+    """Return the folder of one kind of run, such as `experts` or `quickstart` (it may not exist)."""
+    return home() / "runs" / kind
+
+
+def cache_dir() -> Path:
+    """Return the folder of files that may be deleted at any time and are made again (it may not exist)."""
+    return home() / "cache"
+
+
+def existing_file(path: Path | str) -> Path:
+    """Return `path` as a `Path` if it is a file.
+
+    Raises:
+        NotFoundError: Nothing is there, or it is a folder.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise NotFoundError(f"{path} is a folder, not a file.")
+    if not path.is_file():
+        raise NotFoundError(f"{path} does not exist.", hint="Check the path.")
+    return path
+
+
+@contextlib.contextmanager
+def atomic_write(path: Path | str, *, suffix: str = "") -> Iterator[Path]:
+    """Yield a temporary path beside `path`, which replaces `path` once it has been written in full.
+
+    The caller writes the yielded (already existing, empty) file. On success it is synced to disk and renamed; on any
+    exception, Ctrl-C included, it is removed and `path` stays as it was. Missing parent folders are created.
+
+    Args:
+        path: The final file.
+        suffix: Ending of the temporary name, for writers that go by the extension (such as `.mp4`).
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=suffix or ".partial", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        _give_usual_mode(temporary)
+        _sync(temporary)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    with contextlib.suppress(OSError):
+        _sync(path.parent)
+
+
+def write_text(path: Path | str, text: str) -> Path:
+    """Write `text` (UTF-8) to `path` atomically and return the path."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return Path(path)
+
+
+def write_json(path: Path | str, value: Any) -> Path:
+    """Write `value` to `path` atomically as indented JSON that ends with a newline, and return the path."""
+    return write_text(path, json.dumps(value, indent=2, default=_jsonable) + "\n")
+
+
+def _jsonable(value: Any) -> Any:
+    """Turn paths and NumPy scalars and arrays into what JSON knows."""
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
+
+
+def _give_usual_mode(path: Path) -> None:
+    """Undo mkstemp's owner-only mode: the file gets the permissions that `open` would have given it."""
+    umask = os.umask(0)
+    os.umask(umask)
+    with contextlib.suppress(OSError):
+        path.chmod(0o666 & ~umask)
+
+
+def _sync(path: Path) -> None:
+    """Flush a file, or the names in a folder, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
