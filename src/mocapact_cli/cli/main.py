@@ -1,0 +1,84 @@
+"""The entry point: registers the commands and turns every failure into one message and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import mocapact_cli
+from mocapact_cli.cli.app import LazyCommand, lazy_group
+from mocapact_cli.cli.errors import EXIT_INTERRUPTED, Failure, describe, interrupted
+from mocapact_cli.cli.output import out
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+START, DATA, LEARN, TOOLS = "Start here", "Motion and data", "Policies", "Tools"
+
+COMMANDS = (
+    LazyCommand("quickstart", "Train, evaluate and film an expert, from a built-in clip or your recording.", START),
+    LazyCommand("clips", "List, show, import and film motion-capture clips.", DATA),
+    LazyCommand("expert", "Train and evaluate a policy that tracks one snippet.", LEARN),
+    LazyCommand("rollout", "Run experts and record their episodes as a dataset.", LEARN),
+    LazyCommand("inspect", "Say what a file or folder holds, and whether it is sound.", DATA),
+    LazyCommand("bench", "Measure this machine against the original's way of working.", TOOLS),
+)
+
+app = typer.Typer(
+    name="mocapact",
+    cls=lazy_group(COMMANDS),
+    help="Motion capture in, controllable humanoids out.",
+    epilog="[bold]Examples[/bold]\n\n[cyan]mocapact quickstart[/cyan]\n\n[cyan]mocapact clips list[/cyan]",
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mocapact {mocapact_cli.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    """Motion capture in, controllable humanoids out."""
+
+
+def run(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    sys.exit(invoke(sys.argv[1:] if arguments is None else list(arguments)))
+
+
+def invoke(arguments: list[str]) -> int:
+    """Run one command line and return the exit code; whatever goes wrong is reported here and nowhere else."""
+    out.configure(json="--json" in arguments, quiet=False)
+    try:
+        result = typer.main.get_command(app).main(arguments, prog_name="mocapact", standalone_mode=False)
+    except KeyboardInterrupt:
+        return _report(interrupted())
+    except Exception as error:  # noqa: BLE001 - the boundary
+        if os.environ.get("MOCAPACT_DEBUG"):
+            traceback.print_exc()
+        return _report(describe(error))
+    if result == EXIT_INTERRUPTED:
+        # Typer swallows Ctrl-C and only returns its exit code.
+        return _report(interrupted())
+    return result if isinstance(result, int) else 0
+
+
+def _report(failure: Failure) -> int:
+    out.error(failure.kind, failure.message, failure.hint)
+    return failure.exit_code
+
+
+if __name__ == "__main__":
+    run()

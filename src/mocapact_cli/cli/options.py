@@ -1,0 +1,84 @@
+"""Options and arguments that several commands share, each declared once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+OUTPUT = "Output"
+SIMULATION = "Simulation"
+
+JsonOpt = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.", rich_help_panel=OUTPUT)
+]
+QuietOpt = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="No progress and no messages; only the bare result.", rich_help_panel=OUTPUT),
+]
+
+MocapOpt = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--mocap",
+        metavar="FILE",
+        help="Mocap HDF5 with the reference clips; may be given several times. "
+        "By default clips are looked up in MOCAPACT_HOME, then among the built-in demos.",
+        rich_help_panel=SIMULATION,
+    ),
+]
+SeedOpt = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random choice.", rich_help_panel=SIMULATION)]
+NumEnvsOpt = Annotated[
+    int | None,
+    typer.Option(
+        "--num-envs",
+        min=1,
+        help="Environments simulated side by side; chosen from the machine by default.",
+        rich_help_panel=SIMULATION,
+    ),
+]
+ThreadsOpt = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        "--n-workers",
+        min=1,
+        help="Threads that step the physics; all cores by default.",
+        rich_help_panel=SIMULATION,
+    ),
+]
+DeviceOpt = Annotated[
+    str,
+    typer.Option("--device", help="Where networks run: auto, cpu, cuda or cuda:N.", rich_help_panel=SIMULATION),
+]
+MinStepsOpt = Annotated[
+    int | None,
+    typer.Option(
+        "--min-steps",
+        min=1,
+        help="Steps that must remain in the snippet at an episode's random start.",
+        rich_help_panel=SIMULATION,
+    ),
+]
+TerminationErrorThresholdOpt = Annotated[
+    float | None,
+    typer.Option(
+        "--termination-error-threshold",
+        min=0.0,
+        help="Termination error above which an episode fails (the original's is 0.3).",
+        rich_help_panel=SIMULATION,
+    ),
+]
+
+OutFileOpt = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")]
+OutDirOpt = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="The folder to write into.")]
+VideoOpt = Annotated[
+    Path | None,
+    typer.Option("--video", metavar="FILE", help="Also film it: .mp4, .gif or .png (a strip of frames)."),
+]
+ForceOpt = Annotated[bool, typer.Option("--force", help="Replace what is already there.")]
+ResumeOpt = Annotated[bool, typer.Option("--resume", help="Continue an interrupted run where it stopped.")]
+ConfigOpt = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="TOML file of settings; options on the line win.")
+]

@@ -1,0 +1,210 @@
+"""The one place that prints: data on stdout, progress and messages on stderr.
+
+Three modes: for people (tables), `--json` (one document) and `--quiet` (the bare result).
+Rich is imported on first use.
+"""
+
+from __future__ import annotations
+
+import functools
+import json as json_module
+import math
+import os
+import sys
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from mocapact_cli.core.progress import Progress
+
+PIPE_WIDTH = 200
+"""Columns of a table that goes into a file or a pipe."""
+
+
+class Mode(Enum):
+    """Who reads stdout."""
+
+    HUMAN = "human"
+    JSON = "json"
+    QUIET = "quiet"
+
+
+class Output:
+    """Everything that a command says."""
+
+    def __init__(self) -> None:
+        self.mode = Mode.HUMAN
+
+    def configure(self, *, json: bool, quiet: bool) -> None:
+        """Choose the mode; `--json` wins over `--quiet` on stdout."""
+        self.mode = Mode.JSON if json else Mode.QUIET if quiet else Mode.HUMAN
+        self._silent = quiet
+
+    _silent = False
+
+    @property
+    def is_json(self) -> bool:
+        """Whether stdout carries one JSON document."""
+        return self.mode is Mode.JSON
+
+    @functools.cached_property
+    def stdout(self) -> Console:
+        """The console for data."""
+        return _console(sys.stdout)
+
+    @functools.cached_property
+    def stderr(self) -> Console:
+        """The console for progress and messages."""
+        return _console(sys.stderr)
+
+    def show(self, data: Any, human: Any, *, short: str | Sequence[str] = ()) -> None:
+        """Print a command's result once, in the form that the mode asks for.
+
+        Args:
+            data: The JSON document: mappings, sequences, numbers, strings, paths, NumPy scalars and arrays.
+            human: What people read: a string, a Rich renderable, a sequence of these, or a function that returns one.
+            short: The line or lines that `--quiet` prints, such as the path of the written file.
+        """
+        if self.mode is Mode.JSON:
+            sys.stdout.write(to_json(data) + "\n")
+        elif self.mode is Mode.QUIET:
+            for line in (short,) if isinstance(short, str) else short:
+                sys.stdout.write(f"{line}\n")
+        else:
+            self._show_human(human() if callable(human) else human)
+        sys.stdout.flush()
+
+    def _show_human(self, human: Any) -> None:
+        if isinstance(human, str):
+            self.stdout.print(human, markup=False, highlight=False, soft_wrap=True)
+        elif isinstance(human, list | tuple):
+            for part in human:
+                self._show_human(part)
+        else:
+            self.stdout.print(human)
+
+    def message(self, text: str) -> None:
+        """Say one line on stderr; `--quiet` drops it."""
+        if not self._silent:
+            self.stderr.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        """Say on stderr that something is not as it should be, though the work goes on; `--quiet` drops it."""
+        if not self._silent:
+            self.stderr.print(f"[yellow]Warning:[/yellow] {_escaped(text)}", highlight=False, soft_wrap=True)
+
+    def error(self, kind: str, message: str, hint: str) -> None:
+        """Report a failure: a JSON document on stdout with `--json`, else one or two lines on stderr."""
+        if self.mode is Mode.JSON:
+            document = {"error": {"type": kind, "message": message, "hint": hint}}
+            sys.stdout.write(to_json(document) + "\n")
+            sys.stdout.flush()
+            return
+        self.stderr.print(f"[bold red]Error:[/bold red] {_escaped(message)}", highlight=False, soft_wrap=True)
+        if hint:
+            self.stderr.print(f"  {_escaped(hint)}", highlight=False, soft_wrap=True)
+
+    @functools.cached_property
+    def _live_progress(self) -> Progress:
+        from mocapact_cli.cli.progress import make_progress
+
+        return make_progress(self.stderr)
+
+    def progress(self) -> Progress:
+        """Return the listener to hand to core: bars on a terminal, occasional lines elsewhere, nothing if quiet."""
+        if self._silent:
+            from mocapact_cli.core.progress import NullProgress
+
+            return NullProgress()
+        return self._live_progress
+
+
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str = "", numeric: Iterable[str] = ()
+) -> Table:
+    """Return a Rich table of plain cells.
+
+    Args:
+        columns: Headings.
+        rows: One sequence of cells a row; numbers are formatted by `cell`.
+        title: Line above the table.
+        numeric: Headings of the columns that are aligned to the right.
+    """
+    from rich import box
+    from rich.table import Table
+
+    result = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    right = set(numeric)
+    for column in columns:
+        result.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        result.add_row(*(_escaped(cell(value)) for value in row))
+    return result
+
+
+def facts(pairs: Mapping[str, Any] | Iterable[tuple[str, Any]], *, title: str = "") -> Table:
+    """Return a Rich table of names and values without headings."""
+    from rich.table import Table
+
+    result = Table.grid(padding=(0, 2))
+    result.title, result.title_justify = title or None, "left"
+    result.add_column(style="bold")
+    result.add_column(overflow="fold")
+    for name, value in pairs.items() if isinstance(pairs, Mapping) else pairs:
+        result.add_row(_escaped(name), _escaped(cell(value)))
+    return result
+
+
+def cell(value: Any) -> str:
+    """Format one value for a table: floats with four significant digits, thousands separated, nothing for `None`."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return str(value)
+
+
+def to_json(value: Any) -> str:
+    """Return a value as strict JSON: NumPy as numbers and lists, paths as strings, infinities and NaN as null."""
+    return json_module.dumps(_strict(value), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _strict(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _strict(item) for key, item in value.items()}
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "tolist"):
+        return _strict(value.tolist())
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_strict(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def _console(stream: Any) -> Console:
+    from rich.console import Console
+
+    piped = not stream.isatty() and "COLUMNS" not in os.environ
+    return Console(file=stream, width=PIPE_WIDTH if piped else None, no_color="NO_COLOR" in os.environ or None)
+
+
+out = Output()
