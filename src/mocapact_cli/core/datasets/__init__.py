@@ -1,0 +1,1 @@
+"""Rollout datasets: the HDF5 layout, writing, reading, statistics and metrics."""
