@@ -1,0 +1,250 @@
+"""A batch of tracking environments that is stepped on threads.
+
+The simulations are split into shards. A thread takes a shard, steps its simulations, computes rewards and endings,
+resets what has ended and writes the observations; MuJoCo and large NumPy operations release the interpreter's lock.
+What a shard computes never depends on the thread that computes it, so results do not depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mocapact_cli.core.clips.clip import Clip
+from mocapact_cli.core.clips.snippets import Snippet
+from mocapact_cli.core.envs.shard import EpisodeRecord, Shard, ShardResult
+from mocapact_cli.core.envs.starts import StartSampler, TaskStarts
+from mocapact_cli.core.errors import UsageError
+from mocapact_cli.core.sim.observables import ObservableLayout
+from mocapact_cli.core.tasks.tracking import BoolArray, Start, TrackingConfig, TrackingTask
+from mocapact_cli.core.walker.model import NUM_JOINTS, FloatArray, IntArray, Walker, get_walker
+
+Float32Array = NDArray[np.float32]
+_SHARDS_PER_THREAD = 4
+_MIN_SHARD = 8
+
+
+@dataclass(frozen=True)
+class EpisodeEnd:
+    """An episode that has ended."""
+
+    env: int
+    snippet_index: int
+    start_step: int
+    """Step in the clip at which it began."""
+    length: int
+    """Control steps."""
+    episode_return: float
+    norm_length: float
+    """Length as a share of the steps from the start to the snippet's last one."""
+    norm_return: float
+    """Mean reward a step times the normalized length."""
+    early_termination: bool
+    """The error passed the threshold, or the simulation diverged."""
+    diverged: bool
+
+
+@dataclass(frozen=True)
+class StepBatch:
+    """The outcome of a control step in N environments.
+
+    Attributes:
+        observations: (N, P) of the next episode where one has ended.
+        rewards: (N,). channels: the reward's parts by name, (N,) each.
+        terminated: (N,) failed. truncated: (N,) reached the snippet's end without failing.
+        active: (N,) had an episode during this step.
+        done_envs: (k,) indices where an episode has ended, ascending.
+        final_observations: (k, P) their last observations. episodes: their records.
+    """
+
+    observations: Float32Array
+    rewards: FloatArray
+    channels: dict[str, FloatArray]
+    terminated: BoolArray
+    truncated: BoolArray
+    active: BoolArray
+    done_envs: IntArray
+    final_observations: Float32Array
+    episodes: list[EpisodeEnd]
+
+
+class TrackingBatch:
+    """N environments that track snippets, stepped together; an environment that has ended begins its next episode.
+
+    Args:
+        snippets: (clip, snippet) pairs to track.
+        num_envs: N.
+        observables: names of what a policy sees, in order.
+        config: the task's settings.
+        threads: threads that step; default: the processors this process may use.
+        seed: of starts and action noise.
+        weights: relative probability of each snippet's starts.
+        starts: where episodes begin; default: as the task says.
+        walker: the body; default :func:`get_walker`.
+    """
+
+    def __init__(
+        self,
+        snippets: Sequence[tuple[Clip, Snippet]],
+        *,
+        num_envs: int,
+        observables: Sequence[str],
+        config: TrackingConfig | None = None,
+        threads: int | None = None,
+        seed: int = 0,
+        weights: Sequence[float] | None = None,
+        starts: StartSampler | None = None,
+        walker: Walker | None = None,
+    ) -> None:
+        if num_envs < 1:
+            raise UsageError(f"A batch needs at least one environment, not {num_envs}.")
+        self.config = config or TrackingConfig()
+        self.task = TrackingTask(snippets, self.config, weights)
+        self.walker = walker or get_walker()
+        self.layout = ObservableLayout(observables, self.config.ref_steps)
+        self.num_envs = num_envs
+        self.threads = min(threads or available_threads(), num_envs)
+        self._sampler: StartSampler = starts or TaskStarts()
+        self._bounds = _shard_bounds(num_envs, self.threads)
+        self._shards = [
+            Shard(self.task, self.walker, self.layout, end - begin)
+            for begin, end in zip(self._bounds, self._bounds[1:], strict=False)
+        ]
+        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="physics")
+        self._seed = seed
+        self._queued: list[Start | None] = [None] * num_envs
+
+    @property
+    def observables(self) -> tuple[str, ...]:
+        """Names of the observables in the order of the observations' columns."""
+        return self.layout.names
+
+    @property
+    def obs_size(self) -> int:
+        """Columns P of an observation."""
+        return self.layout.size
+
+    @property
+    def snippets(self) -> list[Snippet]:
+        """The tracked snippets, as :attr:`EpisodeEnd.snippet_index` counts them."""
+        return self.task.snippets
+
+    def reset(self, seed: int | None = None) -> Float32Array:
+        """Begin an episode in every environment.
+
+        Args:
+            seed: restart all random draws from this seed.
+
+        Returns:
+            (N, P) first observations.
+        """
+        if seed is not None:
+            self._seed = seed
+        start_seed, noise_seed = np.random.SeedSequence(self._seed).spawn(2)
+        self._noise_rng = np.random.Generator(np.random.PCG64(noise_seed))
+        self._sampler.reset(self.task, np.random.Generator(np.random.PCG64(start_seed)))
+        first = [self._sampler.next() for _ in range(self.num_envs)]
+        self._queued = [self._sampler.next() for _ in range(self.num_envs)]
+        self._seed += 1
+        results = self._pool.map(lambda shard, span: shard.reset(first[span]), self._shards, self._spans())
+        return np.concatenate(list(results))
+
+    def step(self, actions: ArrayLike) -> StepBatch:
+        """Advance every environment by one control step.
+
+        Args:
+            actions: (N, 56) position targets in [-1, 1]; a row with a non-finite entry ends its episode as a failure.
+
+        Raises:
+            UsageError: if the shape is another.
+        """
+        actions = self._noisy(np.asarray(actions, dtype=np.float64))
+        work = ((shard, actions[span], self._queued[span]) for shard, span in zip(self._shards, self._spans(), strict=True))
+        results = list(self._pool.map(lambda job: job[0].step(job[1], job[2]), work))
+        self._refill(results)
+        return self._merge(results)
+
+    def poses(self) -> tuple[FloatArray, FloatArray]:
+        """Copies of the current qpos (N, 63) and of the reference's (N, 63) at the same moment."""
+        pairs = [shard.poses() for shard in self._shards]
+        return np.concatenate([pair[0] for pair in pairs]), np.concatenate([pair[1] for pair in pairs])
+
+    def close(self) -> None:
+        """Release the threads."""
+        self._pool.shutdown()
+
+    def __enter__(self) -> TrackingBatch:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def _spans(self) -> list[slice]:
+        return [slice(begin, end) for begin, end in zip(self._bounds, self._bounds[1:], strict=False)]
+
+    def _noisy(self, actions: FloatArray) -> FloatArray:
+        if actions.shape != (self.num_envs, NUM_JOINTS):
+            raise UsageError(f"Actions have shape {actions.shape}; {(self.num_envs, NUM_JOINTS)} is needed.")
+        if self.config.act_noise > 0.0:
+            return actions + self.config.act_noise * self._noise_rng.standard_normal(actions.shape)
+        return actions
+
+    def _refill(self, results: Sequence[ShardResult]) -> None:
+        """Draw the next starts in the order of the environments, whichever thread was first."""
+        for begin, result in zip(self._bounds, results, strict=False):
+            for env in result.done:
+                self._queued[begin + env] = self._sampler.next()
+
+    def _merge(self, results: Sequence[ShardResult]) -> StepBatch:
+        def joined(name: str) -> NDArray[np.generic]:
+            return np.concatenate([getattr(result, name) for result in results])
+
+        episodes = [
+            _episode_end(self.task, begin + record.env, record)
+            for begin, result in zip(self._bounds, results, strict=False)
+            for record in result.records
+        ]
+        return StepBatch(
+            observations=joined("observations"),  # type: ignore[arg-type]
+            rewards=joined("rewards"),  # type: ignore[arg-type]
+            channels={name: np.concatenate([r.channels[name] for r in results]) for name in results[0].channels},
+            terminated=joined("terminated"),  # type: ignore[arg-type]
+            truncated=joined("truncated"),  # type: ignore[arg-type]
+            active=joined("active"),  # type: ignore[arg-type]
+            done_envs=np.array([episode.env for episode in episodes], dtype=np.intp),
+            final_observations=joined("final_observations"),  # type: ignore[arg-type]
+            episodes=episodes,
+        )
+
+
+def available_threads() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _shard_bounds(num_envs: int, threads: int) -> list[int]:
+    """Boundaries of nearly equal shards: several a thread, so that a thread with easy ones takes more."""
+    count = max(threads, min(_SHARDS_PER_THREAD * threads, num_envs // _MIN_SHARD))
+    return [round(index * num_envs / count) for index in range(count + 1)]
+
+
+def _episode_end(task: TrackingTask, env: int, record: EpisodeRecord) -> EpisodeEnd:
+    norm_length = record.length / task.steps_left(record.start)
+    return EpisodeEnd(
+        env=env,
+        snippet_index=record.start.snippet_index,
+        start_step=record.start.start_step,
+        length=record.length,
+        episode_return=record.episode_return,
+        norm_length=norm_length,
+        norm_return=record.episode_return / record.length * norm_length,
+        early_termination=record.failed,
+        diverged=record.diverged,
+    )

@@ -1,0 +1,162 @@
+"""A part of a batch, advanced by one thread at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mocapact_cli.core.sim.observables import NEEDS_SUBTREE_VELOCITIES, ObservableLayout, Previous, observe
+from mocapact_cli.core.sim.physics import PhysicsShard
+from mocapact_cli.core.tasks.tracking import BoolArray, Judgement, Start, TrackingCursor, TrackingTask
+from mocapact_cli.core.walker.model import FloatArray, Walker
+
+Float32Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class EpisodeRecord:
+    """An ended episode of a shard: environment, start, control steps, summed reward and how it ended."""
+
+    env: int
+    start: Start
+    length: int
+    episode_return: float
+    failed: bool
+    diverged: bool
+
+
+@dataclass(frozen=True)
+class ShardResult:
+    """The outcome of a control step in a shard; the fields are those of :class:`~.batch.StepBatch`."""
+
+    observations: Float32Array
+    rewards: FloatArray
+    channels: dict[str, FloatArray]
+    terminated: BoolArray
+    truncated: BoolArray
+    active: BoolArray
+    final_observations: Float32Array
+    done: list[int]
+    records: list[EpisodeRecord]
+
+
+class Shard:
+    """n environments with their simulations, their places in the snippets and their running sums.
+
+    Args:
+        task: the task. walker: the body. layout: the observations' columns. size: n.
+    """
+
+    def __init__(self, task: TrackingTask, walker: Walker, layout: ObservableLayout, size: int) -> None:
+        subtree = not NEEDS_SUBTREE_VELOCITIES.isdisjoint(layout.names)
+        self.physics = PhysicsShard(walker, size, subtree_velocities=subtree)
+        self.task, self.layout, self.size = task, layout, size
+        self.cursor = TrackingCursor(task, walker, 2 * size)
+        self.active: BoolArray = np.zeros(size, dtype=np.bool_)
+        self._pose: FloatArray = np.zeros((size, walker.model.nq))
+        self._starts: list[Start | None] = [None] * size
+        self._returns: FloatArray = np.zeros(size)
+        self._lengths = np.zeros(size, dtype=np.intp)
+
+    def reset(self, starts: Sequence[Start | None]) -> Float32Array:
+        """Begin an episode in each environment that has a start; returns the first observations (n, P)."""
+        for env, start in enumerate(starts):
+            self._begin(env, env, start)
+        pose = self.physics.features.qpos[: self.size]
+        self._pose[:] = pose
+        return self._observe(self.size, pose)
+
+    def step(self, actions: FloatArray, queued: Sequence[Start | None]) -> ShardResult:
+        """Advance the active environments by one control step and begin the queued episode where one has ended.
+
+        Args:
+            actions: (n, 56). queued: the next start of each environment, None where there is none.
+        """
+        active = self.active.copy()
+        unusable = ~np.isfinite(actions).all(axis=1)
+        if unusable.any():
+            actions = np.where(unusable[:, None], 0.0, actions)
+        self.physics.step(np.flatnonzero(active).tolist(), actions)
+        self.cursor.step[: self.size] += active
+        judgement, diverged = self._judge(unusable)
+        ending = active & (judgement.failed | judgement.ended)
+        self._returns += np.where(active, judgement.rewards, 0.0)
+        self._lengths += active
+        done = np.flatnonzero(ending).tolist()
+        records = [self._record(env, bool(judgement.failed[env]), bool(diverged[env])) for env in done]
+        observations, final = self._next_observations(done, queued)
+        return ShardResult(
+            observations=observations,
+            rewards=np.where(active, judgement.rewards, 0.0),
+            channels=judgement.channels,
+            terminated=ending & judgement.failed,
+            truncated=ending & ~judgement.failed,
+            active=active,
+            final_observations=final,
+            done=done,
+            records=records,
+        )
+
+    def poses(self) -> tuple[FloatArray, FloatArray]:
+        """Current qpos (n, 63) and the reference's (n, 63)."""
+        rows = self.task.bank.first_row[self.cursor.snippet[: self.size]] + self.cursor.step[: self.size]
+        return self._pose.copy(), self.task.bank.qpos[np.minimum(rows, len(self.task.bank.qpos) - 1)]
+
+    def _begin(self, env: int, row: int, start: Start | None) -> None:
+        self._starts[env] = start
+        self.active[env] = start is not None
+        self._returns[env], self._lengths[env] = 0.0, 0
+        if start is not None:
+            self.physics.reset(env, row, *self.cursor.begin(row, start))
+
+    def _judge(self, unusable: BoolArray) -> tuple[Judgement, BoolArray]:
+        """The task's judgement; a simulation with a warning has failed and is worth nothing, as in dm_control."""
+        features = self.physics.features
+        judgement = self.cursor.judge(features, self.size)
+        diverged = unusable | features.warnings[: self.size].any(axis=1) | ~np.isfinite(judgement.rewards)
+        if diverged.any():
+            judgement.failed |= diverged
+            judgement.rewards[diverged] = 0.0
+            for channel in judgement.channels.values():
+                channel[diverged] = 0.0
+        return judgement, diverged
+
+    def _record(self, env: int, failed: bool, diverged: bool) -> EpisodeRecord:
+        start = self._starts[env]
+        if start is None:
+            raise RuntimeError("An environment without an episode has ended one.")
+        return EpisodeRecord(env, start, int(self._lengths[env]), float(self._returns[env]), failed, diverged)
+
+    def _next_observations(
+        self, done: Sequence[int], queued: Sequence[Start | None]
+    ) -> tuple[Float32Array, Float32Array]:
+        """First the queued episodes begin in the spare rows; then one pass observes last and first states alike."""
+        qpos, cursor, size = self.physics.features.qpos, self.cursor, self.size
+        for index, env in enumerate(done):
+            self._begin(env, size + index, queued[env])
+        count = size + len(done)
+        flat = self._observe(count, np.concatenate([self._pose, qpos[size:count]]))
+        final = np.nan_to_num(flat[list(done)]) if done else flat[:0]
+        self._pose[:] = qpos[:size]
+        for index, env in enumerate(done):
+            if self.active[env]:
+                flat[env], self._pose[env] = flat[size + index], qpos[size + index]
+                cursor.adopt(env, size + index)
+            else:
+                self._park(env)
+                flat[env] = final[index]
+        return flat[:size], final
+
+    def _park(self, env: int) -> None:
+        """Leave an environment without an episode in a sound state, whatever became of its simulation."""
+        start = Start(int(self.cursor.snippet[env]), int(self.task.bank.start_step[self.cursor.snippet[env]]))
+        self.physics.reset(env, env, *self.cursor.begin(env, start))
+
+    def _observe(self, count: int, previous_pose: FloatArray) -> Float32Array:
+        previous = Previous(previous_pose[:, :3], previous_pose[:, 3:7], previous_pose[:, 7:])
+        flat: Float32Array = np.empty((count, self.layout.size), dtype=np.float32)
+        observe(self.cursor.moment(self.physics.features, count, previous), self.layout, flat)
+        return flat

@@ -1,0 +1,1 @@
+"""Batched physics of the walker, and the observables and rewards computed from it."""

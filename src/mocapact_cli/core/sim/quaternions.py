@@ -1,0 +1,57 @@
+"""Quaternion algebra over arrays, scalar first, with the conventions of dm_control's ``transformations``."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mocapact_cli.core.walker.model import FloatArray
+
+
+def quat_mul(left: FloatArray, right: FloatArray) -> FloatArray:
+    """Hamilton product of (..., 4) quaternions; leading dimensions broadcast."""
+    w1, x1, y1, z1 = (left[..., i] for i in range(4))
+    w2, x2, y2, z2 = (right[..., i] for i in range(4))
+    out = np.empty(np.broadcast_shapes(left.shape, right.shape))
+    out[..., 0] = w1 * w2 - x1 * x2 - y1 * y2 - z1 * z2
+    out[..., 1] = w1 * x2 + x1 * w2 + y1 * z2 - z1 * y2
+    out[..., 2] = w1 * y2 - x1 * z2 + y1 * w2 + z1 * x2
+    out[..., 3] = w1 * z2 + x1 * y2 - y1 * x2 + z1 * w2
+    return out
+
+
+def quat_conj(quat: FloatArray) -> FloatArray:
+    """Conjugate of (..., 4) quaternions: the inverse of unit ones."""
+    return quat * np.array([1.0, -1.0, -1.0, -1.0])
+
+
+def quat_diff(source: FloatArray, target: FloatArray) -> FloatArray:
+    """Rotation (..., 4) from ``source`` to ``target``, in the source's frame."""
+    return quat_mul(quat_conj(source), target)
+
+
+def quat_to_mat(quat: FloatArray) -> FloatArray:
+    """Rotation matrices (..., 3, 3) of (..., 4) quaternions, which need not be normalized."""
+    w, x, y, z = (quat[..., i] for i in range(4))
+    scale = 2.0 / np.sum(quat * quat, axis=-1)
+    rows = [
+        1.0 - scale * (y * y + z * z), scale * (x * y - w * z), scale * (x * z + w * y),
+        scale * (x * y + w * z), 1.0 - scale * (x * x + z * z), scale * (y * z - w * x),
+        scale * (x * z - w * y), scale * (y * z + w * x), 1.0 - scale * (x * x + y * y),
+    ]  # fmt: skip
+    return np.stack(rows, axis=-1).reshape(*quat.shape[:-1], 3, 3)
+
+
+def quat_to_axisangle(quat: FloatArray) -> FloatArray:
+    """Rotation vectors (..., 3) in radians, angle in (-pi, pi]; zero below dm_control's tolerance of 1e-10."""
+    angle = 2.0 * np.arccos(np.clip(quat[..., 0], -1.0, 1.0))
+    small = angle < 1e-10
+    sine = np.where(small, 1.0, np.sin(angle / 2.0))
+    wrapped = np.where(small, 0.0, (angle + np.pi) % (2.0 * np.pi) - np.pi)
+    return quat[..., 1:] / sine[..., None] * wrapped[..., None]
+
+
+def bounded_quat_dist(source: FloatArray, target: FloatArray) -> FloatArray:
+    """Angle (...) between orientations in radians, at most pi/2 (dm_control's ``bounded_quat_dist``)."""
+    norms = np.sqrt(np.sum(source * source, axis=-1) * np.sum(target * target, axis=-1))
+    cosine = np.sum(source * target, axis=-1) / norms
+    return 0.5 * np.arccos(np.minimum(1.0, 2.0 * cosine * cosine - 1.0))

@@ -1,0 +1,69 @@
+"""Reference motions of many snippets in one set of arrays, so that a batch can gather its targets at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mocapact_cli.core.clips.clip import Clip
+from mocapact_cli.core.clips.snippets import Snippet
+from mocapact_cli.core.sim.quaternions import quat_diff
+from mocapact_cli.core.walker.model import FloatArray
+
+
+class ReferenceBank:
+    """The steps of all needed clips, one after the other: R rows.
+
+    Attributes:
+        qpos: (R, 63); qvel: (R, 62).
+        center_of_mass: (R, 3); appendages: (R, 15); joints: (R, 56); joints_velocity: (R, 56).
+        body_positions: (R, 31, 3); body_quaternions: (R, 31, 4), scalar first.
+        ego_quaternions: (R, 31, 4) the bodies' orientations relative to the root's.
+        first_row: (S,) the row of each snippet's first step.
+        num_steps: (S,) poses in each snippet.
+        start_step: (S,) the snippet's first step in its clip.
+        duration: (S,) seconds from the snippet's first to its last pose.
+
+    Args:
+        snippets: (clip, snippet) pairs; clips may repeat and are stored once.
+    """
+
+    def __init__(self, snippets: Sequence[tuple[Clip, Snippet]]) -> None:
+        clips = list({clip.id: clip for clip, _ in snippets}.values())
+        offsets = dict(zip((clip.id for clip in clips), np.cumsum([0, *(clip.num_steps for clip in clips)]), strict=False))
+        self.qpos = _stack([clip.qpos() for clip in clips])
+        self.qvel = _stack([clip.qvel() for clip in clips])
+        self.center_of_mass = _stack([clip.center_of_mass for clip in clips])
+        self.appendages = _stack([clip.appendages.reshape(clip.num_steps, -1) for clip in clips])
+        self.body_positions = _stack([clip.body_positions for clip in clips])
+        self.body_quaternions = _stack([clip.body_quaternions for clip in clips])
+        self.ego_quaternions = quat_diff(self.qpos[:, None, 3:7], self.body_quaternions)
+        self.start_step = _integers([snippet.start_step for _, snippet in snippets])
+        self.first_row = _integers([offsets[clip.id] + snippet.start_step for clip, snippet in snippets])
+        self.num_steps = _integers([snippet.end_step - snippet.start_step + 1 for _, snippet in snippets])
+        self.duration: FloatArray = np.array([_duration(clip, snippet) for clip, snippet in snippets])
+
+    @property
+    def joints(self) -> FloatArray:
+        """(R, 56) joint angles in mocap order."""
+        return self.qpos[:, 7:]
+
+    @property
+    def joints_velocity(self) -> FloatArray:
+        """(R, 56) joint velocities in mocap order, radians a second."""
+        return self.qvel[:, 6:]
+
+
+def _stack(parts: list[FloatArray]) -> FloatArray:
+    return np.ascontiguousarray(np.concatenate(parts))
+
+
+def _integers(values: list[int]) -> NDArray[np.intp]:
+    return np.array(values, dtype=np.intp)
+
+
+def _duration(clip: Clip, snippet: Snippet) -> float:
+    # The difference of two products, not the product of a difference: as dm_control computes it, to the last bit.
+    return snippet.end_step * clip.dt - snippet.start_step * clip.dt

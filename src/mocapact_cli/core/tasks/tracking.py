@@ -1,0 +1,206 @@
+"""Tracking a reference motion: dm_control's ``MultiClipMocapTracking`` over a batch of environments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mocapact_cli.core.clips.clip import Clip
+from mocapact_cli.core.clips.snippets import Snippet
+from mocapact_cli.core.errors import InvalidInputError, UsageError
+from mocapact_cli.core.sim.features import Features
+from mocapact_cli.core.sim.observables import Moment, Previous
+from mocapact_cli.core.sim.references import ReferenceBank
+from mocapact_cli.core.sim.rewards import REWARDS, Channels, TrackingState, termination_error
+from mocapact_cli.core.walker.model import CONTROL_TIMESTEP, FloatArray, IntArray, Walker
+
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class TrackingConfig:
+    """The task's settings."""
+
+    ref_steps: tuple[int, ...] = (0,)
+    """Steps ahead of now at which reference observables look; the largest one shortens the snippet."""
+    min_steps: int = 10
+    """An episode starts early enough to last at least one step less than this (the original's meaning)."""
+    termination_error_threshold: float = 0.3
+    """Error at which an episode fails."""
+    reward_type: str = "comic"
+    """One of dm_control's reward types."""
+    always_init_at_clip_start: bool = False
+    """Start every episode at the snippet's first step instead of at a random one."""
+    act_noise: float = 0.0
+    """Standard deviation of Gaussian noise that is added to every action."""
+
+    def __post_init__(self) -> None:
+        if self.reward_type not in REWARDS:
+            raise UsageError(f"There is no reward type {self.reward_type!r}.", hint=f"Known are {', '.join(REWARDS)}.")
+        if not self.ref_steps or min(self.ref_steps) < 0:
+            raise UsageError("Reference steps must be one or more whole numbers from 0 on.")
+        object.__setattr__(self, "ref_steps", tuple(sorted(self.ref_steps)))
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where an episode begins."""
+
+    snippet_index: int
+    start_step: int
+    """Step in the clip, not in the snippet."""
+
+
+@dataclass
+class Judgement:
+    """What the last control step was worth in n environments.
+
+    Attributes:
+        rewards: (n,). channels: the reward's parts by name, (n,) each. failed: (n,) the error passed the threshold.
+        ended: (n,) the snippet's last step was reached.
+    """
+
+    rewards: FloatArray
+    channels: Channels
+    failed: BoolArray
+    ended: BoolArray
+
+
+class TrackingTask:
+    """Tracking one or more snippets.
+
+    Args:
+        snippets: (clip, snippet) pairs.
+        config: the settings.
+        weights: relative probability of each snippet's start steps under random starts.
+
+    Raises:
+        InvalidInputError: if a snippet lies outside its clip or is too short for ``min_steps`` and ``ref_steps``.
+    """
+
+    channels = ("appendages", "body_quaternions", "center_of_mass", "joints_velocity", "termination")
+
+    def __init__(
+        self,
+        snippets: Sequence[tuple[Clip, Snippet]],
+        config: TrackingConfig,
+        weights: Sequence[float] | None = None,
+    ) -> None:
+        self.config = config
+        self.snippets = [snippet for _, snippet in snippets]
+        self.bank = _checked_bank(snippets)
+        self.weights = np.ones(len(snippets)) if weights is None else np.asarray(weights, dtype=np.float64)
+        self.last_step: IntArray = self.bank.num_steps - max(config.ref_steps) - 1
+        self._require_room()
+
+    def num_starts(self, snippet_index: int) -> int:
+        """How many different steps an episode of this snippet may start at."""
+        if self.config.always_init_at_clip_start:
+            return 1
+        return int(self.last_step[snippet_index]) - (self.config.min_steps - 1)
+
+    def possible_starts(self) -> tuple[list[Start], FloatArray]:
+        """All starts and their probabilities, which sum to one."""
+        starts, weights = [], []
+        for index, snippet in enumerate(self.snippets):
+            count = self.num_starts(index)
+            starts += [Start(index, snippet.start_step + offset) for offset in range(count)]
+            weights += [self.weights[index]] * count
+        probabilities = np.array(weights)
+        return starts, probabilities / probabilities.sum()
+
+    def steps_left(self, start: Start) -> int:
+        """Control steps from ``start`` to the snippet's last step."""
+        return int(self.last_step[start.snippet_index] - (start.start_step - self.bank.start_step[start.snippet_index]))
+
+    def _require_room(self) -> None:
+        for index, snippet in enumerate(self.snippets):
+            if self.num_starts(index) < 1 or self.last_step[index] < 1:
+                raise InvalidInputError(
+                    f"{snippet} is too short: {self.bank.num_steps[index]} poses for --min-steps "
+                    f"{self.config.min_steps} and reference steps up to {max(self.config.ref_steps)}.",
+                    hint="Lower --min-steps or choose a longer snippet.",
+                )
+
+
+def _checked_bank(snippets: Sequence[tuple[Clip, Snippet]]) -> ReferenceBank:
+    if not snippets:
+        raise UsageError("No snippet was given.", hint="Name at least one clip or snippet.")
+    for clip, snippet in snippets:
+        if not 0 <= snippet.start_step < snippet.end_step <= clip.num_steps - 1:
+            raise InvalidInputError(
+                f"Snippet {snippet} lies outside its clip, which has steps 0 to {clip.num_steps - 1}.",
+                hint=f"Run `mocapact clips snippets {clip.id}` to see its snippets.",
+            )
+        if abs(clip.dt - CONTROL_TIMESTEP) > 1e-9:
+            raise InvalidInputError(f"Clip {clip.id} has {clip.dt:g} s a step; the walker needs {CONTROL_TIMESTEP} s.")
+    return ReferenceBank(snippets)
+
+
+@dataclass
+class TrackingCursor:
+    """Where each environment of a shard is in its snippet.
+
+    Like the features, it has two rows an environment; the second half belongs to the episodes that begin in this step.
+    """
+
+    task: TrackingTask
+    walker: Walker
+    capacity: int
+    snippet: IntArray = field(init=False)
+    step: IntArray = field(init=False)
+    start: IntArray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.snippet, self.step, self.start = (np.zeros(self.capacity, dtype=np.intp) for _ in range(3))
+        self._ref_steps = np.array(self.task.config.ref_steps)
+
+    def begin(self, row: int, start: Start) -> tuple[FloatArray, FloatArray]:
+        """Put row ``row`` at a start; returns its qpos (63,) and qvel (62,)."""
+        bank = self.task.bank
+        self.snippet[row] = start.snippet_index
+        self.step[row] = self.start[row] = start.start_step - bank.start_step[start.snippet_index]
+        target = bank.first_row[start.snippet_index] + self.step[row]
+        return bank.qpos[target], bank.qvel[target]
+
+    def adopt(self, env: int, row: int) -> None:
+        """Make the episode in row ``row`` the one of environment ``env``."""
+        for table in (self.snippet, self.step, self.start):
+            table[env] = table[row]
+
+    def judge(self, features: Features, count: int) -> Judgement:
+        """Reward and endings of the first ``count`` rows."""
+        task, config = self.task, self.task.config
+        target = self._rows(count)
+        error = termination_error(features, task.bank, target)
+        state = TrackingState(features, task.bank, target, error, config.termination_error_threshold)
+        channels = REWARDS[config.reward_type](state)
+        # A non-finite error compares as false with everything, and must count as a failure.
+        failed = ~(error <= config.termination_error_threshold)
+        ended = self.step[:count] >= task.last_step[self.snippet[:count]]
+        return Judgement(sum(channels.values(), np.zeros(count)), channels, failed, ended)
+
+    def moment(self, features: Features, count: int, previous: Previous) -> Moment:
+        """What the observables of the first ``count`` rows are computed from."""
+        bank, rows = self.task.bank, slice(0, count)
+        elapsed = self.start[rows] * CONTROL_TIMESTEP + features.time[rows]
+        return Moment(
+            walker=self.walker,
+            features=features,
+            rows=rows,
+            previous=previous,
+            time_in_clip=elapsed / bank.duration[self.snippet[rows]],
+            bank=bank,
+            targets=self._targets(count),
+        )
+
+    def _rows(self, count: int) -> IntArray:
+        return self.task.bank.first_row[self.snippet[:count]] + self.step[:count]
+
+    def _targets(self, count: int) -> IntArray:
+        # Environments without an episode may point past the end; what they see is never used.
+        targets = self._rows(count)[:, None] + self._ref_steps
+        return np.minimum(targets, len(self.task.bank.qpos) - 1)
