@@ -1,0 +1,231 @@
+"""dm_control's mocap HDF5, read and written as what it is: plain arrays and attributes.
+
+``/<clip>`` has the attributes dt, num_steps, year, month and day, and the groups ``walkers/walker_0`` and ``props``.
+The walker's arrays are float64, one column a pose.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import errno
+import os
+import re
+import shutil
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mocapact_cli.core.clips.clip import ARRAYS, Clip, FloatArray
+from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError, did_you_mean
+from mocapact_cli.core.paths import atomic_write, existing_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+WALKER_MODEL = 4
+"""``CMU_2020`` in dm_control's enumeration of walker models."""
+
+_ROWS: dict[str, tuple[int, ...]] = {
+    "position": (3,), "quaternion": (4,), "joints": (56,), "velocity": (3,), "angular_velocity": (3,),
+    "joints_velocity": (56,), "center_of_mass": (3,), "end_effectors": (4, 3), "appendages": (5, 3),
+    "body_positions": (-1, 3), "body_quaternions": (-1, 4),
+}  # fmt: skip
+
+
+class MocapFile:
+    """A mocap HDF5 file; every call opens it and reads only what it needs.
+
+    Args:
+        path: the file.
+
+    Raises:
+        NotFoundError: there is no such file.
+        InvalidInputError: it is not a mocap HDF5 file.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = existing_file(path)
+
+    @cached_property
+    def _clip_ids(self) -> tuple[str, ...]:
+        with self._open() as file:
+            ids = tuple(sorted(file))
+            if not ids:
+                raise InvalidInputError(f"{self.path} holds no clips: it is an empty HDF5 file.")
+            if "dt" not in file[ids[0]].attrs or "walkers" not in file[ids[0]]:
+                raise InvalidInputError(
+                    f"{self.path} is an HDF5 file, but not one of motion capture: {ids[0]!r} is not a clip."
+                )
+            return ids
+
+    def ids(self) -> tuple[str, ...]:
+        """Clip ids in alphabetical order."""
+        return self._clip_ids
+
+    def num_steps(self, clip_id: str) -> int:
+        """Number of poses of a clip, read from its attributes alone.
+
+        Raises:
+            NotFoundError: the file has no such clip.
+        """
+        self._require(clip_id)
+        with self._open() as file:
+            return int(file[clip_id].attrs["num_steps"])
+
+    def table(self) -> dict[str, tuple[int, float]]:
+        """Number of poses and seconds between them for every clip, read from the attributes alone."""
+        self.ids()
+        with self._open() as file:
+            return {key: (int(file[key].attrs["num_steps"]), float(file[key].attrs["dt"])) for key in self.ids()}
+
+    def get(self, clip_id: str) -> Clip:
+        """Read one clip.
+
+        Raises:
+            NotFoundError: the file has no such clip.
+            InvalidInputError: its arrays are missing, of the wrong shape or not finite.
+        """
+        self._require(clip_id)
+        with self._open() as file:
+            group = file[clip_id]
+            steps, dt = int(group.attrs["num_steps"]), float(group.attrs["dt"])
+            if steps < 2 or not 0.0 < dt < float("inf"):
+                raise InvalidInputError(f"{clip_id} in {self.path} has {steps} poses at dt {dt:g}.")
+            walker = group["walkers/walker_0"]
+            return Clip(clip_id, dt, **{name: self._array(walker, clip_id, name, steps) for name in ARRAYS})
+
+    def _array(self, walker: Any, clip_id: str, name: str, steps: int) -> FloatArray:
+        stored = walker[name]
+        shape = _ROWS[name]
+        bodies = stored.shape[0] // shape[1] if -1 in shape else 1
+        if stored.shape != (bodies * abs(int(np.prod(shape))), steps):
+            raise InvalidInputError(
+                f"{clip_id} in {self.path}: {name} has shape {stored.shape}, which does not fit {steps} poses."
+            )
+        values = np.ascontiguousarray(stored[()].astype(np.float64).T).reshape(steps, *shape)
+        if not np.isfinite(values).all():
+            raise InvalidInputError(f"{clip_id} in {self.path}: {name} holds values that are not finite.")
+        return values
+
+    def _require(self, clip_id: str) -> None:
+        if clip_id not in self.ids():
+            hint = did_you_mean(clip_id, self.ids()) or f"Run `mocapact clips list --mocap {self.path}` for its clips."
+            raise NotFoundError(f"{self.path} has no clip {clip_id!r}.", hint=hint)
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[Any]:
+        import h5py
+
+        try:
+            with h5py.File(self.path, "r") as file:
+                yield file
+        except (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
+            if isinstance(error, PermissionError):
+                raise
+            message = str(error).strip().split("\n", maxsplit=1)[0].strip("'\"")
+            raise InvalidInputError(
+                f"{self.path} is not a readable mocap HDF5 file: {message}.",
+                hint="It may be truncated: copy, download or import it again.",
+            ) from error
+
+
+def write_clips(
+    path: Path | str,
+    clips: Iterable[Clip],
+    *,
+    append: bool = False,
+    force: bool = False,
+    date: datetime.date | None = None,
+) -> None:
+    """Write clips to a mocap HDF5 file, atomically: an interrupted write leaves what was there.
+
+    Args:
+        path: the file.
+        append: add to the clips that the file holds already.
+        force: replace an existing file or, with ``append``, clips of the same id.
+        date: stored with each clip; today by default.
+
+    Raises:
+        UsageError: the file exists and neither ``append`` nor ``force`` is given, or a clip of that id is in it.
+    """
+    import h5py
+
+    path = Path(path)
+    check_target(path, append=append, force=force)
+    extend = append and path.exists()
+    with atomic_write(path, suffix=".h5") as temporary, _disk_errors(path):
+        if extend:
+            shutil.copyfile(path, temporary)
+        with h5py.File(temporary, "r+" if extend else "w") as file:
+            for clip in clips:
+                _make_room(file, clip.id, path, force=force)
+                _write_clip(file, clip, date or datetime.date.today())
+
+
+def check_target(path: Path, *, append: bool = False, force: bool = False, ids: Sequence[str] = ()) -> None:
+    """Refuse a target that a later :func:`write_clips` would refuse, before any work is done.
+
+    Args:
+        ids: clips that will be written, where they are known.
+
+    Raises:
+        UsageError: the file exists and neither ``append`` nor ``force`` is given, or holds one of ``ids``.
+        InvalidInputError: ``append`` to a file that is not mocap data.
+    """
+    if not path.exists():
+        return
+    if not append and not force:
+        raise UsageError(f"{path} already exists.", hint="Add to it with --append or replace it with --force.")
+    if append:
+        held = MocapFile(path).ids()
+        for clip_id in [] if force else ids:
+            if clip_id in held:
+                raise _already_held(path, clip_id)
+
+
+def _already_held(path: Path, clip_id: str) -> UsageError:
+    hint = "Replace it with --force, or name the new one with --id."
+    return UsageError(f"{path} already holds {clip_id}.", hint=hint)
+
+
+def _make_room(file: Any, clip_id: str, path: Path, *, force: bool) -> None:
+    if clip_id not in file:
+        return
+    if not force:
+        raise _already_held(path, clip_id)
+    del file[clip_id]
+
+
+def _write_clip(file: Any, clip: Clip, date: datetime.date) -> None:
+    group = file.create_group(clip.id)
+    group.attrs.update(
+        {"dt": float(clip.dt), "num_steps": clip.num_steps, "year": date.year, "month": date.month, "day": date.day}
+    )
+    group.create_group("props")
+    walker = group.create_group("walkers/walker_0")
+    walker.attrs.update({"model": WALKER_MODEL, "mass": 0.0, "name": np.bytes_(clip.id)})
+    walker.create_group("markers")
+    walker.create_group("scaling")
+    for name in ARRAYS:
+        columns = np.ascontiguousarray(getattr(clip, name).reshape(clip.num_steps, -1).T)
+        walker.create_dataset(name, data=columns, dtype=np.float64, chunks=columns.shape, compression="gzip")
+
+
+@contextlib.contextmanager
+def _disk_errors(path: Path) -> Iterator[None]:
+    """Give HDF5's write failures the operating system's error number, which some of them only mention in the text."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        number = getattr(error, "errno", None) or _mentioned_errno(str(error))
+        if number is None:
+            raise
+        raise OSError(number, os.strerror(number), str(path)) from error
+
+
+def _mentioned_errno(text: str) -> int | None:
+    match = re.search(r"errno = (\d+)", text)
+    return int(match[1]) if match else errno.ENOSPC if os.strerror(errno.ENOSPC) in text else None
