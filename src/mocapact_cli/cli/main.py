@@ -13,6 +13,7 @@ import mocapact_cli
 from mocapact_cli.cli.app import LazyCommand, lazy_group
 from mocapact_cli.cli.errors import EXIT_INTERRUPTED, Failure, describe, interrupted
 from mocapact_cli.cli.output import out
+from mocapact_cli.core.media.gl import defer_gl
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,6 +62,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
 def invoke(arguments: list[str]) -> int:
     """Run one command line and return the exit code; whatever goes wrong is reported here and nowhere else."""
     out.configure(json="--json" in arguments, quiet=False)
+    defer_gl()
     try:
         result = typer.main.get_command(app).main(arguments, prog_name="mocapact", standalone_mode=False)
     except KeyboardInterrupt:

@@ -1,0 +1,166 @@
+"""Films of motions: a reference clip by itself, or an episode with the reference as a ghost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from mocapact_cli.core.media.camera import Camera, beside, follow, heading
+from mocapact_cli.core.media.captions import draw_caption
+from mocapact_cli.core.media.render import TrackRenderer
+from mocapact_cli.core.media.video import film_format, film_fps, frame_times, write_film
+from mocapact_cli.core.progress import NullProgress
+from mocapact_cli.core.walker.model import CONTROL_TIMESTEP, Walker, get_walker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from mocapact_cli.core.clips.clip import Clip
+    from mocapact_cli.core.media.video import Frame
+    from mocapact_cli.core.progress import Progress, ProgressTask
+
+FloatArray = NDArray[np.float64]
+
+STRIP_WIDTH = 240
+"""Pixels of one frame of a png strip, at most."""
+GIF_WIDTH = 320
+"""Pixels of a gif, at most."""
+
+
+def film_clip(
+    clip: Clip,
+    path: Path | str,
+    *,
+    width: int = 480,
+    height: int = 360,
+    fps: float = 30,
+    start: int = 0,
+    end: int | None = None,
+    progress: Progress = NullProgress(),  # noqa: B008 - it has no state
+) -> Path:
+    """Film a reference clip.
+
+    Args:
+        clip: The motion.
+        path: The file to write; its ending (`.mp4`, `.gif`, `.png`) says how.
+        width: Pixels; a gif is at most 320 wide, each frame of a png strip at most 240.
+        height: Pixels.
+        fps: Frames a second; a gif has at most 15.
+        start: First step to show.
+        end: Last step to show, the clip's last by default.
+        progress: Told about every frame.
+
+    Raises:
+        UsageError: The file's ending is unknown.
+        MissingDependencyError: No OpenGL works here.
+    """
+    qpos = clip.qpos()[start : None if end is None else end + 1]
+    captions = [f"{clip.id}   step {start + step}   {step * clip.dt:.2f} s" for step in range(len(qpos))]
+    scene = _Scene(qpos, None, captions, heading(qpos), clip.dt)
+    return _film(scene, path, (width, height), fps, progress)
+
+
+def film_episode(
+    qpos: FloatArray,
+    reference_qpos: FloatArray,
+    path: Path | str,
+    *,
+    captions: Sequence[str] | None = None,
+    ghost_offset: Sequence[float] | None = None,
+    dt: float = CONTROL_TIMESTEP,
+    width: int = 640,
+    height: int = 480,
+    fps: float = 30,
+    progress: Progress = NullProgress(),  # noqa: B008 - it has no state
+) -> Path:
+    """Film an episode with its reference as a translucent ghost.
+
+    Args:
+        qpos: (T, 63) poses of the walker.
+        reference_qpos: (T, 63) poses of the reference at the same steps.
+        path: The file to write; its ending (`.mp4`, `.gif`, `.png`) says how.
+        captions: T texts, one a step, such as the snippet, the time and the reward.
+        ghost_offset: (3,) metres from the reference to where the ghost is drawn; beside the walker by default,
+            `(0, 0, 0)` overlays the two.
+        dt: Seconds a step.
+        width: Pixels; a gif is at most 320 wide, each frame of a png strip at most 240.
+        height: Pixels.
+        fps: Frames a second; a gif has at most 15.
+        progress: Told about every frame.
+
+    Raises:
+        UsageError: The file's ending is unknown.
+        MissingDependencyError: No OpenGL works here.
+    """
+    direction = heading(reference_qpos)
+    ghost = np.array(reference_qpos, dtype=np.float64)
+    ghost[:, :3] += beside(direction) if ghost_offset is None else np.asarray(ghost_offset)
+    scene = _Scene(qpos, ghost, captions or (), direction, dt)
+    return _film(scene, path, (width, height), fps, progress)
+
+
+@dataclass(frozen=True)
+class _Scene:
+    qpos: FloatArray
+    ghost: FloatArray | None
+    captions: Sequence[str]
+    direction: float
+    dt: float
+
+    def cameras(self, times: FloatArray) -> list[Camera]:
+        body = self.qpos[:, :2]
+        ghost = body if self.ghost is None else self.ghost[:, :2]
+        apart = float(np.linalg.norm(ghost[0] - body[0]))
+        return follow((body + ghost) / 2, self.direction, self.dt, times, extra=apart / 2)
+
+    def caption(self, time: float) -> str:
+        step = round(time / self.dt)
+        return self.captions[step] if step < len(self.captions) else ""
+
+
+def _film(scene: _Scene, path: Path | str, size: tuple[int, int], fps: float, progress: Progress) -> Path:
+    times = frame_times((len(scene.qpos) - 1) * scene.dt, path, fps)
+    with progress.task("Filming", len(times), "frames") as task:
+        frames = _frames(scene, times, _frame_size(path, *size), task)
+        return write_film(path, frames, fps=film_fps(path, fps))
+
+
+def _frames(scene: _Scene, times: FloatArray, size: tuple[int, int], task: ProgressTask) -> Iterator[Frame]:
+    walker = get_walker()
+    poses = resampled(walker, scene.qpos, scene.dt, times)
+    ghosts = [None] * len(times) if scene.ghost is None else resampled(walker, scene.ghost, scene.dt, times)
+    with TrackRenderer(walker, *size) as renderer:
+        for time, pose, ghost, camera in zip(times, poses, ghosts, scene.cameras(times), strict=True):
+            yield draw_caption(renderer.render(pose, camera, ghost_qpos=ghost), scene.caption(time))
+            task.advance()
+
+
+def resampled(walker: Walker, qpos: FloatArray, dt: float, times: FloatArray) -> FloatArray:
+    """Return (F, 63) poses at the given times, along the shortest way between the poses on either side.
+
+    Args:
+        walker: The model, which knows that orientations turn rather than add.
+        qpos: (T, 63) poses, `dt` seconds apart.
+        dt: Seconds between poses.
+        times: (F,) seconds from the first pose; beyond the last pose, the last pose.
+    """
+    position = np.minimum(times / dt, len(qpos) - 1.0)
+    before = np.minimum(position.astype(np.intp), max(len(qpos) - 2, 0))
+    result, step = np.array(qpos[before], dtype=np.float64), np.empty(walker.model.nv)
+    for pose, index, fraction in zip(result, before, position - before, strict=True):
+        if fraction > 0:
+            mujoco.mj_differentiatePos(walker.model, step, 1.0, qpos[index], qpos[index + 1])
+            mujoco.mj_integratePos(walker.model, pose, step, fraction)
+    return result
+
+
+def _frame_size(path: Path | str, width: int, height: int) -> tuple[int, int]:
+    """Return a size that suits the kind of film: small for gifs and strips, even for the mp4 codec."""
+    widest = {"mp4": width, "gif": GIF_WIDTH, "png": STRIP_WIDTH}[film_format(path)]
+    scale = min(1.0, widest / width)
+    return 2 * round(width * scale / 2), 2 * round(height * scale / 2)

@@ -1,0 +1,119 @@
+"""Pictures of the walker, and of a ghost that shows the reference, drawn from poses without any physics."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Self
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from mocapact_cli.core.media.gl import make_context
+
+if TYPE_CHECKING:
+    from mocapact_cli.core.media.camera import Camera
+    from mocapact_cli.core.media.video import Frame
+    from mocapact_cli.core.walker.model import Walker
+
+FloatArray = NDArray[np.float64]
+
+GHOST_COLOR = (0.35, 0.62, 0.95, 0.45)
+SHADOW_SIZE = 1024
+ROUNDNESS = (16, 10)
+"""Slices and stacks of a sphere: half of MuJoCo's, since software OpenGL draws most of these films."""
+MAX_GEOMS = 400
+
+
+class TrackRenderer:
+    """Draws the walker, and if asked for a translucent ghost, in given poses.
+
+    Use it as a context manager: it holds an OpenGL context.
+
+    Args:
+        walker: The model to draw; a copy is made, so that the physics stays as it is.
+        width: Of the picture, pixels.
+        height: Of the picture, pixels.
+
+    Raises:
+        MissingDependencyError: No OpenGL works here.
+    """
+
+    def __init__(self, walker: Walker, width: int, height: int) -> None:
+        self._context = make_context(width, height)
+        self._model = _scenic(walker, width, height)
+        self._body, self._ghost = mujoco.MjData(self._model), mujoco.MjData(self._model)
+        self._scene = mujoco.MjvScene(self._model, maxgeom=MAX_GEOMS)
+        self._scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
+        self._option, self._perturb = mujoco.MjvOption(), mujoco.MjvPerturb()
+        self._target = mujoco.MjrContext(self._model, mujoco.mjtFontScale.mjFONTSCALE_100)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._target)
+        self._view = mujoco.MjrRect(0, 0, width, height)
+
+    def __enter__(self) -> Self:
+        """Return the renderer itself."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Free the OpenGL context."""
+        self.close()
+
+    def close(self) -> None:
+        """Free the OpenGL context; the renderer draws no more."""
+        self._target.free()
+        self._context.free()
+
+    def render(self, qpos: FloatArray, camera: Camera, *, ghost_qpos: FloatArray | None = None) -> Frame:
+        """Return one RGB picture (height, width, 3).
+
+        Args:
+            qpos: (63,) pose of the walker.
+            camera: Where to look from.
+            ghost_qpos: (63,) pose of the ghost, where there is one.
+        """
+        self._pose(self._body, qpos)
+        mujoco.mjv_updateScene(
+            self._model, self._body, self._option, self._perturb, _mujoco_camera(camera), mujoco.mjtCatBit.mjCAT_ALL,
+            self._scene,
+        )  # fmt: skip
+        if ghost_qpos is not None:
+            self._add_ghost(ghost_qpos)
+        pixels = np.empty((self._view.height, self._view.width, 3), np.uint8)
+        mujoco.mjr_render(self._view, self._scene, self._target)
+        mujoco.mjr_readPixels(pixels, None, self._view, self._target)
+        return np.ascontiguousarray(pixels[::-1])
+
+    def _pose(self, data: mujoco.MjData, qpos: FloatArray) -> None:
+        data.qpos[:] = qpos
+        mujoco.mj_kinematics(self._model, data)
+        mujoco.mj_comPos(self._model, data)
+        mujoco.mj_camlight(self._model, data)
+
+    def _add_ghost(self, qpos: FloatArray) -> None:
+        self._pose(self._ghost, qpos)
+        first = self._scene.ngeom
+        mujoco.mjv_addGeoms(
+            self._model, self._ghost, self._option, self._perturb, mujoco.mjtCatBit.mjCAT_DYNAMIC, self._scene
+        )
+        for geom in self._scene.geoms[first : self._scene.ngeom]:
+            geom.matid = -1
+            geom.rgba[:] = GHOST_COLOR
+
+
+def _scenic(walker: Walker, width: int, height: int) -> mujoco.MjModel:
+    """Return a copy of the model for the eye: an endless floor, a buffer that fits, shadows that software can draw."""
+    model = copy.deepcopy(walker.model)
+    # A plane of size 0 is drawn without end, so no clip walks off it.
+    model.geom_size[walker.floor_geom, :2] = 0.0
+    model.vis.global_.offwidth, model.vis.global_.offheight = width, height
+    model.vis.quality.shadowsize = SHADOW_SIZE
+    model.vis.quality.numslices, model.vis.quality.numstacks = ROUNDNESS
+    return model
+
+
+def _mujoco_camera(camera: Camera) -> mujoco.MjvCamera:
+    result = mujoco.MjvCamera()
+    result.type = mujoco.mjtCamera.mjCAMERA_FREE
+    result.lookat[:] = camera.lookat
+    result.distance, result.azimuth, result.elevation = camera.distance, camera.azimuth, camera.elevation
+    return result

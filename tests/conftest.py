@@ -1,0 +1,39 @@
+"""What every test stands on: a home folder of its own, and the recordings and published files where they exist."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mocapact_cli.core.errors import MissingDependencyError
+from mocapact_cli.core.media.gl import find_backend
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def mocapact_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Point MOCAPACT_HOME at an empty folder, so that no test sees or touches the user's data."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("MOCAPACT_HOME", str(home))
+    return home
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The folder with recordings and published files: `MOCAPACT_TEST_DATA`, else `shared` beside the repository."""
+    folder = Path(os.environ.get("MOCAPACT_TEST_DATA") or ROOT.parent / "shared")
+    if not (folder / "mocap").is_dir():
+        pytest.skip(f"no test data in {folder}; set MOCAPACT_TEST_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def opengl() -> str:
+    """The name of an off-screen OpenGL back end that works here."""
+    try:
+        return find_backend()
+    except MissingDependencyError as error:
+        pytest.skip(f"{error.message} {error.hint}")

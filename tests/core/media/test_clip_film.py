@@ -1,0 +1,98 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mocapact_cli.core.errors import UsageError
+from mocapact_cli.core.media.camera import Camera
+from mocapact_cli.core.media.clip_film import film_clip, film_episode, resampled
+from mocapact_cli.core.media.render import TrackRenderer
+from mocapact_cli.core.progress import NullTask
+from mocapact_cli.core.walker.model import get_walker
+
+FRONT = Camera(np.array([0.0, 0.0, 0.85]), 3.5, 90.0, -10.0)
+
+
+def standing(steps=20):
+    qpos = np.zeros((steps, 63))
+    qpos[:, 2], qpos[:, 3:5] = 1.2, np.sqrt(0.5)
+    qpos[:, 0] = np.linspace(0, 0.3, steps)
+    return qpos
+
+
+def clip(steps=20):
+    return SimpleNamespace(id="demo", dt=0.03, qpos=lambda: standing(steps))
+
+
+class Frames(NullTask):
+    def __init__(self):
+        self.seen, self.total = 0, None
+
+    def task(self, description, total=None, unit="it"):
+        from contextlib import nullcontext
+
+        self.total = total
+        return nullcontext(self)
+
+    def advance(self, n=1):
+        self.seen += n
+
+
+def test_the_walker_and_its_ghost_are_drawn_where_they_stand(opengl):
+    pose, ghost = standing(1)[0], standing(1)[0]
+    ghost[0] += 1.0
+    with TrackRenderer(get_walker(), 160, 120) as renderer:
+        alone = renderer.render(pose, FRONT)
+        both = renderer.render(pose, FRONT, ghost_qpos=ghost)
+    assert alone.shape == (120, 160, 3)
+    # The walker is orange on a blue floor.
+    body = alone[..., 0].astype(int) > alone[..., 2].astype(int) + 20
+    added = np.abs(both.astype(int) - alone).max(axis=2) > 40
+    assert 0.02 < body.mean() < 0.3
+    assert 0.005 < added.mean() < 0.3
+    assert np.nonzero(added)[1].mean() > np.nonzero(body)[1].mean() + 15
+
+
+def test_drawing_leaves_the_shared_model_alone():
+    walker = get_walker()
+    assert walker.model.geom_size[walker.floor_geom, 0] > 0
+
+
+def test_a_clip_becomes_an_mp4(opengl, tmp_path):
+    import imageio.v3 as iio
+
+    progress = Frames()
+    path = film_clip(clip(), tmp_path / "demo.mp4", width=161, height=120, fps=20, progress=progress)
+    film = iio.imread(path, plugin="FFMPEG")
+    assert film.shape == (12, 120, 160, 3)
+    assert (progress.seen, progress.total) == (12, 12)
+    assert film.std() > 10
+
+
+def test_a_part_of_a_clip_becomes_a_gif(opengl, tmp_path):
+    with Image.open(film_clip(clip(), tmp_path / "demo.gif", start=0, end=10, fps=10)) as film:
+        assert (film.n_frames, film.size) == (4, (320, 240))
+
+
+def test_an_episode_becomes_a_strip(opengl, tmp_path):
+    qpos = standing()
+    captions = [f"step {step}" for step in range(len(qpos))]
+    with Image.open(film_episode(qpos, qpos, tmp_path / "e.png", captions=captions)) as strip:
+        assert strip.size == (8 * 240, 180)
+
+
+def test_an_unknown_ending_is_refused_before_anything_is_drawn(tmp_path):
+    with pytest.raises(UsageError):
+        film_clip(clip(), tmp_path / "demo.avi")
+
+
+def test_resampling_goes_the_shortest_way():
+    walker, qpos = get_walker(), standing(3)
+    qpos[1, 7] = 0.4
+    half = resampled(walker, qpos, 0.03, np.array([0.0, 0.015, 0.03, 9.0]))
+    assert half[0] == pytest.approx(qpos[0])
+    assert half[1, 7] == pytest.approx(0.2)
+    assert half[2] == pytest.approx(qpos[1])
+    assert half[3] == pytest.approx(qpos[2])
+    assert np.linalg.norm(half[:, 3:7], axis=1) == pytest.approx(1.0)

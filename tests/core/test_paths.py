@@ -1,0 +1,82 @@
+import json
+import stat
+
+import numpy as np
+import pytest
+
+from mocapact_cli.core import paths
+from mocapact_cli.core.errors import NotFoundError
+
+
+def test_home_follows_the_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("MOCAPACT_HOME", str(tmp_path / "x"))
+    assert paths.home() == tmp_path / "x"
+    assert paths.data_dir("mocap") == tmp_path / "x" / "data" / "mocap"
+    assert paths.runs_dir("experts") == tmp_path / "x" / "runs" / "experts"
+    assert paths.cache_dir() == tmp_path / "x" / "cache"
+
+
+def test_home_is_the_users_data_folder_by_default(monkeypatch, tmp_path):
+    monkeypatch.delenv("MOCAPACT_HOME")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert paths.home().name == "mocapact"
+
+
+def test_home_knows_the_tilde(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("MOCAPACT_HOME", "~/m")
+    assert paths.home() == tmp_path / "m"
+
+
+def test_atomic_write_replaces_in_one_go(tmp_path):
+    target = tmp_path / "new" / "file.txt"
+    with paths.atomic_write(target) as temporary:
+        temporary.write_text("one")
+        assert temporary.parent == target.parent
+        assert not target.exists()
+    assert target.read_text() == "one"
+    assert [file.name for file in target.parent.iterdir()] == ["file.txt"]
+
+
+@pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt])
+def test_atomic_write_leaves_the_old_file_when_writing_fails(tmp_path, failure):
+    target = tmp_path / "file.txt"
+    target.write_text("old")
+    with pytest.raises(failure), paths.atomic_write(target) as temporary:
+        temporary.write_text("half")
+        raise failure
+    assert target.read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["file.txt"]
+
+
+def test_atomic_write_gives_the_usual_permissions(tmp_path):
+    (tmp_path / "usual").write_text("")
+    paths.write_text(tmp_path / "ours", "")
+    modes = {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("usual", "ours")}
+    assert len(modes) == 1
+
+
+def test_atomic_write_keeps_the_suffix_for_writers_that_go_by_it(tmp_path):
+    with paths.atomic_write(tmp_path / "film.mp4", suffix=".mp4") as temporary:
+        assert temporary.suffix == ".mp4"
+
+
+def test_write_json_knows_paths_and_numpy(tmp_path):
+    written = paths.write_json(tmp_path / "a.json", {"p": tmp_path, "n": np.float64(1.5), "a": np.arange(3)})
+    assert json.loads(written.read_text()) == {"p": str(tmp_path), "n": 1.5, "a": [0, 1, 2]}
+    assert written.read_text().endswith("\n")
+
+
+def test_write_json_refuses_what_it_does_not_know(tmp_path):
+    with pytest.raises(TypeError, match="object"):
+        paths.write_json(tmp_path / "a.json", object())
+    assert not (tmp_path / "a.json").exists()
+
+
+def test_existing_file(tmp_path):
+    (tmp_path / "a").write_text("")
+    assert paths.existing_file(str(tmp_path / "a")) == tmp_path / "a"
+    with pytest.raises(NotFoundError, match="does not exist"):
+        paths.existing_file(tmp_path / "b")
+    with pytest.raises(NotFoundError, match="folder"):
+        paths.existing_file(tmp_path)
