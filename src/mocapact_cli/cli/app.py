@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 import typer.core
 
+from mocapact_cli.cli.help import print_help
 from mocapact_cli.cli.options import JsonOpt, QuietOpt
 from mocapact_cli.cli.output import out
 
@@ -24,8 +25,20 @@ if TYPE_CHECKING:
     Function = Callable[..., None]
 
 
+class Command(typer.core.TyperCommand):
+    """A command with the help of `mocapact_cli.cli.help`."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - the signature is Typer's
+        """Print the help."""
+        print_help(out.stdout, self, ctx)
+
+
 class Group(typer.core.TyperGroup):
-    """A group that shows its help when it is called bare."""
+    """A group with that help, which it also shows when it is called bare."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - the signature is Typer's
+        """Print the help."""
+        print_help(out.stdout, self, ctx)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read a bare call as a call for help."""
@@ -46,7 +59,7 @@ class Commands:
             help=help,
             add_completion=False,
             pretty_exceptions_enable=False,
-            rich_markup_mode="rich",
+            rich_markup_mode=None,
         )
         if help:
             self.typer.callback()(_nothing)
@@ -63,8 +76,7 @@ class Commands:
         """
 
         def register(function: Function) -> Function:
-            epilog = "\n\n".join(["[bold]Examples[/bold]", *(f"[cyan]{line}[/cyan]" for line in examples)])
-            decorate = self.typer.command(name, epilog=epilog, rich_help_panel=panel)
+            decorate = self.typer.command(name, cls=Command, epilog="\n".join(examples), rich_help_panel=panel)
             decorate(_with_output_options(function))
             return function
 

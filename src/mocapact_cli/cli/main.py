@@ -33,9 +33,9 @@ app = typer.Typer(
     name="mocapact",
     cls=lazy_group(COMMANDS),
     help="Motion capture in, controllable humanoids out.",
-    epilog="[bold]Examples[/bold]\n\n[cyan]mocapact quickstart[/cyan]\n\n[cyan]mocapact clips list[/cyan]",
+    epilog="mocapact quickstart\nmocapact clips list",
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
 )
 
 
