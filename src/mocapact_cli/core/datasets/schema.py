@@ -10,10 +10,10 @@ A actions, K reference steps. `T+1` is the one expression there is: an episode h
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mocapact_cli.core.clips.snippets import Snippet
 from mocapact_cli.core.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ OBSERVABLE_INDICES = "observable_indices"
 PROPRIOCEPTIVE = "observations/proprioceptive"
 METRIC_GROUPS = ("start_metrics", "rsi_metrics")
 METRICS = ("episode_returns", "episode_lengths", "norm_episode_returns", "norm_episode_lengths")
-
-_SNIPPET_NAME = re.compile(r"(?P<clip>.+)-(?P<start>\d+)-(?P<end>\d+)")
 
 
 @dataclass(frozen=True)
@@ -84,22 +82,12 @@ EPISODE_ARRAYS = (
 )
 
 
-@dataclass(frozen=True, order=True)
-class SnippetName:
-    """A snippet's name taken apart: `CMU_016_22-0-82` is clip CMU_016_22 from step 0 to step 82."""
-
-    clip_id: str
-    start_step: int
-    end_step: int
-
-    def __str__(self) -> str:
-        return f"{self.clip_id}-{self.start_step}-{self.end_step}"
-
-
-def parse_snippet_name(name: str) -> SnippetName | None:
-    """Take a snippet's name apart; None where `name` is not one."""
-    match = _SNIPPET_NAME.fullmatch(name)
-    return SnippetName(match["clip"], int(match["start"]), int(match["end"])) if match else None
+def parse_snippet_name(name: str) -> Snippet | None:
+    """Read a snippet's name; None where `name` is not one."""
+    try:
+        return Snippet.parse(name)
+    except InvalidInputError:
+        return None
 
 
 def fill_shape(spec: ArraySpec, dims: Mapping[str, int]) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from mocapact_cli.core.errors import RunError, UsageError
 from mocapact_cli.core.paths import atomic_write
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
     import h5py
@@ -150,7 +150,6 @@ class RolloutWriter:
     ) -> None:
         self.path = Path(path)
         self.layout = layout
-        self.statistics = RolloutStatistics.empty(layout.obs_size, layout.act_size)
         self._attributes = dict(attributes or {})
         self._snippets = {name: _SnippetMetrics.of_size(layout.episodes) for name in snippets}
         self._stack = contextlib.ExitStack()
@@ -177,7 +176,8 @@ class RolloutWriter:
         except BaseException as failure:
             self._stack.__exit__(type(failure), failure, failure.__traceback__)
             raise
-        self._stack.__exit__(kind, error, traceback)
+        with _disk_errors(self.path):
+            self._stack.__exit__(kind, error, traceback)
 
     @property
     def complete(self) -> bool:
@@ -195,9 +195,6 @@ class RolloutWriter:
         group = self._opened().create_group(f"{snippet}/{slot}")
         self._put(group, schema.EPISODE_ARRAYS, record.arrays(), {"T": len(record.actions)})
         self._snippets[snippet].fill(slot, record)
-        self.statistics.proprio.update(record.observations)
-        self.statistics.act.update(record.actions)
-        self.statistics.mean_act.update(record.mean_actions)
 
     def _opened(self) -> h5py.File:
         if self._file is None:
@@ -226,7 +223,19 @@ class RolloutWriter:
         file = self._opened()
         for name, metrics in self._snippets.items():
             self._put(file.require_group(name), schema.SNIPPET_ARRAYS, metrics.arrays(self.layout.n_start_rollouts))
-        self._put(file, schema.FILE_ARRAYS, self.statistics.arrays())
+        statistics = {f"stats/{name}": values for name, values in self._statistics().arrays().items()}
+        self._put(file, schema.FILE_ARRAYS, statistics)
+
+    def _statistics(self) -> RolloutStatistics:
+        """Add the episodes up in the order of the file, not of their ends, so that equal data give equal numbers."""
+        result = RolloutStatistics.empty(self.layout.obs_size, self.layout.act_size)
+        for name in self._snippets:
+            for slot in range(self.layout.episodes):
+                episode = self._opened()[f"{name}/{slot}"]
+                result.proprio.update(episode[schema.PROPRIOCEPTIVE][()])
+                result.act.update(episode["actions"][()])
+                result.mean_act.update(episode["mean_actions"][()])
+        return result
 
     def _put(
         self,
@@ -242,4 +251,15 @@ class RolloutWriter:
             spec = by_path[path]
             if np.shape(values) != schema.fill_shape(spec, known):
                 raise UsageError(f"{path} has shape {np.shape(values)}, expected {schema.fill_shape(spec, known)}.")
-            group.create_dataset(path, data=np.asarray(values, dtype=spec.dtype))
+            with _disk_errors(self.path):
+                group.create_dataset(path, data=np.asarray(values, dtype=spec.dtype))
+
+
+@contextlib.contextmanager
+def _disk_errors(path: Path) -> Iterator[None]:
+    """Name the file where HDF5 says only that a write has failed."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        reason = "the disk is full" if "No space left" in str(error) else str(error).strip().splitlines()[0]
+        raise RunError(f"{path} could not be written: {reason}.") from error

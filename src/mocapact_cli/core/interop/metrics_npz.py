@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from mocapact_cli.core.datasets.metrics import DatasetMetrics, metrics_from_plain
-from mocapact_cli.core.errors import InvalidInputError, NotFoundError
-from mocapact_cli.core.interop import safe_pickle
+from mocapact_cli.core.datasets.metrics import METRICS_FILE, DatasetMetrics, metrics_from_plain
+from mocapact_cli.core.errors import InvalidInputError
+from mocapact_cli.core.interop import archives, safe_pickle
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    import zipfile
 
 _PICKLED = ("snippet_returns", "values", "advantages")
-_HEADER_LIMIT = 10_000
-_MEMBER_LIMIT = 1 << 33
 
 
 def read_metrics(path: Path | str) -> DatasetMetrics:
@@ -28,48 +23,29 @@ def read_metrics(path: Path | str) -> DatasetMetrics:
         NotFoundError: The file does not exist.
         InvalidInputError: It is damaged, hostile or lacks what it should hold.
     """
-    path = Path(path) / "dataset_metrics.npz" if Path(path).is_dir() else Path(path)
-    if not path.is_file():
-        raise NotFoundError(f"{path} does not exist.", hint="It lies beside the rollout files of a dataset.")
+    path = Path(path) / METRICS_FILE if Path(path).is_dir() else Path(path)
+    plain = dict(archives.read_npz(path))
+    if "plain_snippets" in plain:
+        return _checked_plain(plain, path)
+    with archives.open_zip(path) as archive:
+        returns, values, advantages = (_dictionary(archive, name, path) for name in _PICKLED)
+    return DatasetMetrics(plain, {name: float(value) for name, value in returns.items()}, values, advantages)
+
+
+def _checked_plain(plain: dict[str, Any], path: Path) -> DatasetMetrics:
     try:
-        with zipfile.ZipFile(path) as archive:
-            return _read(archive, path)
-    except (zipfile.BadZipFile, ValueError, KeyError, OSError, EOFError) as error:
+        return metrics_from_plain(plain)
+    except (KeyError, ValueError, TypeError) as error:
         raise InvalidInputError(f"{path} is damaged: {error}.") from error
 
 
-def _read(archive: zipfile.ZipFile, path: Path) -> DatasetMetrics:
-    names = {Path(name).stem for name in archive.namelist()}
-    if "plain_snippets" in names:
-        return metrics_from_plain({name: _plain_member(archive, name) for name in names.difference(_PICKLED)})
-    lacking = sorted(set(_PICKLED).difference(names))
-    if lacking:
-        raise InvalidInputError(f"{path} has no {', '.join(lacking)}: it is not a dataset's metrics.")
-    returns, values, advantages = (_pickled_member(archive, name, path) for name in _PICKLED)
-    arrays = {name: _plain_member(archive, name) for name in sorted(names.difference(_PICKLED))}
-    return DatasetMetrics(arrays, {name: float(value) for name, value in returns.items()}, values, advantages)
-
-
-def _member(archive: zipfile.ZipFile, name: str) -> io.BytesIO:
-    info = archive.getinfo(f"{name}.npy")
-    if info.file_size > _MEMBER_LIMIT:
-        raise ValueError(f"{info.filename} claims {info.file_size} bytes")
-    return io.BytesIO(archive.read(info))
-
-
-def _plain_member(archive: zipfile.ZipFile, name: str) -> NDArray[np.generic]:
-    return np.lib.format.read_array(_member(archive, name), allow_pickle=False, max_header_size=_HEADER_LIMIT)
-
-
-def _pickled_member(archive: zipfile.ZipFile, name: str, path: Path) -> dict[str, Any]:
+def _dictionary(archive: zipfile.ZipFile, name: str, path: Path) -> dict[str, Any]:
     """Read a 0-d object array that holds a dictionary with snippet names for keys."""
-    file = _member(archive, name)
-    read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    version = np.lib.format.read_magic(file)
-    shape, _, dtype = read_header[version](file, max_header_size=_HEADER_LIMIT)
-    if shape != () or dtype != np.dtype(object):
-        raise ValueError(f"{name} is not a dictionary")
+    file = io.BytesIO(archives.read_member(archive, f"{name}.npy"))
+    shape, dtype = archives.npy_header(file)
+    if shape != () or not dtype.hasobject:
+        raise InvalidInputError(f"{path}: {name} is not a dictionary.")
     content = safe_pickle.loads(file.read(), safe_pickle.NUMPY_GLOBALS, source=f"{path}:{name}")
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
-        raise ValueError(f"{name} is not a dictionary")
+        raise InvalidInputError(f"{path}: {name} is not a dictionary by snippet.")
     return content

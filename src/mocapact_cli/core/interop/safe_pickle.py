@@ -40,10 +40,11 @@ class Inert(metaclass=_Sealed):
         state: What it was to be restored from.
     """
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
+    args: tuple[object, ...] = ()
+    state: Any = None
+
+    def __init__(self, *args: object, **_: object) -> None:
         self.args = args
-        self.kwargs = kwargs
-        self.state: Any = None
 
     def __setstate__(self, state: object) -> None:
         self.state = state

@@ -1,0 +1,162 @@
+"""Experts as Stable-Baselines3 zips: read without unpickling anything, written so that stock `PPO.load` opens them."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mocapact_cli.core.errors import InvalidInputError
+from mocapact_cli.core.interop import archives
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from mocapact_cli.core.policies.expert import ExpertPolicy
+
+_JSON_LIMIT = 1 << 26
+_CLASS_NAME = re.compile(r"<class '(?:[\w.]+\.)?(\w+)'>")
+EXTRA_MEMBER = "mocapact.json"
+"""What mocapact keeps in the zip beside Stable-Baselines3's members, which ignores it."""
+
+
+@dataclass(frozen=True)
+class Sb3Archive:
+    """What a model zip says without its pickles.
+
+    Attributes:
+        hyperparameters: The plain numbers among the algorithm's attributes, such as `gamma` and `num_timesteps`.
+        policy_kwargs: Plain fields of the policy's arguments; classes are given by name.
+        extra: mocapact's own record; empty in zips of others.
+    """
+
+    hyperparameters: Mapping[str, float | int | bool | None]
+    policy_kwargs: Mapping[str, Any]
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def activation(self) -> str:
+        """Name of the activation; Stable-Baselines3's default is Tanh."""
+        match = _CLASS_NAME.fullmatch(str(self.policy_kwargs.get("activation_fn", "<class 'Tanh'>")))
+        return match[1] if match else str(self.policy_kwargs["activation_fn"])
+
+    @property
+    def observables(self) -> tuple[str, ...]:
+        """What the policy sees, as far as the zip says."""
+        extractor = self.policy_kwargs.get("features_extractor_kwargs")
+        keys = extractor.get("observable_keys") if isinstance(extractor, dict) else None
+        named = self.extra.get("observables") or keys
+        return tuple(str(name) for name in named) if isinstance(named, list) else ()
+
+
+def read_description(path: Path | str) -> Sb3Archive:
+    """Read what a model zip says about itself; weights are not touched, nothing is unpickled.
+
+    Raises:
+        NotFoundError: It does not exist.
+        InvalidInputError: It is damaged or not a Stable-Baselines3 model.
+    """
+    with archives.open_zip(path) as archive:
+        data = _json_object(archive, "data")
+        extra = _json_object(archive, EXTRA_MEMBER) if EXTRA_MEMBER in archive.namelist() else {}
+    plain = {key: value for key, value in data.items() if value is None or isinstance(value, int | float)}
+    policy_kwargs = data.get("policy_kwargs")
+    return Sb3Archive(plain, policy_kwargs if isinstance(policy_kwargs, dict) else {}, extra)
+
+
+def read_weights(path: Path | str) -> dict[str, Tensor]:
+    """Read the policy's parameters from a model zip with PyTorch's weights-only reader.
+
+    Raises:
+        NotFoundError: It does not exist.
+        InvalidInputError: It is damaged, or holds anything but tensors.
+    """
+    import torch
+
+    with archives.open_zip(path) as archive:
+        content = archives.read_member(archive, "policy.pth")
+    try:
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise InvalidInputError(f"{path}: its weights are damaged or hold more than numbers.") from error
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise InvalidInputError(f"{path}: its weights are not a table of tensors.")
+    return dict(state)
+
+
+def _json_object(archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
+    try:
+        value = json.loads(archives.read_member(archive, name, limit=_JSON_LIMIT))
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidInputError(f"{archive.filename}: {name} is not JSON.") from error
+    if not isinstance(value, dict):
+        raise InvalidInputError(f"{archive.filename}: {name} is not a JSON object.")
+    return value
+
+
+def write_sb3_zip(
+    path: Path, policy: ExpertPolicy, extra: Mapping[str, Any], hyperparameters: Mapping[str, Any]
+) -> None:
+    """Write an expert as a stock PPO model with a Box observation space and no classes of mocapact.
+
+    Args:
+        path: The (temporary) file to write.
+        policy: The expert.
+        extra: mocapact's own record, as JSON.
+        hyperparameters: Numbers of the algorithm, such as `gamma`, `n_steps`, `learning_rate`, `num_timesteps`.
+    """
+    model = _stock_ppo(policy, hyperparameters)
+    model.save(str(path))
+    # `save` adds .zip to names without a suffix of its own; a name that has one is kept.
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(EXTRA_MEMBER, json.dumps(extra))
+
+
+def _stock_ppo(policy: ExpertPolicy, hyperparameters: Mapping[str, Any]) -> Any:
+    import numpy as np
+    from gymnasium.spaces import Box
+    from stable_baselines3 import PPO
+
+    from mocapact_cli.core.policies.expert import ACTIVATIONS
+
+    network = policy.network
+    arguments, attributes = _split_hyperparameters(hyperparameters)
+    model = PPO(
+        "MlpPolicy",
+        env=None,  # type: ignore[arg-type]
+        device="cpu",
+        policy_kwargs={
+            "net_arch": {"pi": network.actor_widths, "vf": network.critic_widths},
+            "activation_fn": ACTIVATIONS[network.activation],
+            "log_std_init": float(network.log_std[0]),
+        },
+        _init_setup_model=False,
+        **arguments,
+    )
+    model.observation_space = Box(-np.inf, np.inf, (policy.obs_size,), np.float32)
+    model.action_space = Box(-1.0, 1.0, (len(policy.std),), np.float32)
+    model.n_envs = 1
+    model._setup_model()
+    model.policy.load_state_dict({name: value.cpu() for name, value in network.state_dict().items()})
+    for name, value in attributes.items():
+        setattr(model, name, value)
+    return model
+
+
+_ATTRIBUTES = ("num_timesteps", "_total_timesteps", "seed")
+_ARGUMENTS = (
+    *("learning_rate", "n_steps", "batch_size", "n_epochs", "gamma", "gae_lambda"),
+    *("clip_range", "ent_coef", "vf_coef", "max_grad_norm", "target_kl"),
+)
+
+
+def _split_hyperparameters(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return PPO's arguments and its later attributes among the given numbers; other entries are not PPO's."""
+    arguments = {name: values[name] for name in _ARGUMENTS if name in values}
+    return {"n_steps": 2, "batch_size": 2} | arguments, {name: values[name] for name in _ATTRIBUTES if name in values}

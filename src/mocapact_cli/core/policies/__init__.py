@@ -1,0 +1,1 @@
+"""Policies: networks that map observations of many environments to actions."""

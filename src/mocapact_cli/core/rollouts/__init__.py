@@ -1,0 +1,1 @@
+"""Running policies in batches of environments, and recording what happens."""

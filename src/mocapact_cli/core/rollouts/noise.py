@@ -1,0 +1,59 @@
+"""Random numbers that belong to an episode, not to the place where it runs.
+
+Every episode draws its start and its action noise from a stream of its own, named by the seed and the episode's key.
+So the same episodes come out whatever the number of environments, of threads, or the part of a run that was resumed.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+Key = tuple[int, ...]
+"""Names an episode among all that share a seed."""
+
+
+def stream(seed: int, key: Key) -> np.random.Generator:
+    """Return the random stream of `key` under `seed`."""
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, *key])))
+
+
+def text_key(text: str) -> int:
+    """Return a number for a name such as a snippet's, the same in every process."""
+    return zlib.crc32(text.encode())
+
+
+class EpisodeNoise:
+    """Gaussian action noise for N environments, each drawing from the stream of its current episode.
+
+    Args:
+        num_envs: N.
+        max_steps: Length of the longest episode.
+        act_size: Number of actions.
+        scale: Standard deviation; 0 for none.
+        seed: Of all streams.
+    """
+
+    def __init__(self, num_envs: int, max_steps: int, act_size: int, *, scale: float, seed: int) -> None:
+        self._scale, self._seed = np.float32(scale), seed
+        steps = max_steps if scale > 0 else 0
+        self._drawn: NDArray[np.float32] = np.zeros((num_envs, steps, act_size), dtype=np.float32)
+
+    def begin(self, envs: Sequence[int], keys: Sequence[Key]) -> None:
+        """Draw the noise of the episodes that begin in `envs`."""
+        if self._scale == 0:
+            return
+        for env, key in zip(envs, keys, strict=True):
+            stream(self._seed, key).standard_normal(dtype=np.float32, out=self._drawn[env])
+
+    def add(self, means: NDArray[np.float32], steps: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Return actions (N, A) in [-1, 1]: `means` plus the noise for step `steps[n]` of environment n's episode."""
+        noisy = means if self._scale == 0 else means + self._scale * self._drawn[np.arange(len(means)), steps]
+        return np.asarray(np.clip(noisy, -1.0, 1.0), dtype=np.float32)
