@@ -1,14 +1,18 @@
 """A batch of tracking environments that is stepped on threads.
 
-The simulations are split into shards. A thread takes a shard, steps its simulations, computes rewards and endings,
-resets what has ended and writes the observations; MuJoCo and large NumPy operations release the interpreter's lock.
-What a shard computes never depends on the thread that computes it, so results do not depend on the number of threads.
+Threads take one simulation after the other and step it. The simulations are grouped into shards: the thread that steps
+the last one of a shard computes the shard's rewards and endings, resets what has ended and writes its observations,
+while the others go on. MuJoCo and large NumPy operations release the interpreter's lock. What a shard computes never
+depends on the thread that computes it, so results do not depend on the number of threads.
 """
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -25,8 +29,9 @@ from mocapact_cli.core.tasks.tracking import BoolArray, Start, TrackingConfig, T
 from mocapact_cli.core.walker.model import NUM_JOINTS, FloatArray, IntArray, Walker, get_walker
 
 Float32Array = NDArray[np.float32]
-_SHARDS_PER_THREAD = 4
+_SHARDS_PER_THREAD = 2
 _MIN_SHARD = 8
+_SWITCH_INTERVAL = 2e-5
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,7 @@ class TrackingBatch:
             Shard(self.task, self.walker, self.layout, end - begin)
             for begin, end in zip(self._bounds, self._bounds[1:], strict=False)
         ]
+        self._places = [(number, env) for number, shard in enumerate(self._shards) for env in range(shard.size)]
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="physics")
         self._seed = seed
         self._queued: list[Start | None] = [None] * num_envs
@@ -164,10 +170,16 @@ class TrackingBatch:
             UsageError: if the shape is another.
         """
         actions = self._noisy(np.asarray(actions, dtype=np.float64))
-        work = ((shard, actions[span], self._queued[span]) for shard, span in zip(self._shards, self._spans(), strict=True))
-        results = list(self._pool.map(lambda job: job[0].step(job[1], job[2]), work))
-        self._refill(results)
-        return self._merge(results)
+        for shard, span in zip(self._shards, self._spans(), strict=True):
+            shard.prepare(actions[span])
+        results: list[ShardResult | None] = [None] * len(self._shards)
+        turn = itertools.count()
+        with _quick_switching():
+            for future in [self._pool.submit(self._work, turn, results) for _ in range(self.threads)]:
+                future.result()
+        finished = [result for result in results if result is not None]
+        self._refill(finished)
+        return self._merge(finished)
 
     def poses(self) -> tuple[FloatArray, FloatArray]:
         """Copies of the current qpos (N, 63) and of the reference's (N, 63) at the same moment."""
@@ -183,6 +195,16 @@ class TrackingBatch:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+    def _work(self, turn: Iterator[int], results: list[ShardResult | None]) -> None:
+        """Step simulations one by one until none is left, and finish each shard whose last one this was."""
+        for index in turn:
+            if index >= self.num_envs:
+                return
+            number, env = self._places[index]
+            if self._shards[number].advance(env):
+                begin, end = self._bounds[number : number + 2]
+                results[number] = self._shards[number].finish(self._queued[begin:end])
 
     def _spans(self) -> list[slice]:
         return [slice(begin, end) for begin, end in zip(self._bounds, self._bounds[1:], strict=False)]
@@ -227,6 +249,21 @@ def available_threads() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def _quick_switching() -> Iterator[None]:
+    """Let threads that return from the physics take the interpreter's lock at once.
+
+    One that observes a shard holds the lock for about a millisecond; with Python's usual switch interval of five the
+    other threads would wait for it instead of stepping.
+    """
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH_INTERVAL)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual)
 
 
 def _shard_bounds(num_envs: int, threads: int) -> list[int]:

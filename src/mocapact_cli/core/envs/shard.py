@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -69,28 +70,40 @@ class Shard:
         self._pose[:] = pose
         return self._observe(self.size, pose)
 
-    def step(self, actions: FloatArray, queued: Sequence[Start | None]) -> ShardResult:
-        """Advance the active environments by one control step and begin the queued episode where one has ended.
+    def prepare(self, actions: FloatArray) -> None:
+        """Take the actions (n, 56) of the next control step; rows with non-finite entries count as divergence."""
+        self._actions = actions
+        self._was_active = self.active.copy()
+        self._unusable = ~np.isfinite(actions).all(axis=1)
+        if self._unusable.any():
+            self._actions = np.where(self._unusable[:, None], 0.0, actions)
+        self._unstepped = itertools.count(self.size - 1, -1)
+
+    def advance(self, env: int) -> bool:
+        """Step one simulation; true if it was the last one of the shard, whichever thread it was on."""
+        if self.active[env]:
+            self.physics.step(env, self._actions[env])
+        return next(self._unstepped) == 0
+
+    def finish(self, queued: Sequence[Start | None]) -> ShardResult:
+        """Reward, end and begin episodes, after all simulations have been stepped.
 
         Args:
-            actions: (n, 56). queued: the next start of each environment, None where there is none.
+            queued: the next start of each environment, None where there is none.
         """
-        active = self.active.copy()
-        unusable = ~np.isfinite(actions).all(axis=1)
-        if unusable.any():
-            actions = np.where(unusable[:, None], 0.0, actions)
-        self.physics.step(np.flatnonzero(active).tolist(), actions)
+        active = self._was_active
         self.cursor.step[: self.size] += active
-        judgement, diverged = self._judge(unusable)
+        judgement, diverged = self._judge(self._unusable)
         ending = active & (judgement.failed | judgement.ended)
-        self._returns += np.where(active, judgement.rewards, 0.0)
+        rewards = np.where(active, judgement.rewards, 0.0)
+        self._returns += rewards
         self._lengths += active
         done = np.flatnonzero(ending).tolist()
         records = [self._record(env, bool(judgement.failed[env]), bool(diverged[env])) for env in done]
         observations, final = self._next_observations(done, queued)
         return ShardResult(
             observations=observations,
-            rewards=np.where(active, judgement.rewards, 0.0),
+            rewards=rewards,
             channels=judgement.channels,
             terminated=ending & judgement.failed,
             truncated=ending & ~judgement.failed,

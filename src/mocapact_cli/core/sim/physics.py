@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import mujoco
 import numpy as np
 
-from mocapact_cli.core.sim.features import Features, run_copies
+from mocapact_cli.core.sim.features import STATE, Features
 from mocapact_cli.core.walker.model import SUBSTEPS, FloatArray, Walker
 
 
 class PhysicsShard:
-    """A group of simulations that one thread advances at a time.
+    """A group of simulations and their features.
 
     The feature arrays have two rows a simulation: the first half holds the states after stepping, the second half the
     states after the resets of the same step, so that the last observation of an episode and the first one of the next
@@ -29,13 +27,14 @@ class PhysicsShard:
         self.size = size
         self.features = Features(walker, 2 * size)
         self.data = [mujoco.MjData(walker.model) for _ in range(size)]
+        self._controls = [data.ctrl for data in self.data]
         self._subtree_velocities = subtree_velocities
+        self._states = [self.features.state_row(row) for row in range(size)]
         self._copies = [self.features.copies(data, row) for row, data in enumerate(self.data)]
         self._evaluated = [False] * size
-        self._warmstart = _reset_warmstart(walker)
 
-    def step(self, envs: Sequence[int], actions: FloatArray) -> None:
-        """Advance the simulations ``envs`` by one control step and read their features.
+    def step(self, env: int, action: FloatArray) -> None:
+        """Advance one simulation by one control step and read its features.
 
         Composer evaluates the new state in full, with the control just applied, before it reads an observation; so
         sensors of forces and accelerations belong to the new state too. That evaluation is not lost: the actuators'
@@ -44,33 +43,29 @@ class PhysicsShard:
         than ``SUBSTEPS`` calls of ``mj_step``, and the states are the same to the last bit.
 
         Args:
-            envs: indices below n.
-            actions: (n, 56) position targets in [-1, 1]; the model clamps them.
+            env: index below n.
+            action: (56,) position targets in [-1, 1]; the model clamps them.
         """
-        model, features, skip = self.walker.model, self.features, mujoco.mjtStage.mjSTAGE_VEL
-        for env in envs:
-            data = self.data[env]
-            data.ctrl[:] = actions[env]
-            if self._evaluated[env]:
-                mujoco.mj_fwdActuation(model, data)
-                mujoco.mj_Euler(model, data)
-            else:
-                mujoco.mj_step2(model, data)
-            mujoco.mj_step(model, data, SUBSTEPS - 1)
-            mujoco.mj_step1(model, data)
-            mujoco.mj_forwardSkip(model, data, skip, 0)
-            mujoco.mj_checkAcc(model, data)
-            self._evaluated[env] = True
-            if self._subtree_velocities:
-                mujoco.mj_subtreeVel(model, data)
-            run_copies(self._copies[env])
-            features.time[env] = data.time
+        model, data = self.walker.model, self.data[env]
+        np.copyto(self._controls[env], action)
+        if self._evaluated[env]:
+            mujoco.mj_fwdActuation(model, data)
+            mujoco.mj_Euler(model, data)
+        else:
+            mujoco.mj_step2(model, data)
+        mujoco.mj_step(model, data, SUBSTEPS - 1)
+        mujoco.mj_forward(model, data)
+        self._evaluated[env] = True
+        if self._subtree_velocities:
+            mujoco.mj_subtreeVel(model, data)
+        mujoco.mj_getState(model, data, self._states[env], STATE)
+        for destination, source in self._copies[env]:
+            np.copyto(destination, source)
 
     def reset(self, env: int, row: int, qpos: FloatArray, qvel: FloatArray) -> None:
         """Start simulation ``env`` from a state and read its features into row ``row``.
 
-        dm_control resets to the model's default pose, evaluates it, sets the state and evaluates that, both with the
-        actuators off. Of the first evaluation only the solver's warm start survives, which is a constant of the model.
+        As dm_control does, the first evaluation runs with the actuators off, since no control is known yet.
 
         Args:
             qpos: (63,).
@@ -78,16 +73,11 @@ class PhysicsShard:
         """
         model, data = self.walker.reset_model, self.data[env]
         mujoco.mj_resetData(model, data)
-        data.qacc_warmstart[:] = self._warmstart
-        data.qpos[:], data.qvel[:] = qpos, qvel
+        np.copyto(data.qpos, qpos)
+        np.copyto(data.qvel, qvel)
         mujoco.mj_forward(model, data)
         # The evaluation above lacks the actuators' forces, so the next step cannot build on it.
         self._evaluated[env] = False
-        run_copies(self.features.copies(data, row))
-        self.features.time[row] = data.time
-
-
-def _reset_warmstart(walker: Walker) -> FloatArray:
-    data = mujoco.MjData(walker.reset_model)
-    mujoco.mj_forward(walker.reset_model, data)
-    return np.array(data.qacc_warmstart)
+        mujoco.mj_getState(model, data, self.features.state_row(row), STATE)
+        for destination, source in self.features.copies(data, row):
+            np.copyto(destination, source)

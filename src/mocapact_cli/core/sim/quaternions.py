@@ -51,7 +51,6 @@ def quat_to_axisangle(quat: FloatArray) -> FloatArray:
 
 
 def bounded_quat_dist(source: FloatArray, target: FloatArray) -> FloatArray:
-    """Angle (...) between orientations in radians, at most pi/2 (dm_control's ``bounded_quat_dist``)."""
-    norms = np.sqrt(np.sum(source * source, axis=-1) * np.sum(target * target, axis=-1))
-    cosine = np.sum(source * target, axis=-1) / norms
+    """Angle (...) between unit quaternions (..., 4) in radians, at most pi/2 (dm_control's ``bounded_quat_dist``)."""
+    cosine = np.einsum("...i,...i->...", source, target)
     return 0.5 * np.arccos(np.minimum(1.0, 2.0 * cosine * cosine - 1.0))

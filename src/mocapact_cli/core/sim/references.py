@@ -17,9 +17,10 @@ class ReferenceBank:
     """The steps of all needed clips, one after the other: R rows.
 
     Attributes:
-        qpos: (R, 63); qvel: (R, 62).
-        center_of_mass: (R, 3); appendages: (R, 15); joints: (R, 56); joints_velocity: (R, 56).
-        body_positions: (R, 31, 3); body_quaternions: (R, 31, 4), scalar first.
+        motion: (R, 125) qpos and qvel side by side; qpos: (R, 63); joints: (R, 56) in mocap order.
+        points: (R, 99) centre of mass, zeros for the root (mocap data lacks it) and the bodies' positions.
+        body_positions: (R, 31, 3); body_quaternions: (R, 31, 4), scalar first; appendages: (R, 15).
+        unit_quaternions: (R, 31, 4) the same orientations, normalized.
         ego_quaternions: (R, 31, 4) the bodies' orientations relative to the root's.
         first_row: (S,) the row of each snippet's first step.
         num_steps: (S,) poses in each snippet.
@@ -33,27 +34,27 @@ class ReferenceBank:
     def __init__(self, snippets: Sequence[tuple[Clip, Snippet]]) -> None:
         clips = list({clip.id: clip for clip, _ in snippets}.values())
         offsets = dict(zip((clip.id for clip in clips), np.cumsum([0, *(clip.num_steps for clip in clips)]), strict=False))
-        self.qpos = _stack([clip.qpos() for clip in clips])
-        self.qvel = _stack([clip.qvel() for clip in clips])
-        self.center_of_mass = _stack([clip.center_of_mass for clip in clips])
+        self.motion = _stack([np.concatenate([clip.qpos(), clip.qvel()], axis=1) for clip in clips])
+        self.points = _stack([_points(clip) for clip in clips])
         self.appendages = _stack([clip.appendages.reshape(clip.num_steps, -1) for clip in clips])
-        self.body_positions = _stack([clip.body_positions for clip in clips])
         self.body_quaternions = _stack([clip.body_quaternions for clip in clips])
+        self.unit_quaternions = self.body_quaternions / np.linalg.norm(self.body_quaternions, axis=-1, keepdims=True)
+        self.qpos, self.joints = self.motion[:, :63], self.motion[:, 7:63]
+        self.body_positions = self.points[:, 6:].reshape(len(self.points), -1, 3)
         self.ego_quaternions = quat_diff(self.qpos[:, None, 3:7], self.body_quaternions)
         self.start_step = _integers([snippet.start_step for _, snippet in snippets])
         self.first_row = _integers([offsets[clip.id] + snippet.start_step for clip, snippet in snippets])
         self.num_steps = _integers([snippet.end_step - snippet.start_step + 1 for _, snippet in snippets])
         self.duration: FloatArray = np.array([_duration(clip, snippet) for clip, snippet in snippets])
 
-    @property
-    def joints(self) -> FloatArray:
-        """(R, 56) joint angles in mocap order."""
-        return self.qpos[:, 7:]
+    def start(self, row: int) -> tuple[FloatArray, FloatArray]:
+        """qpos (63,) and qvel (62,) at a row."""
+        return self.motion[row, :63], self.motion[row, 63:]
 
-    @property
-    def joints_velocity(self) -> FloatArray:
-        """(R, 56) joint velocities in mocap order, radians a second."""
-        return self.qvel[:, 6:]
+
+def _points(clip: Clip) -> FloatArray:
+    root = np.zeros((clip.num_steps, 3))
+    return np.concatenate([clip.center_of_mass, root, clip.body_positions.reshape(clip.num_steps, -1)], axis=1)
 
 
 def _stack(parts: list[FloatArray]) -> FloatArray:

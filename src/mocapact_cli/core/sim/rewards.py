@@ -25,27 +25,38 @@ class TrackingState:
         features: the walkers; the first n rows count.
         bank: the references.
         target: (n,) rows of the bank to compare with.
-        error: (n,) termination error.
         threshold: termination error at which an episode fails.
+        motion_error: (n, 125) walker minus reference qpos and qvel.
+        com_error: (n, 3) walker minus reference centre of mass, metres.
+        body_error: (n, 93) walker minus reference body positions, metres.
+        error: (n,) termination error.
     """
 
     features: Features
     bank: ReferenceBank
     target: IntArray
-    error: FloatArray
     threshold: float
+    motion_error: FloatArray
+    com_error: FloatArray
+    body_error: FloatArray
+    error: FloatArray
+
+    @classmethod
+    def compare(cls, features: Features, bank: ReferenceBank, target: IntArray, threshold: float) -> TrackingState:
+        """Compare the first ``len(target)`` walkers with their targets.
+
+        The termination error is half the mean absolute error of body positions (metres) plus half that of joint
+        angles (radians).
+        """
+        motion = features.motion[: len(target)] - bank.motion[target]
+        points = features.points[: len(target)] - bank.points[target]
+        joints, bodies = motion[:, 7:63], points[:, 6:]
+        error = np.abs(bodies).sum(axis=1) * (0.5 / bodies.shape[1]) + np.abs(joints).sum(axis=1) * (0.5 / 56)
+        return cls(features, bank, target, threshold, motion, points[:, :3], bodies, error)
 
 
 Channels = dict[str, FloatArray]
 """Named parts of the reward, (n,) each, which sum to it."""
-
-
-def termination_error(features: Features, bank: ReferenceBank, target: IntArray) -> FloatArray:
-    """(n,) half the mean absolute error of body positions (m) plus half that of joint angles (rad)."""
-    rows = slice(len(target))
-    joints = np.abs(bank.joints[target] - features.joints[rows]).mean(axis=1)
-    bodies = np.abs(bank.body_positions[target] - features.body_positions[rows]).reshape(len(target), -1).mean(axis=1)
-    return 0.5 * bodies + 0.5 * joints
 
 
 def termination_reward(state: TrackingState) -> Channels:
@@ -57,15 +68,13 @@ def multi_term_pose_reward(state: TrackingState) -> Channels:
     """Centre of mass, joint velocities, appendages and body orientations, each through an exponential kernel."""
     features, bank, target = state.features, state.bank, state.target
     rows = slice(len(target))
-    com = _squared(features.com[rows], bank.center_of_mass[target])
-    velocity = _squared(features.qvel[rows, 6:], bank.joints_velocity[target])
-    appendages = _squared(features.appendages(rows), bank.appendages[target])
-    angles = bounded_quat_dist(features.body_quaternions[rows], bank.body_quaternions[target])
+    appendages = features.appendages(rows) - bank.appendages[target]
+    angles = bounded_quat_dist(features.body_quaternions[rows], bank.unit_quaternions[target])
     return {
-        "appendages": 0.15 * np.exp(-40.0 * appendages),
-        "body_quaternions": 0.65 * np.exp(-2.0 * np.sum(angles * angles, axis=1)),
-        "center_of_mass": 0.1 * np.exp(-10.0 * com),
-        "joints_velocity": 1.0 * np.exp(-0.1 * velocity),
+        "appendages": 0.15 * np.exp(-40.0 * _square_sum(appendages)),
+        "body_quaternions": 0.65 * np.exp(-2.0 * _square_sum(angles)),
+        "center_of_mass": 0.1 * np.exp(-10.0 * _square_sum(state.com_error)),
+        "joints_velocity": 1.0 * np.exp(-0.1 * _square_sum(state.motion_error[:, 69:])),
     }
 
 
@@ -83,6 +92,5 @@ REWARDS: dict[str, Callable[[TrackingState], Channels]] = {
 """Reward types by dm_control's names."""
 
 
-def _squared(left: FloatArray, right: FloatArray) -> FloatArray:
-    difference = (left - right).reshape(len(left), -1)
-    return np.einsum("ij,ij->i", difference, difference)
+def _square_sum(values: FloatArray) -> FloatArray:
+    return np.einsum("ij,ij->i", values, values)

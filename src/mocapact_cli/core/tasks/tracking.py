@@ -14,7 +14,7 @@ from mocapact_cli.core.errors import InvalidInputError, UsageError
 from mocapact_cli.core.sim.features import Features
 from mocapact_cli.core.sim.observables import Moment, Previous
 from mocapact_cli.core.sim.references import ReferenceBank
-from mocapact_cli.core.sim.rewards import REWARDS, Channels, TrackingState, termination_error
+from mocapact_cli.core.sim.rewards import REWARDS, Channels, TrackingState
 from mocapact_cli.core.walker.model import CONTROL_TIMESTEP, FloatArray, IntArray, Walker
 
 BoolArray = NDArray[np.bool_]
@@ -163,8 +163,7 @@ class TrackingCursor:
         bank = self.task.bank
         self.snippet[row] = start.snippet_index
         self.step[row] = self.start[row] = start.start_step - bank.start_step[start.snippet_index]
-        target = bank.first_row[start.snippet_index] + self.step[row]
-        return bank.qpos[target], bank.qvel[target]
+        return bank.start(bank.first_row[start.snippet_index] + self.step[row])
 
     def adopt(self, env: int, row: int) -> None:
         """Make the episode in row ``row`` the one of environment ``env``."""
@@ -174,12 +173,10 @@ class TrackingCursor:
     def judge(self, features: Features, count: int) -> Judgement:
         """Reward and endings of the first ``count`` rows."""
         task, config = self.task, self.task.config
-        target = self._rows(count)
-        error = termination_error(features, task.bank, target)
-        state = TrackingState(features, task.bank, target, error, config.termination_error_threshold)
+        state = TrackingState.compare(features, task.bank, self._rows(count), config.termination_error_threshold)
         channels = REWARDS[config.reward_type](state)
         # A non-finite error compares as false with everything, and must count as a failure.
-        failed = ~(error <= config.termination_error_threshold)
+        failed = ~(state.error <= config.termination_error_threshold)
         ended = self.step[:count] >= task.last_step[self.snippet[:count]]
         return Judgement(sum(channels.values(), np.zeros(count)), channels, failed, ended)
 
