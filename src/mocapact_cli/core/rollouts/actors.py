@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -85,3 +86,20 @@ def pad_rows(rows: Float32Array) -> Float32Array:
     """Return `rows` (n, P) followed by zeros up to a whole number of blocks."""
     missing = -len(rows) % ROW_BLOCK
     return np.pad(rows, ((0, missing), (0, 0))) if missing else rows
+
+
+@contextlib.contextmanager
+def few_torch_threads(physics_threads: int) -> Iterator[None]:
+    """Keep PyTorch's threads few inside the block.
+
+    The physics has its own threads on the same cores, and PyTorch's wait for each other by spinning: on busy cores a
+    small layer then takes ten times as long on two threads as on one.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, min(before, physics_threads // 4)))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -22,7 +22,7 @@ from mocapact_cli.core.datasets.writer import EpisodeRecord, RolloutLayout, Roll
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError
 from mocapact_cli.core.interop.expert_folder import MODEL_FILE, ExpertLocation, LoadedExpert, load_expert
 from mocapact_cli.core.progress import NullProgress, Progress
-from mocapact_cli.core.rollouts.actors import ExpertsActor
+from mocapact_cli.core.rollouts.actors import ExpertsActor, few_torch_threads
 from mocapact_cli.core.rollouts.episodes import PlannedEpisode, Tick, open_batch, run_episodes
 from mocapact_cli.core.rollouts.gae import generalized_advantages
 from mocapact_cli.core.rollouts.noise import stream, text_key
@@ -188,6 +188,7 @@ class _Recording:
                 threads=config.threads,
                 walker=self.walker,
             ) as batch,
+            few_torch_threads(batch.threads),
         ):
             writers = _Writers(stack, self.folder, config, attributes, wave)
             actor = ExpertsActor([expert.policy for expert in loaded], plan, batch)

@@ -1,0 +1,1 @@
+"""How well policies track: metrics and reports."""
