@@ -33,7 +33,7 @@ CUTOFF = 8.0
 CLAMP_TOLERANCE = np.deg2rad(1.0)
 """Radians outside the limits from which a value counts as clamped."""
 
-_SIGMA = np.sqrt(np.log(2.0) / 2.0) * FRAME_RATE / (2.0 * np.pi * CUTOFF) * np.sqrt(2.0)
+_SIGMA = float(np.sqrt(np.log(2.0))) * FRAME_RATE / (2.0 * np.pi * CUTOFF)
 _TRIMMED_STEPS = 3
 _BONES_OF_THREE = ("rz", "ry", "rx")
 _ROOT_PATH, _ROOT_TURN = ("roottx", "rootty", "roottz"), ("rootrx", "rootry", "rootrz")
@@ -93,7 +93,7 @@ def clean(motion: Motion, joint_names: tuple[str, ...], joint_range: FloatArray,
     joints = np.clip(angles, *joint_range.T)
     joints, repaired = _repair_joints(joints)
     path, turn, repaired_root = _repair_root(*_root(motion, first, last))
-    frames = np.arange(steps) * dt * FRAME_RATE
+    frames = np.arange(steps, dtype=np.float64) * (dt * FRAME_RATE)
     joints = np.clip(signals.resample(signals.smooth(joints, _SIGMA), frames), *joint_range.T)
     return CleanMotion(
         position=signals.resample(signals.smooth(path, _SIGMA), frames),
