@@ -71,6 +71,7 @@ class RolloutConfig:
     def __post_init__(self) -> None:
         if min(self.n_start_rollouts, self.n_rsi_rollouts) < 0 or self.n_start_rollouts + self.n_rsi_rollouts < 1:
             raise UsageError("At least one rollout a snippet is needed, from its start or from random steps.")
+        object.__setattr__(self, "ref_steps", tuple(sorted(self.ref_steps)))
 
     def record(self) -> dict[str, Any]:
         """Return the settings that decide the data."""

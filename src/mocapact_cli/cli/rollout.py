@@ -1,0 +1,116 @@
+"""`mocapact rollout`: record experts as a dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mocapact_cli.cli.app import Commands
+from mocapact_cli.cli.options import (
+    DeviceOpt,
+    ForceOpt,
+    MinStepsOpt,
+    MocapOpt,
+    NumEnvsOpt,
+    OutDirOpt,
+    ResumeOpt,
+    SeedOpt,
+    TerminationErrorThresholdOpt,
+    ThreadsOpt,
+)
+from mocapact_cli.cli.output import facts, out
+from mocapact_cli.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from mocapact_cli.core.rollouts.recorder import RolloutSummary
+
+app = Commands()
+
+
+@app.command(
+    "rollout",
+    examples=[
+        "mocapact rollout experts -o dataset",
+        "mocapact rollout experts/CMU_016_22-0-82 -o dataset --n-start-rollouts 2 --n-rsi-rollouts 8",
+        "mocapact rollout experts -o dataset --resume",
+    ],
+)
+def rollout(
+    expert_roots: Annotated[
+        list[Path], typer.Argument(metavar="EXPERT_ROOT...", help="Experts, or folders above them.")
+    ],
+    *,
+    output: OutDirOpt,
+    n_start_rollouts: Annotated[int, typer.Option(min=0, help="Episodes of each snippet from its start.")] = 10,
+    n_rsi_rollouts: Annotated[int, typer.Option(min=0, help="Episodes of each snippet from random steps.")] = 10,
+    act_noise: Annotated[
+        float, typer.Option(min=0.0, help="Standard deviation of the noise on the experts' actions.")
+    ] = 0.1,
+    ref_steps: Annotated[
+        str, typer.Option(metavar="N,N,...", help="Steps ahead at which the recorded references look.")
+    ] = "1,2,3,4,5",
+    min_steps: MinStepsOpt = 30,
+    termination_error_threshold: TerminationErrorThresholdOpt = 0.3,
+    resume: ResumeOpt = False,
+    force: ForceOpt = False,
+    mocap: MocapOpt = None,
+    seed: SeedOpt = 0,
+    num_envs: NumEnvsOpt = None,
+    threads: ThreadsOpt = None,
+    device: DeviceOpt = "auto",
+) -> None:
+    """Run experts and record their episodes as a dataset, one HDF5 file a clip.
+
+    Every proprioceptive observable is recorded with sampled and mean actions, rewards, values and advantages. Clips
+    that are complete are skipped with --resume; an interrupted run loses only the clips that it was recording.
+    """
+    from mocapact_cli.core.clips.library import open_library
+    from mocapact_cli.core.interop.expert_folder import find_experts
+    from mocapact_cli.core.policies.device import choose_device
+    from mocapact_cli.core.rollouts.recorder import RolloutConfig, record_rollouts
+
+    experts = [place for root in expert_roots for place in find_experts(root)]
+    config = RolloutConfig(
+        n_start_rollouts=n_start_rollouts,
+        n_rsi_rollouts=n_rsi_rollouts,
+        act_noise=act_noise,
+        ref_steps=_whole_numbers(ref_steps),
+        min_steps=min_steps or 30,
+        termination_error_threshold=0.3 if termination_error_threshold is None else termination_error_threshold,
+        seed=seed,
+        num_envs=num_envs,
+        threads=threads,
+        device=choose_device(device),
+    )
+    library = open_library(mocap)
+    summary = record_rollouts(experts, library.get, output, config, resume=resume, force=force, progress=out.progress())
+    _show(summary)
+
+
+def _show(summary: RolloutSummary) -> None:
+    document = {
+        "path": summary.folder,
+        "recorded": summary.recorded,
+        "skipped": summary.skipped,
+        "episodes": summary.episodes,
+        "steps": summary.steps,
+        "early_termination_rate": summary.failed / summary.episodes if summary.episodes else None,
+    }
+    shown = [
+        ("Dataset", summary.folder),
+        ("Clips recorded", len(summary.recorded)),
+        *([("Clips complete before", len(summary.skipped))] if summary.skipped else []),
+        ("Episodes", f"{summary.episodes:,} with {summary.steps:,} steps, {summary.failed:,} ended early"),
+        ("Next", f"mocapact inspect {summary.folder}"),
+    ]
+    out.show(document, lambda: facts(shown), short=str(summary.folder))
+
+
+def _whole_numbers(text: str) -> tuple[int, ...]:
+    """Read "1,2,3"."""
+    try:
+        return tuple(int(part) for part in text.replace(",", " ").split())
+    except ValueError as error:
+        raise UsageError(f"--ref-steps {text!r} is not a list of whole numbers.", hint="Write 1,2,3,4,5.") from error

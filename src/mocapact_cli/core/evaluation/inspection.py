@@ -1,0 +1,314 @@
+"""Saying what a file or folder holds: rollouts, motion capture, experts, runs and metrics.
+
+Only headers and small arrays are read, and neither PyTorch nor the simulator is needed.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mocapact_cli.core.clips.mocap_h5 import MocapFile
+from mocapact_cli.core.datasets import h5
+from mocapact_cli.core.datasets.check import check_rollouts
+from mocapact_cli.core.datasets.metrics import METRICS_FILE
+from mocapact_cli.core.datasets.reader import SUFFIXES, RolloutFile, SnippetRollouts, rollout_paths
+from mocapact_cli.core.datasets.schema import OBSERVABLE_INDICES
+from mocapact_cli.core.errors import InvalidInputError, MocapactError, NotFoundError
+from mocapact_cli.core.evaluation.report import EVALUATIONS_FILE, EvaluationHistory, read_evaluations
+from mocapact_cli.core.interop import expert_folder, sb3_zip
+from mocapact_cli.core.interop.archives import read_npz
+from mocapact_cli.core.interop.metrics_npz import read_metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+Facts = dict[str, Any]
+RUN_FILES = ("config.json", "versions.json", "metrics.jsonl")
+_HINT = "Known are rollout and mocap HDF5 files, dataset_metrics.npz, evaluations.npz, and folders of experts and runs."
+
+
+def inspect_path(path: Path | str, *, tree: bool = False, check: bool = False) -> Facts:
+    """Return what `path` holds, as a document with at least `kind` and `path`.
+
+    Args:
+        path: A file or folder.
+        tree: Add every array of an HDF5 file, or every file of a folder, under `tree`.
+        check: Read rollout files from end to end and compare them with the layout.
+
+    Raises:
+        NotFoundError: Nothing is there.
+        InvalidInputError: It is damaged, or nothing that mocapact knows.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise NotFoundError(f"{path} does not exist.", hint="Check the path.")
+    facts = _inspect_folder(path, check=check) if path.is_dir() else _inspect_file(path, check=check)
+    if tree:
+        facts["tree"] = list(_folder_tree(path) if path.is_dir() else _file_tree(path))
+    return facts
+
+
+def _inspect_file(path: Path, *, check: bool) -> Facts:
+    if path.suffix == ".npz":
+        return _inspect_npz(path)
+    if path.suffix == ".zip":
+        return {"kind": "model", **_base(path), **_model_facts(path)}
+    if not _is_hdf5_like(path):
+        raise InvalidInputError(f"{path} is not a file that mocapact knows.", hint=_HINT)
+    with h5.open_h5(path) as file, h5.damage_named(path):
+        is_rollouts = OBSERVABLE_INDICES in file
+    return _inspect_rollouts(path, check=check) if is_rollouts else _inspect_mocap(path)
+
+
+def _is_hdf5_like(path: Path) -> bool:
+    if path.suffix in SUFFIXES:
+        return True
+    with path.open("rb") as file:
+        return file.read(8) == b"\x89HDF\r\n\x1a\n"
+
+
+def _base(path: Path) -> Facts:
+    return {"path": str(path), "bytes": path.stat().st_size}
+
+
+def _inspect_rollouts(path: Path, *, check: bool) -> Facts:
+    if check:
+        check_rollouts(path)
+    with RolloutFile(path) as file, h5.damage_named(path):
+        snippets = [_snippet_facts(file[name]) for name in file.snippets]
+        facts = {
+            "kind": "rollouts",
+            **_base(path),
+            "clip": file.clip_id,
+            **_layout_facts(file),
+            "episodes": sum(row["episodes"] for row in snippets),
+            "steps": sum(row["steps"] for row in snippets),
+            "snippets": snippets,
+            "recorded_by": _attributes(file),
+        }
+    return facts | ({"check": "sound"} if check else {})
+
+
+def _layout_facts(file: RolloutFile) -> Facts:
+    sizes = {name: _width(columns) for name, columns in file.observables.items()}
+    return {
+        "n_start_rollouts": file.n_start_rollouts,
+        "n_rsi_rollouts": file.n_rsi_rollouts,
+        "ref_steps": list(file.ref_steps),
+        "columns": sum(sizes.values()),
+        "observables": sizes,
+    }
+
+
+def _width(columns: slice | NDArray[np.int64]) -> int:
+    return columns.stop - columns.start if isinstance(columns, slice) else len(columns)
+
+
+def _attributes(file: RolloutFile) -> Facts:
+    """Return how the file says it was made, with JSON texts taken apart; empty for published files."""
+    return {name: _parsed(value) for name, value in file.handle.attrs.items()}
+
+
+def _parsed(value: Any) -> Any:
+    if isinstance(value, str) and value.startswith("{"):
+        try:
+            return json.loads(value)
+        except (json.JSONDecodeError, RecursionError):
+            return value
+    return value.item() if isinstance(value, np.generic) else str(value)
+
+
+def _snippet_facts(rollouts: SnippetRollouts) -> Facts:
+    return {
+        "snippet": rollouts.name,
+        "episodes": len(rollouts.lengths),
+        "steps": int(rollouts.lengths.sum()),
+        "norm_return": _spread(rollouts.norm_returns),
+        "norm_length": _spread(rollouts.norm_lengths),
+        "return": _spread(rollouts.returns),
+        "length": _spread(rollouts.lengths),
+        "early_termination_rate": float(rollouts.early_termination.mean()) if len(rollouts.lengths) else None,
+    }
+
+
+def _spread(values: NDArray[np.floating]) -> dict[str, float] | None:
+    return {"mean": float(values.mean()), "std": float(values.std())} if values.size else None
+
+
+def _inspect_mocap(path: Path) -> Facts:
+    clips: list[Facts] = [
+        {"clip": clip_id, "poses": poses, "dt": dt, "seconds": (poses - 1) * dt}
+        for clip_id, (poses, dt) in MocapFile(path).table().items()
+    ]
+    total = sum(clip["seconds"] for clip in clips)
+    return {"kind": "mocap", **_base(path), "num_clips": len(clips), "seconds": total, "clips": clips}
+
+
+def _inspect_npz(path: Path) -> Facts:
+    arrays = read_npz(path)
+    if set(arrays).issuperset(("timesteps", "results", "ep_lengths")):
+        return {"kind": "evaluations", **_base(path), **_history_facts(read_evaluations(path))}
+    if "proprio_mean" not in arrays:
+        raise InvalidInputError(f"{path} holds neither evaluations nor the metrics of a dataset.", hint=_HINT)
+    metrics = read_metrics(path)
+    snippets: list[Facts] = [
+        {"snippet": name, "norm_return": value, "steps": len(metrics.values.get(name, ()))}
+        for name, value in metrics.snippet_returns.items()
+    ]
+    steps = sum(row["steps"] for row in snippets)
+    return {"kind": "dataset_metrics", **_base(path), "steps": steps, "snippets": snippets}
+
+
+def _history_facts(history: EvaluationHistory) -> Facts:
+    evaluations = [
+        {
+            "timesteps": int(history.timesteps[row]),
+            "episodes": int(history.results.shape[1]),
+            "norm_return": _spread(history.results_norm[row]),
+            "norm_length": _spread(history.ep_lengths_norm[row]),
+        }
+        for row in range(len(history.timesteps))
+    ]
+    return {"evaluations": evaluations}
+
+
+def _inspect_folder(path: Path, *, check: bool) -> Facts:
+    if any(item.suffix in SUFFIXES and not item.name.startswith(".") for item in path.iterdir()):
+        return _inspect_hdf5_folder(path, check=check)
+    try:
+        experts = expert_folder.find_experts(path)
+    except NotFoundError:
+        experts = []
+    if len(experts) == 1:
+        return _inspect_expert(path, experts[0])
+    if experts:
+        return {"kind": "experts", "path": str(path), "experts": [_expert_row(place) for place in experts]}
+    if any((path / name).is_file() for name in RUN_FILES):
+        return {"kind": "run", "path": str(path), **_run_facts(path)}
+    raise InvalidInputError(f"{path} holds nothing that mocapact knows.", hint=_HINT)
+
+
+def _inspect_hdf5_folder(path: Path, *, check: bool) -> Facts:
+    parts = [_inspect_file(file, check=check) for file in rollout_paths(path)]
+    rollouts = [part for part in parts if part["kind"] == "rollouts"]
+    if not rollouts:
+        clips = [clip for part in parts for clip in part["clips"]]
+        return {"kind": "mocap_folder", "path": str(path), "files": len(parts), "num_clips": len(clips), "clips": clips}
+    first = rollouts[0]
+    return {
+        "kind": "dataset",
+        "path": str(path),
+        "files": len(rollouts),
+        "bytes": sum(part["bytes"] for part in rollouts),
+        **{key: first[key] for key in ("n_start_rollouts", "n_rsi_rollouts", "ref_steps", "columns", "observables")},
+        "episodes": sum(part["episodes"] for part in rollouts),
+        "steps": sum(part["steps"] for part in rollouts),
+        "has_metrics": (path / METRICS_FILE).is_file(),
+        "snippets": [row for part in rollouts for row in part["snippets"]],
+    } | ({"check": "sound"} if check else {})
+
+
+def _inspect_expert(path: Path, place: expert_folder.ExpertLocation) -> Facts:
+    root = place.root
+    return {
+        "kind": "expert",
+        "path": str(path),
+        "root": str(root),
+        "snippet": str(place.snippet),
+        "model": {"path": str(place.model), **_model_facts(place.model / expert_folder.MODEL_FILE)},
+        "evaluations": {name: facts for name in ("eval_rsi", "eval_start") if (facts := _last_evaluation(root / name))},
+        "clip_info": dict(place.info),
+        **({"run": _run_facts(root)} if any((root / name).is_file() for name in RUN_FILES) else {}),
+    }
+
+
+def _expert_row(place: expert_folder.ExpertLocation) -> Facts:
+    last = _last_evaluation(place.root / "eval_rsi") or {}
+    return {"snippet": str(place.snippet), "root": str(place.root)} | last
+
+
+def _last_evaluation(folder: Path) -> Facts | None:
+    """Return the last evaluation on record, None where there is none or it cannot be read."""
+    try:
+        evaluations: list[Facts] = _history_facts(read_evaluations(folder / EVALUATIONS_FILE))["evaluations"]
+    except MocapactError:
+        return None
+    return evaluations[-1] if evaluations else None
+
+
+def _model_facts(path: Path) -> Facts:
+    archive = sb3_zip.read_description(path)
+    architecture = archive.policy_kwargs.get("net_arch")
+    layers = architecture[0] if isinstance(architecture, list) and architecture else architecture
+    kept = ("num_timesteps", "gamma", "gae_lambda", "n_steps", "batch_size", "n_epochs", "learning_rate")
+    return {
+        "bytes": path.stat().st_size,
+        "layers": layers,
+        "activation": archive.activation,
+        "observables": list(archive.observables),
+        **{name: archive.hyperparameters[name] for name in kept if name in archive.hyperparameters},
+    }
+
+
+def _run_facts(path: Path) -> Facts:
+    """Return what a run folder records: settings, versions, the last metrics, checkpoints."""
+    facts: Facts = {name: value for name in ("config", "versions") if (value := _read_json(path / f"{name}.json"))}
+    last = _last_line(path / "metrics.jsonl")
+    checkpoints = path / "checkpoints"
+    found = sorted(item.name for item in checkpoints.iterdir()) if checkpoints.is_dir() else []
+    return facts | ({"last_metrics": last} if last else {}) | {"checkpoints": found}
+
+
+def _read_json(path: Path) -> Any:
+    if not path.is_file():
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidInputError(f"{path} is not JSON: {error}.") from error
+
+
+def _last_line(path: Path) -> Any:
+    """Return the last whole record of a JSON-lines file; a run may be writing the next one."""
+    if not path.is_file():
+        return None
+    for line in reversed(path.read_text(encoding="utf-8", errors="replace").splitlines()):
+        try:
+            return json.loads(line)
+        except (json.JSONDecodeError, RecursionError):
+            continue
+    return None
+
+
+def _file_tree(path: Path) -> Iterator[Facts]:
+    """List the arrays of an HDF5 or npz file."""
+    if path.suffix in (".npz", ".zip"):
+        if path.suffix == ".npz":
+            yield from ({"path": name, **_array_facts(array)} for name, array in read_npz(path).items())
+        return
+    found: list[Facts] = []
+
+    def visit(name: str, item: Any) -> None:
+        if hasattr(item, "dtype"):
+            found.append({"path": name, **_array_facts(item)})
+
+    # visititems follows hard links only and sees every object once.
+    with h5.open_h5(path) as file, h5.damage_named(path):
+        file.visititems(visit)
+    yield from found
+
+
+def _array_facts(array: Any) -> Facts:
+    return {"shape": list(array.shape or ()), "dtype": str(array.dtype)}
+
+
+def _folder_tree(path: Path) -> Iterator[Facts]:
+    for item in sorted(path.rglob("*")):
+        if item.is_file() and not item.is_symlink():
+            yield {"path": str(item.relative_to(path)), "bytes": item.stat().st_size}
