@@ -10,7 +10,10 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_PUBLIC: dict[str, str] = {}
+_PUBLIC: dict[str, str] = {
+    "load_policy": "mocapact_cli.core.interop.policies",
+    "read_rollouts": "mocapact_cli.core.datasets.reader",
+}
 """Public name -> module that defines it."""
 
 __all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604 - the names come from one table
