@@ -52,9 +52,9 @@ def test_a_command_shows_usage_paragraphs_panels_and_examples(shown):
     assert text.endswith("Examples\n  mocapact things make [one] -o a.h5\n  mocapact things make two\n")
 
 
-def test_a_switch_shows_no_type(shown):
+def test_a_switch_shows_no_type_and_a_number_a_plain_one(shown):
     assert re.search(r"--fast +Hurry", shown("make"))
-    assert re.search(r"--size <int", shown("make"))
+    assert re.search(r"--size <int> +How", shown("make"))
 
 
 @pytest.mark.parametrize("width", [40, 80, 300])

@@ -52,7 +52,7 @@ def _panels(command: Any, context: Any) -> dict[str, list[Row]]:
             default = ARGUMENTS if parameter.param_type_name == "argument" else OPTIONS
             name, text = record
             title = getattr(parameter, "rich_help_panel", None) or default
-            panels.setdefault(title, []).append((_without_flag_type(name), text))
+            panels.setdefault(title, []).append((_tidy(name), text))
     for name, subcommand in _subcommands(command, context):
         title = getattr(subcommand, "rich_help_panel", None) or COMMANDS
         panels.setdefault(title, []).append((name, _first_paragraph(subcommand.help or "")))
@@ -78,9 +78,9 @@ def _print_panel(console: Console, title: str, rows: Sequence[Row]) -> None:
     console.print(Panel(grid, title=title, title_align="left", border_style="dim"))
 
 
-def _without_flag_type(name: str) -> str:
-    """Drop the type of a switch, which takes no value."""
-    return name.removesuffix(" <bool>")
+def _tidy(name: str) -> str:
+    """Drop the type of a switch, which takes no value, and what Typer's names of types say twice."""
+    return re.sub(r"<list\[(\w+)\]>", r"<\1>", name.removesuffix(" <bool>").replace(" range>", ">"))
 
 
 def _paragraphs(text: str) -> str:
