@@ -60,17 +60,31 @@ def lowest_feet(points: FloatArray) -> FloatArray:
     return np.asarray(points[..., 2].min(axis=(1, 2)))
 
 
-def skate_speed(points: FloatArray, dt: float) -> float:
-    """Mean horizontal speed (m/s) of each touching foot's lowest point; 0 where no foot ever touches.
-
-    A foot touches from one pose to the next if its lowest point is within 3 cm of the floor in both.
+def sole_steps(points: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """How each foot's lowest point moves on to the next pose.
 
     Args:
-        points: (T, 2, P, 3) from :func:`sole_points`, floor at height 0.
+        points: (T, 2, P, 3) from :func:`sole_points`.
+
+    Returns:
+        (T - 1, 2, 2) horizontal displacement in metres; (T - 1, 2) the larger of its heights before and after.
     """
     lowest = points[:-1, ..., 2].argmin(axis=-1)[..., None, None]
     here = np.take_along_axis(points[:-1], lowest, axis=2)[:, :, 0]
     there = np.take_along_axis(points[1:], lowest, axis=2)[:, :, 0]
-    touching = (here[..., 2] < CONTACT_HEIGHT) & (there[..., 2] < CONTACT_HEIGHT)
-    speeds = np.linalg.norm((there - here)[..., :2], axis=-1)[touching] / dt
-    return float(speeds.mean()) if len(speeds) else 0.0
+    return (there - here)[..., :2], np.maximum(here[..., 2], there[..., 2])
+
+
+def skate_speed(points: FloatArray, dt: float) -> float:
+    """Mean horizontal speed (m/s) of the supporting foot's lowest point; 0 where no foot ever touches.
+
+    A foot touches from one pose to the next if its lowest point is within 3 cm of the floor in both; of two touching
+    feet the slower one supports, for the other may be swinging closely over the floor.
+
+    Args:
+        points: (T, 2, P, 3) from :func:`sole_points`, floor at height 0.
+    """
+    moved, height = sole_steps(points)
+    speeds = np.where(height < CONTACT_HEIGHT, np.linalg.norm(moved, axis=-1) / dt, np.inf).min(axis=1)
+    supported = np.isfinite(speeds)
+    return float(speeds[supported].mean()) if supported.any() else 0.0

@@ -26,7 +26,7 @@ MAX_JOINT_SPEED = 25.0
 (the knee) reach about 20 to 25 rad/s; gimbal flips and lost markers show as 40 to 370."""
 MAX_ROOT_TURN = 25.0
 """rad/s of the root likewise; somersaults turn at about 12."""
-MAX_ROOT_ACCELERATION = 3.0
+MAX_ROOT_DEVIATION = 3.0
 """m/s by which the root's velocity between two frames may differ from its median over a quarter of a second."""
 CUTOFF = 8.0
 """Hz: at this frequency smoothing halves the power. Human motion is below it, marker noise is not."""
@@ -35,6 +35,8 @@ CLAMP_TOLERANCE = np.deg2rad(1.0)
 
 _SIGMA = float(np.sqrt(np.log(2.0))) * FRAME_RATE / (2.0 * np.pi * CUTOFF)
 _TRIMMED_STEPS = 3
+_LONGEST_FREEZE = 30
+"""Frames. A longer stretch of equal frames is taken for a pose that is meant to be held."""
 _BONES_OF_THREE = ("rz", "ry", "rx")
 _ROOT_PATH, _ROOT_TURN = ("roottx", "rootty", "roottz"), ("rootrx", "rootry", "rootrz")
 
@@ -85,14 +87,16 @@ def clean(motion: Motion, joint_names: tuple[str, ...], joint_range: FloatArray,
         InvalidInputError: the recording lacks a joint or is too short.
     """
     _check_channels(motion, joint_names)
-    first, last = _tracked_span(motion)
+    lost = _lost_frames(motion.values)
+    first, last = _tracked_span(lost)
+    lost = lost[first : last + 1]
     steps = num_poses(last + 1 - first, dt)
     if steps < 2:
         raise InvalidInputError(f"The recording has {last + 1 - first} usable frames, too few for two poses.")
     angles = _limit_path(motion.columns(joint_names)[first : last + 1], joint_names, joint_range)
     joints = np.clip(angles, *joint_range.T)
-    joints, repaired = _repair_joints(joints)
-    path, turn, repaired_root = _repair_root(*_root(motion, first, last))
+    joints, repaired = _repair_joints(joints, lost)
+    path, turn, repaired_root = _repair_root(*_root(motion, first, last), lost)
     frames = np.arange(steps, dtype=np.float64) * (dt * FRAME_RATE)
     joints = np.clip(signals.resample(signals.smooth(joints, _SIGMA), frames), *joint_range.T)
     return CleanMotion(
@@ -120,9 +124,21 @@ def _check_channels(motion: Motion, joint_names: tuple[str, ...]) -> None:
             raise InvalidInputError(f"The skeleton turns {bone} in the order {' '.join(dofs)}; only x, y, z is known.")
 
 
-def _tracked_span(motion: Motion) -> tuple[int, int]:
-    """First and last frame that are not all zero, which is how lost tracking is recorded."""
-    tracked = np.flatnonzero(np.abs(motion.values).max(axis=1) > 0.0)
+def _lost_frames(values: FloatArray) -> BoolArray:
+    """(N,) frames in which tracking was lost: all zero, or a copy of their predecessor for at most a quarter second."""
+    lost = np.abs(values).max(axis=1) == 0.0
+    copied = np.concatenate([[False], (values[1:] == values[:-1]).all(axis=1)])
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], copied, [False]]).astype(np.int8)))
+    for start, end in zip(edges[::2], edges[1::2], strict=True):
+        if end - start <= _LONGEST_FREEZE:
+            # What a recording starts with before it moves was never tracked, its first frame included.
+            lost[start - 1 if start == 1 else start : end] = True
+    return np.asarray(lost)
+
+
+def _tracked_span(lost: BoolArray) -> tuple[int, int]:
+    """First and last frame that were tracked."""
+    tracked = np.flatnonzero(~lost)
     if not len(tracked):
         raise InvalidInputError("Every frame of the recording is zero: tracking was lost all along.")
     return int(tracked[0]), int(tracked[-1])
@@ -144,14 +160,15 @@ def _limit_path(angles: FloatArray, names: tuple[str, ...], limits: FloatArray) 
     return result
 
 
-def _repair_joints(joints: FloatArray) -> tuple[FloatArray, BoolArray]:
-    """Replace what moves faster than a human joint; (N, J) angles and which of them were replaced."""
+def _repair_joints(joints: FloatArray, lost: BoolArray) -> tuple[FloatArray, BoolArray]:
+    """Replace what was lost or moves faster than a human joint; (N, J) angles and which of them were replaced."""
     max_step = MAX_JOINT_SPEED / FRAME_RATE
-    bad = np.abs(np.diff(joints, axis=0)) > max_step
-    result, replaced = joints.copy(), np.zeros(joints.shape, dtype=bool)
+    result = signals.interpolate(joints, lost)
+    bad = np.abs(np.diff(result, axis=0)) > max_step
+    replaced = np.repeat(lost[:, None], joints.shape[1], axis=1)
     for joint in np.flatnonzero(bad.any(axis=0)):
-        column = joints[:, joint : joint + 1]
-        replaced[:, joint] = signals.bridge(column, bad[:, joint], max_step)
+        column = result[:, joint : joint + 1]
+        replaced[:, joint] |= signals.bridge(column, bad[:, joint], max_step)
         result[:, joint] = signals.interpolate(column, replaced[:, joint])[:, 0]
     return result, replaced
 
@@ -167,11 +184,14 @@ def _root(motion: Motion, first: int, last: int) -> tuple[FloatArray, FloatArray
     return np.stack([x, -z, y], axis=1), quaternions.continuous(quaternions.multiply(up, turn))
 
 
-def _repair_root(path: FloatArray, turn: FloatArray) -> tuple[FloatArray, FloatArray, BoolArray]:
+def _repair_root(path: FloatArray, turn: FloatArray, lost: BoolArray) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """Replace what was lost or jumps; the root's path, its orientation and which frames were replaced."""
+    path = signals.interpolate(path, lost)
+    turn = quaternions.normalized(signals.interpolate(turn, lost))
     velocity = np.diff(path, axis=0) * FRAME_RATE
-    jump = np.linalg.norm(velocity - _running_median(velocity, 15), axis=1) > MAX_ROOT_ACCELERATION
+    jump = np.linalg.norm(velocity - _running_median(velocity, 15), axis=1) > MAX_ROOT_DEVIATION
     flip = quaternions.angles_between(turn) * FRAME_RATE > MAX_ROOT_TURN
-    replaced = signals.bridge(path, jump | flip, np.inf)
+    replaced = lost | signals.bridge(path, jump | flip, np.inf)
     path = signals.interpolate(path, replaced)
     turn = quaternions.normalized(signals.interpolate(turn, replaced))
     return path, turn, replaced
