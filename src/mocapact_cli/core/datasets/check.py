@@ -44,10 +44,10 @@ def _check_columns(file: RolloutFile, size: int) -> None:
     """Every column belongs to exactly one observable."""
     uses = np.zeros(size, dtype=np.int64)
     for name, columns in file.observables.items():
-        try:
-            uses[columns] += 1
-        except IndexError as error:
-            raise InvalidInputError(f"observable {name} has columns outside the {size} there are.") from error
+        numbers = np.arange(columns.start, columns.stop) if isinstance(columns, slice) else columns
+        if numbers.size and not 0 <= numbers.min() <= numbers.max() < size:
+            raise InvalidInputError(f"observable {name} has columns outside the {size} there are.")
+        np.add.at(uses, numbers, 1)
     if not np.all(uses == 1):
         raise InvalidInputError(f"column {int(np.argmax(uses != 1))} belongs to {int(uses[uses != 1][0])} observables.")
 
