@@ -115,8 +115,11 @@ class Shard:
 
     def poses(self) -> tuple[FloatArray, FloatArray]:
         """Current qpos (n, 63) and the reference's (n, 63)."""
-        rows = self.task.bank.first_row[self.cursor.snippet[: self.size]] + self.cursor.step[: self.size]
-        return self._pose.copy(), self.task.bank.qpos[np.minimum(rows, len(self.task.bank.qpos) - 1)]
+        return self._pose.copy(), self.task.bank.qpos[self.cursor.rows(self.size)]
+
+    def reference_joints(self, ahead: int) -> FloatArray:
+        """(n, 56) joint angles of the reference ``ahead`` steps from now."""
+        return self.task.bank.joints[self.cursor.rows(self.size, ahead)]
 
     def _begin(self, env: int, row: int, start: Start | None) -> None:
         self._starts[env] = start

@@ -173,7 +173,7 @@ class TrackingCursor:
     def judge(self, features: Features, count: int) -> Judgement:
         """Reward and endings of the first ``count`` rows."""
         task, config = self.task, self.task.config
-        state = TrackingState.compare(features, task.bank, self._rows(count), config.termination_error_threshold)
+        state = TrackingState.compare(features, task.bank, self.rows(count), config.termination_error_threshold)
         channels = REWARDS[config.reward_type](state)
         # A non-finite error compares as false with everything, and must count as a failure.
         failed = ~(state.error <= config.termination_error_threshold)
@@ -191,13 +191,16 @@ class TrackingCursor:
             previous=previous,
             time_in_clip=elapsed / bank.duration[self.snippet[rows]],
             bank=bank,
-            targets=self._targets(count),
+            targets=self.rows(count, self._ref_steps),
         )
 
-    def _rows(self, count: int) -> IntArray:
-        return self.task.bank.first_row[self.snippet[:count]] + self.step[:count]
+    def rows(self, count: int, ahead: IntArray | int = 0) -> IntArray:
+        """Rows of the reference bank for the first ``count`` rows, ``ahead`` steps from now.
 
-    def _targets(self, count: int) -> IntArray:
-        # Environments without an episode may point past the end; what they see is never used.
-        targets = self._rows(count)[:, None] + self._ref_steps
-        return np.minimum(targets, len(self.task.bank.qpos) - 1)
+        Args:
+            ahead: a number, or (K,) numbers for an answer of shape (count, K).
+        """
+        now = self.task.bank.first_row[self.snippet[:count]] + self.step[:count]
+        wanted = now[:, None] + ahead if isinstance(ahead, np.ndarray) else now + ahead
+        # Past the end lie only environments without an episode and looks beyond the last clip.
+        return np.minimum(wanted, len(self.task.bank.qpos) - 1)
