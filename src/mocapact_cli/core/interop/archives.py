@@ -48,7 +48,7 @@ def read_member(archive: zipfile.ZipFile, name: str, *, limit: int = MEMBER_LIMI
     try:
         info = archive.getinfo(name)
     except KeyError as error:
-        raise InvalidInputError(f"{archive.filename} has no member {name!r}.") from error
+        raise InvalidInputError(f"{archive.filename} is damaged or of another kind: it has no {name}.") from error
     if info.file_size > limit:
         raise InvalidInputError(f"{archive.filename}: {name} claims {info.file_size} bytes, which is refused.")
     return archive.read(info)

@@ -128,7 +128,7 @@ def _array_of(content: object = None, *_: object) -> object:
 
 
 def _bytes_of(content: object = b"", *_: object) -> bytes:
-    """Stand for builtins.bytearray and for _codecs.encode, by which Python 2 protocols write bytes."""
+    """Stand for bytes, bytearray and for _codecs.encode, by which the protocols of Python 2 write bytes."""
     if isinstance(content, str):
         return content.encode("latin1")
     if not isinstance(content, bytes):
@@ -153,6 +153,7 @@ NUMPY_GLOBALS: Mapping[str, object] = {
     "numpy.frombuffer": _from_buffer,
     "numpy.array": _array_of,
     "builtins.bytearray": _bytes_of,
+    **{f"{module}.bytes": _bytes_of for module in ("builtins", "__builtin__")},
     "_codecs.encode": _bytes_of,
     "collections.OrderedDict": _ordered,
 }
