@@ -129,7 +129,7 @@ def _horizontal(points: FloatArray, dt: float) -> FloatArray:
         pull = (weight[..., None] * slide).sum(axis=1)
         right = np.concatenate([pull[:1], np.diff(pull, axis=0), -pull[-1:]])
         shift = _smoothest(anchor, right, weight.sum(axis=1) + _HORIZONTAL_INERTIA, _HORIZONTAL_STIFFNESS)
-    return shift - shift.mean(axis=0)
+    return np.asarray(shift - shift.mean(axis=0))
 
 
 def _nearness(height: FloatArray, near: float) -> FloatArray:
@@ -155,7 +155,7 @@ def _smoothest(values: FloatArray, right: FloatArray, steps: FloatArray, bending
     for offset, row in enumerate(_BEND):
         for other in range(offset, 3):
             bands[2 - other + offset, other : count - 2 + other] += bending * row * _BEND[other]
-    return np.array(solveh_banded(bands, right), dtype=np.float64)
+    return np.asarray(solveh_banded(bands, right))
 
 
 _BEND = (1.0, -2.0, 1.0)

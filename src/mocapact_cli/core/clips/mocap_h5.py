@@ -76,10 +76,14 @@ class MocapFile:
             return int(file[clip_id].attrs["num_steps"])
 
     def table(self) -> dict[str, tuple[int, float]]:
-        """Number of poses and seconds between them for every clip, read from the attributes alone."""
-        self.ids()
+        """Number of poses and seconds between them for every clip, read from the attributes alone and then kept."""
+        return dict(self._table)
+
+    @cached_property
+    def _table(self) -> dict[str, tuple[int, float]]:
+        ids = self.ids()
         with self._open() as file:
-            return {key: (int(file[key].attrs["num_steps"]), float(file[key].attrs["dt"])) for key in self.ids()}
+            return {key: (int(file[key].attrs["num_steps"]), float(file[key].attrs["dt"])) for key in ids}
 
     def get(self, clip_id: str) -> Clip:
         """Read one clip.
@@ -175,6 +179,8 @@ def check_target(path: Path, *, append: bool = False, force: bool = False, ids: 
         UsageError: the file exists and neither ``append`` nor ``force`` is given, or holds one of ``ids``.
         InvalidInputError: ``append`` to a file that is not mocap data.
     """
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder.", hint=f"Name a file, such as {path / 'clips.h5'}.")
     if not path.exists():
         return
     if not append and not force:
@@ -221,7 +227,7 @@ def _disk_errors(path: Path) -> Iterator[None]:
         yield
     except (OSError, RuntimeError) as error:
         number = getattr(error, "errno", None) or _mentioned_errno(str(error))
-        if number is None:
+        if number is None or getattr(error, "filename", None):
             raise
         raise OSError(number, os.strerror(number), str(path)) from error
 

@@ -1,0 +1,273 @@
+"""`mocapact clips`: reference motion."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mocapact_cli.cli.app import Commands
+from mocapact_cli.cli.options import ForceOpt, MocapOpt, OutFileOpt
+from mocapact_cli.cli.output import facts, out, table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mocapact_cli.core.clips.library import ClipLibrary, Entry
+    from mocapact_cli.core.clips.report import ImportReport
+
+app = Commands("List, show, import and film motion-capture clips.")
+
+ClipArg = Annotated[str, typer.Argument(metavar="CLIP", help="A clip, such as demo_squat or CMU_016_22.")]
+SubsetOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--subset", help="Only the clips of a subset: get_up, walk_tiny, run_jump_tiny, locomotion_small or all."
+    ),
+]
+
+
+@app.command(
+    "list",
+    examples=[
+        "mocapact clips list",
+        "mocapact clips list --mocap walk.h5",
+        "mocapact clips list --subset walk_tiny",
+    ],
+)
+def list_clips(mocap: MocapOpt = None, subset: SubsetOpt = None) -> None:
+    """List the clips at hand: in the given files, in MOCAPACT_HOME/data/mocap, and built in."""
+    from mocapact_cli.core.clips.snippets import cut
+
+    library = _open(mocap)
+    entries = [library.entry(clip_id) for clip_id in _chosen(library, subset)]
+    counts = [len(cut(entry.id, entry.num_steps - 1)) for entry in entries]
+    out.show(
+        {"clips": [_entry(entry) | {"snippets": count} for entry, count in zip(entries, counts, strict=True)]},
+        lambda: table(
+            ["Clip", "Steps", "Seconds", "Snippets", "From"],
+            [(e.id, e.num_steps, e.duration, n, e.origin) for e, n in zip(entries, counts, strict=True)],
+            numeric=["Steps", "Seconds", "Snippets"],
+        ),
+        short=[entry.id for entry in entries],
+    )
+
+
+@app.command(examples=["mocapact clips show demo_walk", "mocapact clips show CMU_007_01 --mocap walk.h5"])
+def show(clip: ClipArg, mocap: MocapOpt = None) -> None:
+    """Show what a clip holds and how well its motion fits the walker and the floor."""
+    from mocapact_cli.core.clips.report import summarize
+
+    library = _open(mocap)
+    entry = library.entry(clip)
+    summary = _entry(entry) | summarize(library.get(clip))
+    labels = {**_LABELS, "num_steps": "Steps", "duration": "Seconds", "dt": "Seconds a step", "source": "From"}
+    rows = [(labels.get(key, key), _joined(value)) for key, value in summary.items() if key != "id"]
+    out.show(summary, lambda: facts(rows, title=clip), short=clip)
+
+
+@app.command(
+    examples=[
+        "mocapact clips snippets demo_walk",
+        "mocapact clips snippets CMU_049_18 --mocap dance.h5 --quiet",
+        "mocapact clips snippets --subset get_up --mocap cmu_2020_dfe3e9e0.h5",
+    ]
+)
+def snippets(
+    clips: Annotated[list[str] | None, typer.Argument(metavar="CLIP...", help="Clips; all at hand by default.")] = None,
+    mocap: MocapOpt = None,
+    subset: SubsetOpt = None,
+) -> None:
+    """Cut clips into snippets by the rule of the published dataset, and list them."""
+    from mocapact_cli.core.clips.snippets import cut
+
+    library = _open(mocap)
+    chosen = [library.entry(clip) for clip in clips or _chosen(library, subset)]
+    pieces = [(piece, entry.dt) for entry in chosen for piece in cut(entry.id, entry.num_steps - 1)]
+    document = [
+        {"snippet": str(piece), "clip": piece.clip_id, "start_step": piece.start_step, "end_step": piece.end_step}
+        for piece, _ in pieces
+    ]
+    out.show(
+        {"snippets": document},
+        lambda: table(
+            ["Snippet", "Steps", "Seconds"],
+            [(str(piece), piece.num_steps, (piece.num_steps - 1) * dt) for piece, dt in pieces],
+            numeric=["Steps", "Seconds"],
+        ),
+        short=[str(piece) for piece, _ in pieces],
+    )
+
+
+@app.command(
+    "import",
+    examples=[
+        "mocapact clips import 07_01.amc --asf 07.asf -o walk.h5",
+        "mocapact clips import recordings/ -o recordings.h5",
+        "mocapact clips import zombie.amc -o walk.h5 --append --id zombie_walk",
+    ],
+)
+def import_clips(
+    recordings: Annotated[
+        list[Path], typer.Argument(metavar="FILE.amc|FOLDER...", help="AMC recordings, or folders of them.")
+    ],
+    output: OutFileOpt,
+    *,
+    asf: Annotated[
+        Path | None,
+        typer.Option("--asf", metavar="FILE", help="The actor's skeleton; by default the one beside each recording."),
+    ] = None,
+    clip_id: Annotated[
+        str | None,
+        typer.Option("--id", help="Id of the clip, for one recording; by default 07_01.amc gives CMU_007_01."),
+    ] = None,
+    append: Annotated[bool, typer.Option("--append", help="Add to the file if it exists.")] = False,
+    force: ForceOpt = False,
+) -> None:
+    """Convert ASF/AMC recordings into a mocap HDF5 file, which dm_control reads too, and report their quality."""
+    from mocapact_cli.core.clips.importing import import_recordings
+
+    reports = import_recordings(
+        recordings, output, skeleton=asf, clip_id=clip_id, append=append, force=force, progress=out.progress()
+    )
+    for note, ids in _notes(reports).items():
+        out.message(f"Note: {note} ({_some(ids)}).")
+    out.show(
+        {"path": output, "clips": [report.to_dict() for report in reports]},
+        lambda: [_import_view(reports), f"Wrote {output}. See it: mocapact clips play {reports[0].clip_id} "
+                 f"--mocap {output} -o {reports[0].clip_id}.mp4"],
+        short=str(output),
+    )  # fmt: skip
+
+
+@app.command(
+    examples=[
+        "mocapact clips play demo_walk -o walk.mp4",
+        "mocapact clips play CMU_007_01-0-40 --mocap walk.h5 -o walk.gif",
+        "mocapact clips play demo_squat -o squat.png",
+    ]
+)
+def play(
+    clip: Annotated[str, typer.Argument(metavar="CLIP|SNIPPET", help="What to film.")],
+    output: OutFileOpt,
+    *,
+    mocap: MocapOpt = None,
+    width: Annotated[int, typer.Option("--width", min=16, max=4096, help="Pixels.")] = 480,
+    height: Annotated[int, typer.Option("--height", min=16, max=4096, help="Pixels.")] = 360,
+    fps: Annotated[float, typer.Option("--fps", min=1, max=120, help="Frames a second.")] = 30.0,
+    force: ForceOpt = False,
+) -> None:
+    """Film a clip or snippet as .mp4, .gif or .png (a strip of frames)."""
+    library = _open(mocap)
+    snippet = library.resolve(clip)
+    _refuse_existing(output, force=force)
+    from mocapact_cli.core.media.clip_film import film_clip
+
+    film_clip(
+        library.get(snippet.clip_id),
+        output,
+        width=width,
+        height=height,
+        fps=fps,
+        start=snippet.start_step,
+        end=snippet.end_step,
+        progress=out.progress(),
+    )
+    out.show({"path": output, "snippet": str(snippet)}, f"Wrote {output}.", short=str(output))
+
+
+def _refuse_existing(output: Path, *, force: bool) -> None:
+    from mocapact_cli.core.errors import UsageError
+
+    if output.exists() and not force:
+        raise UsageError(f"{output} already exists.", hint="Replace it with --force.")
+
+
+def _open(mocap: list[Path] | None) -> ClipLibrary:
+    from mocapact_cli.core.clips.library import open_library
+
+    library = open_library(mocap)
+    for problem in library.problems:
+        out.warn(problem)
+    return library
+
+
+def _chosen(library: ClipLibrary, subset: str | None) -> Sequence[str]:
+    if subset is None:
+        return library.ids()
+    from mocapact_cli.core.clips.subsets import clip_ids
+
+    wanted, held = clip_ids(subset), set(library.ids())
+    chosen = [clip_id for clip_id in wanted if clip_id in held]
+    if len(chosen) < len(wanted):
+        out.message(f"{len(chosen)} of the {len(wanted)} clips of {subset} are at hand.")
+    return chosen
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "num_steps": entry.num_steps,
+        "dt": entry.dt,
+        "duration": entry.duration,
+        "source": entry.origin,
+    }
+
+
+def _joined(value: Any) -> Any:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+
+def _notes(reports: Sequence[ImportReport]) -> dict[str, list[str]]:
+    notes: dict[str, list[str]] = {}
+    for report in reports:
+        for note in report.notes:
+            notes.setdefault(note, []).append(report.clip_id)
+    return notes
+
+
+def _some(names: Sequence[str], most: int = 4) -> str:
+    shown = ", ".join(names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+
+
+_LABELS = {
+    "lowest_point": "Lowest point (m)",
+    "foot_skate": "Foot skate (m/s)",
+    "root_speed": "Root speed (m/s)",
+    "max_root_speed": "Largest root speed (m/s)",
+    "max_joint_velocity": "Largest joint velocity (rad/s)",
+    "fastest_joint": "Fastest joint",
+    "distance": "Distance (m)",
+    "snippets": "Snippets",
+    "subsets": "Subsets",
+}
+
+
+def _import_view(reports: Sequence[ImportReport]) -> Any:
+    return table(
+        ["Clip", "Steps", "Scale", "Lift m", "Clamped", "Repaired", "Worst joints", "Lowest m", "Skate m/s",
+         "Root m/s", "Fastest joint rad/s"],
+        [_import_row(report) for report in reports],
+        numeric=["Steps", "Scale", "Lift m", "Clamped", "Repaired", "Lowest m", "Skate m/s", "Root m/s"],
+    )  # fmt: skip
+
+
+def _import_row(report: ImportReport) -> tuple[Any, ...]:
+    quality = report.quality
+    worst = ", ".join(f"{joint} {share:.0%}" for joint, share in report.worst_clamped.items())
+    estimated = "" if report.scale_source == "skeleton" else " (est.)"
+    return (
+        report.clip_id,
+        report.num_steps,
+        f"{report.scale:.3f}{estimated}",
+        f"{report.height_offset:+.3f}",
+        f"{report.clamped_share:.1%}",
+        f"{report.repaired_share:.2%}",
+        worst,
+        f"{quality.lowest_point:+.3f}",
+        f"{quality.foot_skate:.2f}",
+        f"{quality.root_speed:.2f}",
+        f"{quality.fastest_joint} {quality.max_joint_velocity:.1f}",
+    )

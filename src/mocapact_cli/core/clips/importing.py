@@ -1,0 +1,215 @@
+"""From ASF/AMC files to clips: which skeleton belongs to a recording, what its clip is called, and the conversion."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mocapact_cli.core.clips.amc import read_amc
+from mocapact_cli.core.clips.asf import read_asf
+from mocapact_cli.core.clips.clip import Clip
+from mocapact_cli.core.clips.mocap_h5 import check_target, write_clips
+from mocapact_cli.core.clips.report import ImportReport, quality_of, shares
+from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError
+from mocapact_cli.core.paths import existing_file
+from mocapact_cli.core.progress import NullProgress, Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from mocapact_cli.core.clips.asf import Skeleton
+    from mocapact_cli.core.clips.retarget import CleanMotion
+    from mocapact_cli.core.progress import ProgressTask
+    from mocapact_cli.core.walker import Walker
+
+_TRIAL = re.compile(r"(?P<subject>\d+)_(?P<trial>\d+)", re.ASCII)
+
+NO_SKELETON = "no skeleton: the actor's size was estimated from ground contact"
+NO_SIZE = "no skeleton and no upright pose: the actor was taken to be of usual size"
+CLAMPED = "many joint values lie outside the walker's limits and were clamped"
+_MANY_CLAMPED = 0.15
+
+
+def clip_id_of(path: Path) -> str:
+    """``07_01.amc`` is ``CMU_007_01``; any other name gives its stem."""
+    match = _TRIAL.fullmatch(path.stem)
+    return f"CMU_{int(match['subject']):03d}_{int(match['trial']):02d}" if match else path.stem
+
+
+def find_skeleton(path: Path) -> Path | None:
+    """The skeleton beside a recording: the subject's, or the one of its name (less the digits at the end)."""
+    match = _TRIAL.fullmatch(path.stem)
+    beside = sorted(file for file in path.parent.glob("*.[aA][sS][fF]") if file.is_file())
+    if match:
+        subject = int(match["subject"])
+        return next((file for file in beside if file.stem.isdecimal() and int(file.stem) == subject), None)
+    wanted = (path.stem, path.stem.rstrip("0123456789").rstrip("_- "))
+    return next((file for stem in wanted for file in beside if file.stem == stem), None)
+
+
+def recordings(paths: Sequence[Path]) -> list[Path]:
+    """Expand folders into the AMC files in them.
+
+    Raises:
+        NotFoundError: a path does not exist, or a folder holds no AMC file.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            found.append(existing_file(path))
+            continue
+        inside = sorted(file for file in path.glob("*.[aA][mM][cC]") if file.is_file())
+        if not inside:
+            raise NotFoundError(f"{path} holds no .amc files.", hint="Name the files, or the folder that holds them.")
+        found += inside
+    return found
+
+
+def import_recordings(
+    paths: Sequence[Path],
+    output: Path,
+    *,
+    skeleton: Path | None = None,
+    clip_id: str | None = None,
+    append: bool = False,
+    force: bool = False,
+    progress: Progress = NullProgress(),  # noqa: B008 - it has no state
+) -> list[ImportReport]:
+    """Convert recordings into one mocap HDF5 file; if any of them fails, nothing is written.
+
+    Args:
+        paths: AMC files and folders of them.
+        output: the HDF5 file.
+        skeleton: the ASF of all of them; by default the one beside each recording.
+        clip_id: id of the clip, for a single recording.
+        append: add to an existing file.
+        force: replace an existing file or, with ``append``, clips of the same id.
+        progress: told about every recording.
+
+    Raises:
+        NotFoundError: a file does not exist.
+        InvalidInputError: a file is not what it should be.
+        UsageError: the output exists, or two recordings would give the same clip.
+    """
+    from mocapact_cli.core.walker import get_walker
+
+    files = recordings(paths)
+    named = _named(files, clip_id)
+    check_target(output, append=append, force=force, ids=list(named))
+    if skeleton is not None:
+        existing_file(skeleton)
+        for file in files:
+            check_subject(file, skeleton)
+    reports: list[ImportReport] = []
+    with progress.task("Importing", total=len(files), unit="files") as task:
+        clips = _converted(named, skeleton, get_walker(), reports, task)
+        write_clips(output, clips, append=append, force=force)
+    return reports
+
+
+def _named(files: Sequence[Path], clip_id: str | None) -> dict[str, Path]:
+    if clip_id is not None and len(files) > 1:
+        raise UsageError(f"--id names one clip, but there are {len(files)} recordings.")
+    named: dict[str, Path] = {}
+    for file in files:
+        name = clip_id_of(file) if clip_id is None else clip_id
+        if not name or "/" in name or name.strip(". ") != name:
+            raise UsageError(f"{name!r} cannot be a clip's id.", hint="Take letters, digits, '_' and '-'.")
+        if name in named:
+            raise UsageError(f"{named[name]} and {file} would both become clip {name}.")
+        named[name] = file
+    return named
+
+
+def _converted(
+    named: dict[str, Path], skeleton: Path | None, walker: Walker, reports: list[ImportReport], task: ProgressTask
+) -> Iterator[Clip]:
+    skeletons: dict[Path, Skeleton] = {}
+    for clip_id, file in named.items():
+        task.update(description=f"Importing {clip_id}")
+        path = skeleton or find_skeleton(file)
+        if path is not None and path not in skeletons:
+            skeletons[path] = read_asf(path)
+        clip, report = import_recording(file, skeletons[path] if path else None, clip_id=clip_id, walker=walker)
+        reports.append(report)
+        task.advance()
+        yield clip
+
+
+def check_subject(recording: Path, skeleton: Path) -> None:
+    """Refuse the skeleton of another subject, as far as the names tell.
+
+    Raises:
+        InvalidInputError: both names carry a subject's number and these differ.
+    """
+    match = _TRIAL.fullmatch(recording.stem)
+    if match and skeleton.stem.isdecimal() and int(skeleton.stem) != int(match["subject"]):
+        raise InvalidInputError(
+            f"{skeleton} is of another subject than {recording}.",
+            hint=f"Give {match['subject']}.asf, or none: the size is then estimated from ground contact.",
+        )
+
+
+def import_recording(
+    path: Path, skeleton: Skeleton | None = None, *, clip_id: str | None = None, walker: Walker | None = None
+) -> tuple[Clip, ImportReport]:
+    """Convert one recording.
+
+    Args:
+        path: the AMC file.
+        skeleton: the actor's; without it the size is estimated from ground contact.
+        clip_id: by default :func:`clip_id_of` the path.
+        walker: defaults to the process's walker.
+
+    Raises:
+        NotFoundError: there is no such file.
+        InvalidInputError: it is not a usable recording.
+    """
+    from mocapact_cli.core.clips.grounding import ground
+    from mocapact_cli.core.clips.retarget import clean
+    from mocapact_cli.core.walker import get_walker
+
+    walker = walker or get_walker()
+    clip_id = clip_id or clip_id_of(path)
+    motion = read_amc(path, skeleton)
+    cleaned = _about(path, lambda: clean(motion, walker.joint_names, walker.joint_range))
+    scale, source = _scale(walker, cleaned, skeleton)
+    grounded = ground(walker, cleaned, scale)
+    clip = Clip.from_qpos(clip_id, grounded.qpos, walker=walker)
+    report = ImportReport(
+        clip_id=clip_id,
+        source=str(path),
+        skeleton=skeleton.path if skeleton else None,
+        num_frames=motion.num_frames,
+        num_steps=clip.num_steps,
+        duration=clip.duration,
+        scale_source=source,
+        quality=quality_of(clip, walker),
+        notes=_notes(source, float(cleaned.clamped.mean())),
+        **shares(cleaned, grounded, walker.joint_names),
+    )
+    return clip, report
+
+
+def _scale(walker: Walker, motion: CleanMotion, skeleton: Skeleton | None) -> tuple[float, str]:
+    from mocapact_cli.core.clips.grounding import USUAL_SCALE, contact_scale, leg_length
+
+    if skeleton is not None:
+        return leg_length(walker) / skeleton.leg_length, "skeleton"
+    scale = contact_scale(walker, motion)
+    return (scale, "ground contact") if scale is not None else (USUAL_SCALE, "usual")
+
+
+def _notes(scale_source: str, clamped: float) -> tuple[str, ...]:
+    notes = {"ground contact": [NO_SKELETON], "usual": [NO_SIZE]}.get(scale_source, [])
+    return (*notes, *([CLAMPED] if clamped > _MANY_CLAMPED else []))
+
+
+def _about(path: Path, convert: Callable[[], CleanMotion]) -> CleanMotion:
+    """Name the file in errors about what it holds."""
+    try:
+        return convert()
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{path}: {error.message}", hint=error.hint) from error

@@ -1,0 +1,180 @@
+"""Where clips come from when they are asked for by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from mocapact_cli.core.clips.clip import CONTROL_TIMESTEP, Clip
+from mocapact_cli.core.clips.demos import DEMOS, NUM_STEPS, demo
+from mocapact_cli.core.clips.mocap_h5 import MocapFile
+from mocapact_cli.core.clips.snippets import Snippet
+from mocapact_cli.core.errors import InvalidInputError, NotFoundError, did_you_mean
+from mocapact_cli.core.paths import data_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NUM_BODIES = 31
+"""Tracked bodies of the walker; clips fitted to another model have another number."""
+
+BUILT_IN = "built-in"
+
+
+class ClipSource(Protocol):
+    """Something that holds clips."""
+
+    def table(self) -> dict[str, tuple[int, float]]:
+        """Number of poses and seconds between them of every clip."""
+
+    def get(self, clip_id: str) -> Clip:
+        """Read or make one clip."""
+
+
+class DemoSource:
+    """The clips that the package generates."""
+
+    def table(self) -> dict[str, tuple[int, float]]:
+        """Number of poses and seconds between them of every clip."""
+        return {clip_id: (NUM_STEPS[clip_id], CONTROL_TIMESTEP) for clip_id in DEMOS}
+
+    def get(self, clip_id: str) -> Clip:
+        """Generate one clip."""
+        return demo(clip_id)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A clip that can be had.
+
+    Attributes:
+        id: the clip.
+        num_steps: poses.
+        dt: seconds between them.
+        origin: the file, or ``built-in``.
+    """
+
+    id: str
+    num_steps: int
+    dt: float
+    origin: str
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the first pose to the last."""
+        return (self.num_steps - 1) * self.dt
+
+
+@dataclass
+class ClipLibrary:
+    """Clips by name; of two with the same name the first source's is taken.
+
+    Attributes:
+        sources: origin (a file's path, or ``built-in``) -> what holds the clips.
+        problems: files that lie in the data folder but cannot be read.
+    """
+
+    sources: dict[str, ClipSource]
+    problems: list[str] = field(default_factory=list)
+    _entries: dict[str, Entry] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for origin, source in self.sources.items():
+            for clip_id, (steps, dt) in source.table().items():
+                self._entries.setdefault(clip_id, Entry(clip_id, steps, dt, origin))
+
+    def ids(self) -> tuple[str, ...]:
+        """All clip ids, source by source."""
+        return tuple(self._entries)
+
+    def entry(self, clip_id: str) -> Entry:
+        """What is known of a clip without reading it.
+
+        Raises:
+            NotFoundError: there is no such clip; the nearest names are given.
+        """
+        if clip_id not in self._entries:
+            hint = did_you_mean(clip_id, self.ids()) or "Run `mocapact clips list` for the clips at hand."
+            raise NotFoundError(f"There is no clip {clip_id!r}.", hint=hint)
+        return self._entries[clip_id]
+
+    def num_steps(self, clip_id: str) -> int:
+        """Number of poses of a clip.
+
+        Raises:
+            NotFoundError: there is no such clip.
+        """
+        return self.entry(clip_id).num_steps
+
+    def source(self, clip_id: str) -> str:
+        """Path of the file that holds a clip, or ``built-in``.
+
+        Raises:
+            NotFoundError: there is no such clip.
+        """
+        return self.entry(clip_id).origin
+
+    def get(self, clip_id: str) -> Clip:
+        """Read or make one clip.
+
+        Raises:
+            NotFoundError: there is no such clip.
+            InvalidInputError: it is damaged or fitted to another walker.
+        """
+        origin = self.source(clip_id)
+        clip = self.sources[origin].get(clip_id)
+        if clip.body_positions.shape[1] != NUM_BODIES or clip.body_quaternions.shape[1] != NUM_BODIES:
+            raise InvalidInputError(
+                f"{clip_id} in {origin} was fitted to another walker: it has {clip.body_positions.shape[1]} bodies, "
+                f"the V2020 humanoid has {NUM_BODIES}."
+            )
+        return clip
+
+    def resolve(self, text: str) -> Snippet:
+        """Read the name of a clip (all of it) or of a snippet.
+
+        Raises:
+            NotFoundError: there is no such clip.
+            InvalidInputError: the snippet's range is empty or not inside its clip.
+        """
+        if text in self._entries:
+            return Snippet(text, 0, self.num_steps(text) - 1)
+        snippet = self._parse(text)
+        last = self.num_steps(snippet.clip_id) - 1
+        if snippet.end_step > last:
+            raise InvalidInputError(
+                f"Snippet {snippet} is not inside its clip: {snippet.clip_id} ends at step {last}.",
+                hint=f"Run `mocapact clips snippets {snippet.clip_id}` for its snippets.",
+            )
+        return snippet
+
+    def _parse(self, text: str) -> Snippet:
+        if text.count("-") < 2 or not all(part.isdecimal() for part in text.rsplit("-", 2)[1:]):
+            self.entry(text)
+        return Snippet.parse(text)
+
+
+def open_library(mocap: Path | Sequence[Path] | None = None) -> ClipLibrary:
+    """The clips of the given files, then those in ``MOCAPACT_HOME/data/mocap``, then the built-in ones.
+
+    Args:
+        mocap: mocap HDF5 files.
+
+    Raises:
+        NotFoundError: a given file does not exist.
+        InvalidInputError: a given file is not mocap data.
+    """
+    given = [mocap] if isinstance(mocap, Path) else list(mocap or [])
+    sources: dict[str, ClipSource] = {str(path): MocapFile(path) for path in given}
+    problems: list[str] = []
+    for path in sorted(data_dir("mocap").glob("*.h5")):
+        file = MocapFile(path)
+        try:
+            file.table()
+        except InvalidInputError as error:
+            # A damaged file there must not hide every other clip.
+            problems.append(error.message)
+        else:
+            sources.setdefault(str(path), file)
+    return ClipLibrary({**sources, BUILT_IN: DemoSource()}, problems)
