@@ -8,10 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import errno
-import os
-import re
-import shutil
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -155,18 +151,30 @@ def write_clips(
     Raises:
         UsageError: the file exists and neither ``append`` nor ``force`` is given, or a clip of that id is in it.
     """
-    import h5py
-
     path = Path(path)
     check_target(path, append=append, force=force)
-    extend = append and path.exists()
-    with atomic_write(path, suffix=".h5") as temporary, _disk_errors(path):
-        if extend:
-            shutil.copyfile(path, temporary)
-        with h5py.File(temporary, "r+" if extend else "w") as file:
-            for clip in clips:
-                _make_room(file, clip.id, path, force=force)
-                _write_clip(file, clip, date or datetime.date.today())
+    image = _file_image(path if append and path.exists() else None, path, clips, date or datetime.date.today(), force)
+    with atomic_write(path, suffix=".h5") as temporary:
+        try:
+            temporary.write_bytes(image)
+        except OSError as error:
+            error.filename = str(path)
+            raise
+
+
+def _file_image(existing: Path | None, path: Path, clips: Iterable[Clip], date: datetime.date, force: bool) -> bytes:
+    """The file's bytes, put together in memory: HDF5 crashes the process where a full disk interrupts its writing."""
+    import h5py
+
+    # The core driver reads an existing file into memory and, without a backing store, never touches the disk again.
+    name, mode = (existing, "r+") if existing else (path, "w")
+    with h5py.File(name, mode, driver="core", backing_store=False) as file:
+        for clip in clips:
+            _make_room(file, clip.id, path, force=force)
+            _write_clip(file, clip, date)
+        file.flush()
+        image: bytes = file.id.get_file_image()
+        return image
 
 
 def check_target(path: Path, *, append: bool = False, force: bool = False, ids: Sequence[str] = ()) -> None:
@@ -218,20 +226,3 @@ def _write_clip(file: Any, clip: Clip, date: datetime.date) -> None:
     for name in ARRAYS:
         columns = np.ascontiguousarray(getattr(clip, name).reshape(clip.num_steps, -1).T)
         walker.create_dataset(name, data=columns, dtype=np.float64, chunks=columns.shape, compression="gzip")
-
-
-@contextlib.contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
-    """Give HDF5's write failures the operating system's error number, which some of them only mention in the text."""
-    try:
-        yield
-    except (OSError, RuntimeError) as error:
-        number = getattr(error, "errno", None) or _mentioned_errno(str(error))
-        if number is None or getattr(error, "filename", None):
-            raise
-        raise OSError(number, os.strerror(number), str(path)) from error
-
-
-def _mentioned_errno(text: str) -> int | None:
-    match = re.search(r"errno = (\d+)", text)
-    return int(match[1]) if match else errno.ENOSPC if os.strerror(errno.ENOSPC) in text else None
