@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from mocapact_cli.core.errors import MissingDependencyError
 from mocapact_cli.core.media.gl import find_backend
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# A deadline would make tests fail by the clock on a busy machine.
+hypothesis.settings.register_profile("mocapact", deadline=None)
+hypothesis.settings.load_profile("mocapact")
 
 
 @pytest.fixture(autouse=True)

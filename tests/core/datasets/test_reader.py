@@ -110,5 +110,5 @@ def test_links_out_of_the_file_are_refused(folder: Path) -> None:
 def test_missing_paths_say_so(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="does not exist"):
         read_rollouts(tmp_path / "nothing")
-    with pytest.raises(NotFoundError, match="no HDF5 files"):
+    with pytest.raises(NotFoundError, match="no rollout files"):
         read_rollouts(tmp_path)

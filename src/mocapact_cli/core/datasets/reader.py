@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     Float32Array = NDArray[np.float32]
 
-SUFFIXES = (".hdf5", ".h5")
+SUFFIX = ".hdf5"
+"""Ending of rollout files in a folder; mocap files beside them end in .h5."""
 
 
 @dataclass(frozen=True)
@@ -339,9 +340,11 @@ def rollout_paths(path: Path | str) -> list[Path]:
     """
     path = Path(path)
     if path.is_dir():
-        found = sorted(item for item in path.iterdir() if item.suffix in SUFFIXES and not item.name.startswith("."))
+        found = sorted(item for item in path.iterdir() if item.suffix == SUFFIX and not item.name.startswith("."))
         if not found:
-            raise NotFoundError(f"{path} holds no HDF5 files.", hint="Give a file, or the folder that holds them.")
+            raise NotFoundError(
+                f"{path} holds no rollout files (*{SUFFIX}).", hint="Give a file, or the folder that holds them."
+            )
         return found
     if not path.exists():
         raise NotFoundError(f"{path} does not exist.", hint="Check the path.")

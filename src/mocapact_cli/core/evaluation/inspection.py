@@ -15,7 +15,7 @@ from mocapact_cli.core.clips.mocap_h5 import MocapFile
 from mocapact_cli.core.datasets import h5
 from mocapact_cli.core.datasets.check import check_rollouts
 from mocapact_cli.core.datasets.metrics import METRICS_FILE
-from mocapact_cli.core.datasets.reader import SUFFIXES, RolloutFile, SnippetRollouts, rollout_paths
+from mocapact_cli.core.datasets.reader import RolloutFile, SnippetRollouts
 from mocapact_cli.core.datasets.schema import OBSERVABLE_INDICES
 from mocapact_cli.core.errors import InvalidInputError, MocapactError, NotFoundError
 from mocapact_cli.core.evaluation.report import EVALUATIONS_FILE, EvaluationHistory, read_evaluations
@@ -24,11 +24,12 @@ from mocapact_cli.core.interop.archives import read_npz
 from mocapact_cli.core.interop.metrics_npz import read_metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
 Facts = dict[str, Any]
+HDF5_SUFFIXES = (".hdf5", ".h5")
 RUN_FILES = ("config.json", "versions.json", "metrics.jsonl")
 _HINT = "Known are rollout and mocap HDF5 files, dataset_metrics.npz, evaluations.npz, and folders of experts and runs."
 
@@ -67,7 +68,7 @@ def _inspect_file(path: Path, *, check: bool) -> Facts:
 
 
 def _is_hdf5_like(path: Path) -> bool:
-    if path.suffix in SUFFIXES:
+    if path.suffix in HDF5_SUFFIXES:
         return True
     with path.open("rb") as file:
         return file.read(8) == b"\x89HDF\r\n\x1a\n"
@@ -179,8 +180,9 @@ def _history_facts(history: EvaluationHistory) -> Facts:
 
 
 def _inspect_folder(path: Path, *, check: bool) -> Facts:
-    if any(item.suffix in SUFFIXES and not item.name.startswith(".") for item in path.iterdir()):
-        return _inspect_hdf5_folder(path, check=check)
+    files = sorted(item for item in path.iterdir() if item.suffix in HDF5_SUFFIXES and not item.name.startswith("."))
+    if files:
+        return _inspect_hdf5_folder(path, files, check=check)
     try:
         experts = expert_folder.find_experts(path)
     except NotFoundError:
@@ -194,8 +196,8 @@ def _inspect_folder(path: Path, *, check: bool) -> Facts:
     raise InvalidInputError(f"{path} holds nothing that mocapact knows.", hint=_HINT)
 
 
-def _inspect_hdf5_folder(path: Path, *, check: bool) -> Facts:
-    parts = [_inspect_file(file, check=check) for file in rollout_paths(path)]
+def _inspect_hdf5_folder(path: Path, files: Sequence[Path], *, check: bool) -> Facts:
+    parts = [_inspect_file(file, check=check) for file in files]
     rollouts = [part for part in parts if part["kind"] == "rollouts"]
     if not rollouts:
         clips = [clip for part in parts for clip in part["clips"]]

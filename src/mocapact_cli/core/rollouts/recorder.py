@@ -17,7 +17,7 @@ import numpy as np
 from mocapact_cli import __version__
 from mocapact_cli.core.config import to_dict
 from mocapact_cli.core.datasets.metrics import METRICS_FILE, write_metrics
-from mocapact_cli.core.datasets.reader import SUFFIXES, RolloutFile
+from mocapact_cli.core.datasets.reader import SUFFIX, RolloutFile
 from mocapact_cli.core.datasets.writer import EpisodeRecord, RolloutLayout, RolloutWriter
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError
 from mocapact_cli.core.interop.expert_folder import MODEL_FILE, ExpertLocation, LoadedExpert, load_expert
@@ -146,7 +146,7 @@ def record_rollouts(
     clips = _by_clip(experts)
     _prepare_folder(folder, clips, resume=resume, force=force)
     attributes = {clip_id: _attributes(config, members) for clip_id, members in clips.items()}
-    done = [clip_id for clip_id in clips if _is_recorded(folder / f"{clip_id}.hdf5", attributes[clip_id])]
+    done = [clip_id for clip_id in clips if _is_recorded(folder / f"{clip_id}{SUFFIX}", attributes[clip_id])]
     waiting = {clip_id: members for clip_id, members in clips.items() if clip_id not in done}
     recording = _Recording(config, folder, get_clip, walker, progress)
     for wave in _waves(waiting):
@@ -307,7 +307,7 @@ class _Writers:
         clip_id = snippet.clip_id
         if clip_id not in self._open:
             own = self._stack.enter_context(contextlib.ExitStack())
-            path = self._folder / f"{clip_id}.hdf5"
+            path = self._folder / f"{clip_id}{SUFFIX}"
             writer = RolloutWriter(path, self._layout, self._snippets[clip_id], self._attributes[clip_id])
             self._open[clip_id] = own.enter_context(writer), own
         writer, own = self._open[clip_id]
@@ -377,7 +377,7 @@ def _prepare_folder(folder: Path, clips: Mapping[str, Any], *, resume: bool, for
             f"{folder} is not empty.",
             hint="Continue an interrupted recording with --resume, or replace it with --force.",
         )
-    leftovers = [folder.glob(f".{clip_id}.hdf5.*.partial") for clip_id in clips]
+    leftovers = [folder.glob(f".{clip_id}{SUFFIX}.*.partial") for clip_id in clips]
     replaced = (path for path in content if force and (path.name == METRICS_FILE or _is_rollout_file(path)))
     for path in itertools.chain(replaced, *leftovers):
         path.unlink(missing_ok=True)
@@ -385,7 +385,7 @@ def _prepare_folder(folder: Path, clips: Mapping[str, Any], *, resume: bool, for
 
 def _is_rollout_file(path: Path) -> bool:
     """Whether a file can be replaced without loss to anything but rollouts."""
-    if path.suffix not in SUFFIXES:
+    if path.suffix != SUFFIX:
         return False
     try:
         RolloutFile(path).close()
