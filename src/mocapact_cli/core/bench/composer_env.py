@@ -52,8 +52,15 @@ def composer_environment(
     available = task._walker.observables.as_dict(fully_qualified=False)
     for name in observables:
         available[name.removeprefix("walker/")].enabled = True
-    random_state = np.random.RandomState(seed)
-    return composer.Environment(task, random_state=random_state, strip_singleton_obs_buffer_dim=True)
+    environment = composer.Environment(
+        task,
+        random_state=np.random.RandomState(seed),
+        strip_singleton_obs_buffer_dim=True,
+        raise_exception_on_physics_error=False,
+    )
+    # Compiling has filled this cache from the clip's beginning, even where the snippet begins later.
+    task._reference_ego_bodies_quats.clear()
+    return environment
 
 
 def _task(

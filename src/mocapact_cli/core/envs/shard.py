@@ -66,6 +66,8 @@ class Shard:
         """Begin an episode in each environment that has a start; returns the first observations (n, P)."""
         for env, start in enumerate(starts):
             self._begin(env, env, start)
+            if start is None:
+                self._park(env)
         pose = self.physics.features.qpos[: self.size]
         self._pose[:] = pose
         return self._observe(self.size, pose)
