@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,9 +24,11 @@ from mocapact_cli.cli.options import (
     ThreadsOpt,
 )
 from mocapact_cli.cli.output import facts, out
-from mocapact_cli.core.errors import UsageError
+from mocapact_cli.core.errors import InterruptedRunError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mocapact_cli.core.rollouts.recorder import RolloutSummary
 
 app = Commands()
@@ -85,8 +90,22 @@ def rollout(
         device=choose_device(device),
     )
     library = open_library(mocap)
-    summary = record_rollouts(experts, library.get, output, config, resume=resume, force=force, progress=out.progress())
+    with _says_how_to_resume():
+        summary = record_rollouts(
+            experts, library.get, output, config, resume=resume, force=force, progress=out.progress()
+        )
     _show(summary)
+
+
+@contextlib.contextmanager
+def _says_how_to_resume() -> Iterator[None]:
+    """Turn Ctrl-C into a message with the command that continues."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        arguments = [argument for argument in sys.argv[1:] if argument not in ("--force", "--resume")]
+        command = shlex.join(["mocapact", *arguments, "--resume"])
+        raise InterruptedRunError("Interrupted; complete clips are kept.", hint=f"Continue with: {command}") from error
 
 
 def _show(summary: RolloutSummary) -> None:

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mocapact_cli.core.clips.mocap_h5 import MocapFile
+from mocapact_cli.core.errors import UsageError
+from mocapact_cli.core.evaluation.evaluate import EvalConfig, evaluate, plan_evaluation
+from mocapact_cli.core.evaluation.report import read_evaluations
+from mocapact_cli.core.interop.expert_folder import load_expert
+
+CONFIG = EvalConfig(n_eval_episodes=12, seed=3, num_envs=5)
+
+
+def test_the_document_has_the_keys_that_other_tools_rely_on(pairs, policy) -> None:
+    document = json.loads(json.dumps(evaluate(policy, pairs, CONFIG).to_json()))
+    assert document["episodes"] == 12
+    assert sum(row["episodes"] for row in document["snippets"]) == 12
+    for row in (document, *document["snippets"]):
+        for key in ("norm_return", "norm_length", "return", "length"):
+            assert set(row[key]) == {"mean", "std"}
+        assert row["mpjpe_mm"]["root_relative"]["mean"] > 0
+        assert 0 <= row["early_termination_rate"] <= 1
+    assert document["seed"] == 3
+    assert "mujoco" in document["versions"]
+
+
+def test_episodes_depend_on_the_seed_alone(pairs, policy) -> None:
+    def run(**changes: int) -> list[tuple[int, int, float]]:
+        ends = evaluate(policy, pairs, dataclasses.replace(CONFIG, **changes)).ends
+        return [(end.snippet_index, end.start_step, end.episode_return) for end in ends]
+
+    expected = run()
+    assert run(num_envs=12, threads=1) == expected
+    assert run(seed=4) != expected
+
+
+def test_starts_are_random_or_the_first_step(pairs) -> None:
+    random = {plan.start.start_step for plan in plan_evaluation(pairs, CONFIG, (0,))}
+    first = plan_evaluation(pairs, dataclasses.replace(CONFIG, always_init_at_clip_start=True), (0,))
+    assert len(random) > 3
+    assert {plan.start.start_step for plan in first} == {0}
+    with pytest.raises(UsageError):
+        plan_evaluation(pairs, EvalConfig(n_eval_episodes=0), (0,))
+
+
+@pytest.mark.parametrize("name", ["CMU_901_01-0-82", "CMU_902_01-0-89"])
+def test_published_experts_reach_their_published_scores(test_data: Path, name: str) -> None:
+    published = test_data / "published"
+    expert = load_expert(published / "experts" / name)
+    clip = MocapFile(published / "cmu_test_2020.h5").get(expert.location.snippet.clip_id)
+    config = EvalConfig(n_eval_episodes=8, always_init_at_clip_start=True, act_noise=0.01)
+    found = evaluate(expert.policy, [(clip, expert.location.snippet)], config)
+    expected = read_evaluations(expert.location.root / "eval_start/evaluations.npz")
+    assert found.norm_return == pytest.approx(float(np.mean(expected.results_norm[-1])), abs=5e-3)
+    assert found.norm_length == pytest.approx(float(np.mean(expected.ep_lengths_norm[-1])), abs=0.03)
