@@ -126,6 +126,8 @@ class _Parser:
         frame[bone] = values
 
     def _close_frame(self, frame: dict[str, list[float]]) -> None:
+        if not frame:
+            self.fail(f"frame {self.number} is empty")
         self.bones = self.bones or tuple(frame)
         if frame.keys() != set(self.bones):
             odd = min(frame.keys() ^ set(self.bones))

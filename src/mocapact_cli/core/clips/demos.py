@@ -139,15 +139,15 @@ def _squat() -> _Plan:
 
 def _step() -> _Plan:
     """Four steps in place."""
-    plan = _stand(5.4, 1.095, _NARROW)
-    _take_steps(plan, first=0.75, period=0.93, swing=0.48, count=4, stride=0.0)
+    plan = _stand(6.0, 1.095, _NARROW)
+    _take_steps(plan, first=1.05, period=0.93, swing=0.48, count=4, stride=0.0)
     return plan
 
 
 def _walk() -> _Plan:
     """Six steps forward, the last one closing."""
-    plan = _stand(5.4, 1.085, _NARROW)
-    _take_steps(plan, first=0.75, period=0.66, swing=0.42, count=6, stride=0.25)
+    plan = _stand(5.7, 1.085, _NARROW)
+    _take_steps(plan, first=0.9, period=0.66, swing=0.42, count=6, stride=0.25)
     return plan
 
 
@@ -203,7 +203,7 @@ DEMOS: dict[str, str] = {
 }
 """Built-in clips and what they show."""
 
-NUM_STEPS = {"demo_reach": 151, "demo_squat": 131, "demo_step": 181, "demo_walk": 181}
+NUM_STEPS = {"demo_reach": 151, "demo_squat": 131, "demo_step": 201, "demo_walk": 191}
 """Poses in each built-in clip, known without generating it."""
 
 

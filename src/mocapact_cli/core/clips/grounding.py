@@ -126,6 +126,8 @@ def _horizontal(points: FloatArray, dt: float) -> FloatArray:
     for _ in range(_ROUNDS):
         speed = np.linalg.norm(slide + np.diff(shift, axis=0)[:, None], axis=-1) / dt
         weight = standing * np.exp(-((speed / _SLIDE) ** 2))
+        # Only one foot is held at a time: the other one may be lifting off or coming down.
+        weight = np.where(weight >= weight.max(axis=1, keepdims=True), weight, 0.0)
         pull = (weight[..., None] * slide).sum(axis=1)
         right = np.concatenate([pull[:1], np.diff(pull, axis=0), -pull[-1:]])
         shift = _smoothest(anchor, right, weight.sum(axis=1) + _HORIZONTAL_INERTIA, _HORIZONTAL_STIFFNESS)

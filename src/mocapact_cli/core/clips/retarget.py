@@ -35,6 +35,7 @@ CLAMP_TOLERANCE = np.deg2rad(1.0)
 
 _SIGMA = float(np.sqrt(np.log(2.0))) * FRAME_RATE / (2.0 * np.pi * CUTOFF)
 _TRIMMED_STEPS = 3
+_VISIBLE_STEP = 1e-3
 _LONGEST_FREEZE = 30
 """Frames. A longer stretch of equal frames is taken for a pose that is meant to be held."""
 _BONES_OF_THREE = ("rz", "ry", "rx")
@@ -95,7 +96,7 @@ def clean(motion: Motion, joint_names: tuple[str, ...], joint_range: FloatArray,
         raise InvalidInputError(f"The recording has {last + 1 - first} usable frames, too few for two poses.")
     angles = _limit_path(motion.columns(joint_names)[first : last + 1], joint_names, joint_range)
     joints = np.clip(angles, *joint_range.T)
-    joints, repaired = _repair_joints(joints, lost)
+    joints, repaired = _repair_joints(angles, joints, lost)
     path, turn, repaired_root = _repair_root(*_root(motion, first, last), lost)
     frames = np.arange(steps, dtype=np.float64) * (dt * FRAME_RATE)
     joints = np.clip(signals.resample(signals.smooth(joints, _SIGMA), frames), *joint_range.T)
@@ -130,7 +131,8 @@ def _lost_frames(values: FloatArray) -> BoolArray:
     copied = np.concatenate([[False], (values[1:] == values[:-1]).all(axis=1)])
     edges = np.flatnonzero(np.diff(np.concatenate([[False], copied, [False]]).astype(np.int8)))
     for start, end in zip(edges[::2], edges[1::2], strict=True):
-        if end - start <= _LONGEST_FREEZE:
+        whole = (start, end) == (1, len(values))
+        if end - start <= _LONGEST_FREEZE and not whole:
             # What a recording starts with before it moves was never tracked, its first frame included.
             lost[start - 1 if start == 1 else start : end] = True
     return np.asarray(lost)
@@ -140,7 +142,7 @@ def _tracked_span(lost: BoolArray) -> tuple[int, int]:
     """First and last frame that were tracked."""
     tracked = np.flatnonzero(~lost)
     if not len(tracked):
-        raise InvalidInputError("Every frame of the recording is zero: tracking was lost all along.")
+        raise InvalidInputError("Tracking was lost in every frame of the recording.")
     return int(tracked[0]), int(tracked[-1])
 
 
@@ -160,12 +162,16 @@ def _limit_path(angles: FloatArray, names: tuple[str, ...], limits: FloatArray) 
     return result
 
 
-def _repair_joints(joints: FloatArray, lost: BoolArray) -> tuple[FloatArray, BoolArray]:
-    """Replace what was lost or moves faster than a human joint; (N, J) angles and which of them were replaced."""
+def _repair_joints(angles: FloatArray, clamped: FloatArray, lost: BoolArray) -> tuple[FloatArray, BoolArray]:
+    """Replace what was lost or moves faster than a human joint; (N, J) angles and which of them were replaced.
+
+    A jump counts in full even where clamping hides most of it, but not where it hides all.
+    """
     max_step = MAX_JOINT_SPEED / FRAME_RATE
-    result = signals.interpolate(joints, lost)
-    bad = np.abs(np.diff(result, axis=0)) > max_step
-    replaced = np.repeat(lost[:, None], joints.shape[1], axis=1)
+    result = signals.interpolate(clamped, lost)
+    steps, full_steps = (np.abs(np.diff(values, axis=0)) for values in (result, angles))
+    bad = (steps > max_step) | ((full_steps > max_step) & (steps > _VISIBLE_STEP))
+    replaced = np.repeat(lost[:, None], clamped.shape[1], axis=1)
     for joint in np.flatnonzero(bad.any(axis=0)):
         column = result[:, joint : joint + 1]
         replaced[:, joint] |= signals.bridge(column, bad[:, joint], max_step)
