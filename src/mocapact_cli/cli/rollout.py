@@ -72,7 +72,7 @@ def rollout(
     that are complete are skipped with --resume; an interrupted run loses only the clips that it was recording.
     """
     from mocapact_cli.core.clips.library import open_library
-    from mocapact_cli.core.interop.expert_folder import find_experts
+    from mocapact_cli.core.interop.expert_folder import find_experts, recorded_mocap
     from mocapact_cli.core.policies.device import choose_device
     from mocapact_cli.core.rollouts.recorder import RolloutConfig, record_rollouts
 
@@ -89,7 +89,7 @@ def rollout(
         threads=threads,
         device=choose_device(device),
     )
-    library = open_library(mocap)
+    library = open_library(mocap or recorded_mocap(experts))
     with _says_how_to_resume():
         summary = record_rollouts(
             experts, library.get, output, config, resume=resume, force=force, progress=out.progress()

@@ -92,6 +92,16 @@ def test_what_is_written_is_read_back_to_the_last_bit(
         np.testing.assert_array_equal(found, expected)
 
 
+def test_recorded_mocap_files_are_those_that_still_exist(expert: Path, tmp_path: Path) -> None:
+    there = tmp_path / "walk.h5"
+    there.touch()
+    files = [str(tmp_path / "gone.h5"), str(there), str(there), 5]
+    write_clip_info(expert, Snippet("walk", 0, 30), ["walker/joints_pos"], mocap=files)
+    assert expert_folder.recorded_mocap(find_experts(expert)) == [there]
+    write_clip_info(expert, Snippet("walk", 0, 30), ["walker/joints_pos"], mocap="walk.h5")
+    assert expert_folder.recorded_mocap(find_experts(expert)) == []
+
+
 def test_discounts_come_from_the_model(expert: Path) -> None:
     loaded = load_expert(expert)
     assert (loaded.gamma, loaded.gae_lambda) == (0.97, 0.9)

@@ -127,6 +127,13 @@ def load_expert(location: ExpertLocation | Path | str, *, device: str = "cpu") -
     return LoadedExpert(policy, location, archive.hyperparameters)
 
 
+def recorded_mocap(experts: Iterable[ExpertLocation]) -> list[Path]:
+    """Return the mocap files that experts say they were trained on (`mocap` in their record) and that still exist."""
+    named = [path for place in experts if isinstance(files := place.info.get("mocap"), list) for path in files]
+    found = [Path(path) for path in dict.fromkeys(named) if isinstance(path, str)]
+    return [path for path in found if path.is_file()]
+
+
 def write_clip_info(root: Path | str, snippet: Snippet, observables: Sequence[str], **extra: Any) -> Path:
     """Write `clip_info.json` (atomically) into an expert's folder.
 
@@ -134,7 +141,7 @@ def write_clip_info(root: Path | str, snippet: Snippet, observables: Sequence[st
         root: The expert's folder.
         snippet: What it tracks.
         observables: What it sees, in order.
-        extra: Further plain values, such as `ref_steps` or where the clip came from.
+        extra: Further plain values, such as `ref_steps`, or `mocap`: paths of the files that hold the clip.
     """
     published = {"clip_id": snippet.clip_id, "start_step": snippet.start_step, "end_step": snippet.end_step}
     return write_json(Path(root) / CLIP_INFO, published | {"observables": list(observables)} | extra)
