@@ -64,12 +64,14 @@ class TrackingVecEnv(VecEnv):
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
         """The environments share one batch, so they have no attributes of their own."""
+        del value, indices
         raise AttributeError(f"{attr_name} cannot be set: the environments of a batch share their settings.")
 
     def env_method(
         self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any
     ) -> list[Any]:
         """The environments share one batch, so they have no methods of their own."""
+        del method_args, method_kwargs, indices
         raise AttributeError(f"{method_name} cannot be called: the environments of a batch are stepped together.")
 
     def env_is_wrapped(self, wrapper_class: type[Any], indices: VecEnvIndices = None) -> list[bool]:

@@ -107,7 +107,8 @@ class Features:
     def appendages(self, rows: slice) -> FloatArray:
         """(n, 15) right and left radius, right and left foot and head relative to the root, in its frame."""
         offset = self.xpos[rows, self._appendages] - self.xpos[rows, :1]
-        return np.matmul(offset, self.root_xmat[rows].reshape(-1, 3, 3)).reshape(len(offset), -1)
+        local: FloatArray = np.matmul(offset, self.root_xmat[rows].reshape(-1, 3, 3))
+        return local.reshape(len(offset), -1)
 
     def _view(self, name: str) -> FloatArray:
         return self.flat[:, self._columns[name]]

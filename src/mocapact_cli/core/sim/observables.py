@@ -212,7 +212,7 @@ def reference_rel_bodies_pos_global(at: Moment) -> FloatArray:
 @_observable(93, per_reference_step=True)
 def reference_rel_bodies_pos_local(at: Moment) -> FloatArray:
     """Reference minus walker body positions, metres, root frame."""
-    return np.matmul(at.body_offsets.reshape(len(at.rotation), -1, 3), at.rotation)
+    return np.asarray(np.matmul(at.body_offsets.reshape(len(at.rotation), -1, 3), at.rotation))
 
 
 @_observable(124, per_reference_step=True)
@@ -233,7 +233,7 @@ def reference_rel_joints(at: Moment) -> FloatArray:
 def reference_rel_root_pos_local(at: Moment) -> FloatArray:
     """Reference minus walker position, metres, root frame."""
     offset = at.references.qpos[at.targets, :3] - at.features.position[at.rows, None]
-    return np.matmul(offset, at.rotation)
+    return np.asarray(np.matmul(offset, at.rotation))
 
 
 @_observable(4, per_reference_step=True)
@@ -312,7 +312,7 @@ def veloc_up(at: Moment) -> FloatArray:
 def velocimeter_control(at: Moment) -> FloatArray:
     """Linear velocity over the last control step in the previous root frame, m/s."""
     velocity = (at.features.position[at.rows] - at.previous.position) / CONTROL_TIMESTEP
-    return np.matmul(velocity[:, None], quat_to_mat(at.previous.quaternion))[:, 0]
+    return np.asarray(np.matmul(velocity[:, None], quat_to_mat(at.previous.quaternion)))[:, 0]
 
 
 @_observable(3)

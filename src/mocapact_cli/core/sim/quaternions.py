@@ -6,6 +6,8 @@ import numpy as np
 
 from mocapact_cli.core.walker.model import FloatArray
 
+_CONJUGATION = np.array([1.0, -1.0, -1.0, -1.0])
+
 
 def quat_mul(left: FloatArray, right: FloatArray) -> FloatArray:
     """Hamilton product of (..., 4) quaternions; leading dimensions broadcast."""
@@ -21,7 +23,7 @@ def quat_mul(left: FloatArray, right: FloatArray) -> FloatArray:
 
 def quat_conj(quat: FloatArray) -> FloatArray:
     """Conjugate of (..., 4) quaternions: the inverse of unit ones."""
-    return quat * np.array([1.0, -1.0, -1.0, -1.0])
+    return np.multiply(quat, _CONJUGATION)
 
 
 def quat_diff(source: FloatArray, target: FloatArray) -> FloatArray:
@@ -53,4 +55,4 @@ def quat_to_axisangle(quat: FloatArray) -> FloatArray:
 def bounded_quat_dist(source: FloatArray, target: FloatArray) -> FloatArray:
     """Angle (...) between unit quaternions (..., 4) in radians, at most pi/2 (dm_control's ``bounded_quat_dist``)."""
     cosine = np.einsum("...i,...i->...", source, target)
-    return 0.5 * np.arccos(np.minimum(1.0, 2.0 * cosine * cosine - 1.0))
+    return np.asarray(0.5 * np.arccos(np.minimum(1.0, 2.0 * cosine * cosine - 1.0)))

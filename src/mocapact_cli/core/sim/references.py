@@ -22,7 +22,7 @@ class ReferenceBank:
         body_positions: (R, 31, 3); body_quaternions: (R, 31, 4), scalar first; appendages: (R, 15).
         unit_quaternions: (R, 31, 4) the same orientations, normalized.
         ego_quaternions: (R, 31, 4) the bodies' orientations relative to the root's.
-        first_row: (S,) the row of each snippet's first step.
+        first_row: (S,) the row of each snippet's first step. last_row: (S,) the row of its clip's last step.
         num_steps: (S,) poses in each snippet.
         start_step: (S,) the snippet's first step in its clip.
         duration: (S,) seconds from the snippet's first to its last pose.
@@ -33,7 +33,9 @@ class ReferenceBank:
 
     def __init__(self, snippets: Sequence[tuple[Clip, Snippet]]) -> None:
         clips = list({clip.id: clip for clip, _ in snippets}.values())
-        offsets = dict(zip((clip.id for clip in clips), np.cumsum([0, *(clip.num_steps for clip in clips)]), strict=False))
+        offsets = dict(
+            zip((clip.id for clip in clips), np.cumsum([0, *(clip.num_steps for clip in clips)]), strict=False)
+        )
         self.motion = _stack([np.concatenate([clip.qpos(), clip.qvel()], axis=1) for clip in clips])
         self.points = _stack([_points(clip) for clip in clips])
         self.appendages = _stack([clip.appendages.reshape(clip.num_steps, -1) for clip in clips])
@@ -44,11 +46,12 @@ class ReferenceBank:
         self.ego_quaternions = quat_diff(self.qpos[:, None, 3:7], self.body_quaternions)
         self.start_step = _integers([snippet.start_step for _, snippet in snippets])
         self.first_row = _integers([offsets[clip.id] + snippet.start_step for clip, snippet in snippets])
+        self.last_row = _integers([offsets[clip.id] + clip.last_step for clip, _ in snippets])
         self.num_steps = _integers([snippet.end_step - snippet.start_step + 1 for _, snippet in snippets])
         self.duration: FloatArray = np.array([_duration(clip, snippet) for clip, snippet in snippets])
 
     def start(self, row: int) -> tuple[FloatArray, FloatArray]:
-        """qpos (63,) and qvel (62,) at a row."""
+        """Generalized positions (63,) and velocities (62,) at a row."""
         return self.motion[row, :63], self.motion[row, 63:]
 
 

@@ -93,4 +93,4 @@ REWARDS: dict[str, Callable[[TrackingState], Channels]] = {
 
 
 def _square_sum(values: FloatArray) -> FloatArray:
-    return np.einsum("ij,ij->i", values, values)
+    return np.asarray(np.einsum("ij,ij->i", values, values))

@@ -201,6 +201,8 @@ class TrackingCursor:
             ahead: a number, or (K,) numbers for an answer of shape (count, K).
         """
         now = self.task.bank.first_row[self.snippet[:count]] + self.step[:count]
-        wanted = now[:, None] + ahead if isinstance(ahead, np.ndarray) else now + ahead
-        # Past the end lie only environments without an episode and looks beyond the last clip.
-        return np.minimum(wanted, len(self.task.bank.qpos) - 1)
+        last = self.task.bank.last_row[self.snippet[:count]]
+        # Past a clip's end lie only environments without an episode and controllers that look far ahead.
+        if isinstance(ahead, np.ndarray):
+            return np.asarray(np.minimum(now[:, None] + ahead, last[:, None]))
+        return np.asarray(np.minimum(now + ahead, last))

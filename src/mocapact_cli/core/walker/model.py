@@ -6,6 +6,7 @@ processes (and machines without dm_control) load it directly.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import importlib.metadata
@@ -99,10 +100,11 @@ class Walker:
             (..., 56) actions in actuator order; outside [-1, 1] where an angle lies outside its joint's range.
         """
         lower, upper = self.joint_range[self.actuator_joint].T
-        return (2.0 * joints[..., self.actuator_joint] - (upper + lower)) / (upper - lower)
+        action: FloatArray = (2.0 * joints[..., self.actuator_joint] - (upper + lower)) / (upper - lower)
+        return action
 
     def save(self, folder: Path) -> None:
-        """Write ``walker.mjb`` and ``walker.json`` into ``folder``; :meth:`load` needs neither dm_control nor a cache."""
+        """Write ``walker.mjb`` and ``walker.json`` into ``folder``; :meth:`load` needs no dm_control."""
         folder.mkdir(parents=True, exist_ok=True)
         with paths.atomic_write(folder / "walker.mjb", suffix=".mjb") as temporary:
             mujoco.mj_saveModel(self.model, str(temporary))
@@ -160,11 +162,9 @@ def get_walker(arena_size: tuple[float, float] = _DEFAULT_ARENA) -> Walker:
         return Walker.load(folder)
     except InvalidInputError:
         walker = _build(arena_size)
-    try:
+    # The cache only saves time: a read-only or full home must not stop the work.
+    with contextlib.suppress(OSError):
         walker.save(folder)
-    except OSError:
-        # The cache only saves time: a read-only or full home must not stop the work.
-        pass
     return walker
 
 
