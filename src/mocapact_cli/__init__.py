@@ -6,11 +6,13 @@ The public Python API stands here by name and is imported on first use, so that 
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import Any
 
 __version__ = "0.1.0"
 
 _PUBLIC: dict[str, str] = {
+    "make_env": "mocapact_cli.envs",
     "load_policy": "mocapact_cli.core.interop.policies",
     "read_rollouts": "mocapact_cli.core.datasets.reader",
 }
@@ -29,3 +31,8 @@ def __getattr__(name: str) -> Any:
 def __dir__() -> list[str]:
     """List the public names without importing them."""
     return sorted(__all__)
+
+
+if "gymnasium" in sys.modules:
+    # Registering the ids costs next to nothing then; importing Gymnasium would cost every command its start.
+    importlib.import_module("mocapact_cli.envs")

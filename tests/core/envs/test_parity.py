@@ -42,7 +42,7 @@ class Recorded:
 
 
 def record(environment, snippets, steps, rng):
-    """Run episodes of dm_control's environment until they have ``steps`` control steps in all and the last has ended."""
+    """Run whole episodes of dm_control's environment until they have ``steps`` control steps in all."""
     episodes = []
     while sum(len(episode.actions) for episode in episodes) < steps:
         episodes.append(record_episode(environment, snippets, rng))
@@ -265,7 +265,9 @@ def test_starts_and_their_probabilities_are_dm_controls(demos, config):
     snippets = [(squat, Snippet(squat.id, 5, 70)), (walk, Snippet(walk.id, 0, 44))]
     weights = (1.0, 3.5)
     environment = composer_environment(snippets, config, weights=weights)
-    with TrackingBatch(snippets, num_envs=1, observables=["walker/joints_pos"], config=config, weights=weights) as batch:
+    with TrackingBatch(
+        snippets, num_envs=1, observables=["walker/joints_pos"], config=config, weights=weights
+    ) as batch:
         starts, probabilities = batch.task.possible_starts()
     theirs = environment.task
     assert [(start.snippet_index, start.start_step) for start in starts] == theirs._possible_starts

@@ -186,6 +186,10 @@ class TrackingBatch:
         pairs = [shard.poses() for shard in self._shards]
         return np.concatenate([pair[0] for pair in pairs]), np.concatenate([pair[1] for pair in pairs])
 
+    def starts(self) -> list[Start | None]:
+        """Where the current episode of each environment began; None where there is none."""
+        return [start for shard in self._shards for start in shard.starts]
+
     def reference_joints(self, ahead: int) -> FloatArray:
         """(N, 56) joint angles of the reference ``ahead`` steps from now (the last ones near the clip's end)."""
         return np.concatenate([shard.reference_joints(ahead) for shard in self._shards])

@@ -49,6 +49,9 @@ class Shard:
 
     Args:
         task: the task. walker: the body. layout: the observations' columns. size: n.
+
+    Attributes:
+        starts: where the current episode of each environment began.
     """
 
     def __init__(self, task: TrackingTask, walker: Walker, layout: ObservableLayout, size: int) -> None:
@@ -58,7 +61,7 @@ class Shard:
         self.cursor = TrackingCursor(task, walker, 2 * size)
         self.active: BoolArray = np.zeros(size, dtype=np.bool_)
         self._pose: FloatArray = np.zeros((size, walker.model.nq))
-        self._starts: list[Start | None] = [None] * size
+        self.starts: list[Start | None] = [None] * size
         self._returns: FloatArray = np.zeros(size)
         self._lengths = np.zeros(size, dtype=np.intp)
 
@@ -76,7 +79,7 @@ class Shard:
         """Take the actions (n, 56) of the next control step; rows with non-finite entries count as divergence."""
         self._actions = actions
         self._was_active = self.active.copy()
-        self._unusable = ~np.isfinite(actions).all(axis=1)
+        self._unusable: BoolArray = np.logical_not(np.isfinite(actions).all(axis=1))
         if self._unusable.any():
             self._actions = np.where(self._unusable[:, None], 0.0, actions)
         self._unstepped = itertools.count(self.size - 1, -1)
@@ -124,7 +127,7 @@ class Shard:
         return self.task.bank.joints[self.cursor.rows(self.size, ahead)]
 
     def _begin(self, env: int, row: int, start: Start | None) -> None:
-        self._starts[env] = start
+        self.starts[env] = start
         self.active[env] = start is not None
         self._returns[env], self._lengths[env] = 0.0, 0
         if start is not None:
@@ -143,7 +146,7 @@ class Shard:
         return judgement, diverged
 
     def _record(self, env: int, failed: bool, diverged: bool) -> EpisodeRecord:
-        start = self._starts[env]
+        start = self.starts[env]
         if start is None:
             raise RuntimeError("An environment without an episode has ended one.")
         return EpisodeRecord(env, start, int(self._lengths[env]), float(self._returns[env]), failed, diverged)
