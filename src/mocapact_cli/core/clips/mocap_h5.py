@@ -189,6 +189,8 @@ def check_target(path: Path, *, append: bool = False, force: bool = False, ids: 
     """
     if path.is_dir():
         raise UsageError(f"{path} is a folder.", hint=f"Name a file, such as {path / 'clips.h5'}.")
+    if path.parent.exists() and not path.parent.is_dir():
+        raise UsageError(f"{path.parent} is not a folder.")
     if not path.exists():
         return
     if not append and not force:
