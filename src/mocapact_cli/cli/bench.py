@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from mocapact_cli.cli.app import Commands
-from mocapact_cli.cli.output import out, table
+from mocapact_cli.cli.options import NumEnvsOpt, ThreadsOpt
+from mocapact_cli.cli.output import facts, out, table
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 app = Commands("Measure this machine against the original's way of working.")
 
@@ -22,3 +28,42 @@ def startup() -> None:
         lambda: table(["Command", "CPU seconds"], rows, numeric=["CPU seconds"]),
         short=[f"{seconds:.3f} {command}" for command, seconds in rows],
     )
+
+
+@app.command("env", examples=["mocapact bench env", "mocapact bench env --num-envs 256 --threads 8 --json"])
+def env(num_envs: NumEnvsOpt = None, threads: ThreadsOpt = None) -> None:
+    """Measure the tracking environment against bare physics and against dm_control's, in under three minutes."""
+    from mocapact_cli.core.bench.env import DEFAULT_NUM_ENVS, measure_env
+
+    measured = measure_env(num_envs or DEFAULT_NUM_ENVS, threads, progress=out.progress())
+    if measured["dm_control_problem"]:
+        out.warn(measured["dm_control_problem"])
+    out.show(measured, lambda: _env_report(measured), short=f"{measured['steps_per_s']:.0f}")
+
+
+_ENV_ROWS = (
+    ("Episodes of a fresh policy", "steps_per_s", "episode_steps"),
+    ("  bare mj_step, the same work", "raw_mj_step_per_s", "episode_steps"),
+    ("  dm_control, one process a thread", "dm_control_per_s", "episode_steps"),
+    ("  the original's, with a ghost", "original_per_s", "episode_steps"),
+    ("The same with all observables", "steps_per_s_all_proprios", "episode_steps"),
+    ("  bare mj_step, the same work", "raw_mj_step_per_s_all_proprios", "episode_steps"),
+    ("Long episodes", "steps_per_s_long", "episode_steps_long"),
+    ("  dm_control, one process a thread", "dm_control_long_per_s", "episode_steps_long"),
+    ("  the original's, with a ghost", "original_long_per_s", "episode_steps_long"),
+)
+_ENV_RATIOS = {
+    "of_raw": "Share of bare mj_step, experts' observables",
+    "of_raw_all_proprios": "Share of bare mj_step, all observables",
+    "over_dm_control": "Times dm_control, short episodes",
+    "over_dm_control_long": "Times dm_control, long episodes",
+    "over_original": "Times the original, short episodes",
+    "over_original_long": "Times the original, long episodes",
+}
+
+
+def _env_report(measured: dict[str, Any]) -> list[RenderableType]:
+    rows = [(name, measured[rate], measured[length]) for name, rate, length in _ENV_ROWS]
+    ratios = {name: measured[key] for key, name in _ENV_RATIOS.items()}
+    columns = ["Environment", "Control steps a second", "Steps an episode"]
+    return [table(columns, rows, numeric=columns[1:]), facts(ratios, title="Medians of rounds side by side")]

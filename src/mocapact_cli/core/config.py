@@ -54,12 +54,21 @@ def load_toml(cls: type[C], path: Path | str) -> C:
         InvalidInputError: The file is not TOML.
         UsageError: A key or a value does not fit.
     """
+    return from_dict(cls, load_settings(path))
+
+
+def load_settings(path: Path | str) -> dict[str, Any]:
+    """Read the plain values of a TOML file.
+
+    Raises:
+        NotFoundError: The file does not exist.
+        InvalidInputError: The file is not TOML.
+    """
     path = existing_file(path)
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidInputError(f"{path} is not a TOML file: {error}.") from error
-    return from_dict(cls, data)
 
 
 def apply_overrides(config: C, overrides: Mapping[str, Any]) -> C:

@@ -1,0 +1,215 @@
+"""`mocapact expert`: train and evaluate policies that track one snippet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mocapact_cli.cli.app import Commands
+from mocapact_cli.cli.options import (
+    ConfigOpt,
+    DeviceOpt,
+    ForceOpt,
+    MinStepsOpt,
+    MocapOpt,
+    NumEnvsOpt,
+    ResumeOpt,
+    SeedOpt,
+    TerminationErrorThresholdOpt,
+    ThreadsOpt,
+    VideoOpt,
+)
+from mocapact_cli.cli.output import facts, out, table
+from mocapact_cli.core.errors import MissingDependencyError, UsageError
+
+if TYPE_CHECKING:
+    from mocapact_cli.core.clips.snippets import Snippet
+    from mocapact_cli.core.training.expert.train import ExpertResult
+
+app = Commands("Train and evaluate experts: policies that track one snippet.")
+
+
+@app.command(
+    "train",
+    examples=[
+        "mocapact expert train demo_squat --max-minutes 5",
+        "mocapact expert train CMU_007_01-0-82 --mocap walk.h5 --log-root experts",
+        "mocapact expert train CMU_016_22 --preset paper --n-workers 8",
+        "mocapact expert train demo_squat --resume",
+    ],
+)
+def train(
+    clip: Annotated[str, typer.Argument(metavar="CLIP|SNIPPET", help="What to track: demo_squat, CMU_016_22-0-82.")],
+    *,
+    start_step: Annotated[int, typer.Option(min=0, help="First step of the clip to track.")] = 0,
+    max_steps: Annotated[int, typer.Option(min=2, help="Longest part to track, in steps.")] = 210,
+    log_root: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where experts go, as <snippet>/<seed>; default: MOCAPACT_HOME/runs/experts."),
+    ] = None,
+    preset: Annotated[
+        str, typer.Option(help="fast (made for small machines) or paper (the published recipe).")
+    ] = "fast",
+    total_timesteps: Annotated[int | None, typer.Option(min=1, help="Environment steps to take at most.")] = None,
+    max_minutes: Annotated[float | None, typer.Option(min=0.01, help="Minutes to train at most.")] = None,
+    resume: ResumeOpt = False,
+    force: ForceOpt = False,
+    config: ConfigOpt = None,
+    mocap: MocapOpt = None,
+    seed: SeedOpt = 0,
+    num_envs: NumEnvsOpt = None,
+    threads: ThreadsOpt = None,
+    device: DeviceOpt = "auto",
+    min_steps: MinStepsOpt = None,
+    termination_error_threshold: TerminationErrorThresholdOpt = None,
+) -> None:
+    """Train an expert by PPO, with evaluations from random steps and from the start along the way.
+
+    The best models are kept in eval_rsi/model and eval_start/model; they load in Stable-Baselines3 as they are. A
+    killed run continues with --resume.
+    """
+    from mocapact_cli.core.clips.library import open_library
+    from mocapact_cli.core.clips.selection import choose_snippet
+    from mocapact_cli.core.policies.device import choose_device
+    from mocapact_cli.core.training.expert.config import resolve
+    from mocapact_cli.core.training.expert.train import expert_root, train_expert
+
+    library = open_library(mocap)
+    snippet = choose_snippet(library, clip, start_step, max_steps)
+    settings = resolve(
+        preset,
+        config,
+        total_timesteps=total_timesteps,
+        max_minutes=max_minutes,
+        seed=seed,
+        num_envs=num_envs,
+        threads=threads,
+        device=choose_device(device),
+        min_steps=min_steps,
+        termination_error_threshold=termination_error_threshold,
+    )
+    result = train_expert(
+        library.get(snippet.clip_id),
+        snippet,
+        settings,
+        expert_root(log_root or _default_root(), snippet, settings.seed),
+        mocap=mocap or (),
+        resume=resume,
+        force=force,
+        progress=out.progress(),
+    )
+    _show_training(result)
+
+
+@app.command(
+    "eval",
+    examples=[
+        "mocapact expert eval experts/demo_squat-0-130",
+        "mocapact expert eval experts/CMU_016_22-0-82/0/eval_rsi/model --n-eval-episodes 1000 --json",
+        "mocapact expert eval experts/demo_squat-0-130 --video squat.mp4 --n-eval-episodes 0",
+    ],
+)
+def evaluate(
+    policy_root: Annotated[
+        Path, typer.Argument(metavar="POLICY_ROOT", help="An expert's model, or a folder above it.")
+    ],
+    *,
+    n_eval_episodes: Annotated[int, typer.Option(min=0, help="Episodes; 0 for the video alone.")] = 1000,
+    always_init_at_clip_start: Annotated[
+        bool, typer.Option("--always-init-at-clip-start", help="Start at the snippet's first step, not at random ones.")
+    ] = False,
+    act_noise: Annotated[float, typer.Option(min=0.0, help="Standard deviation of noise on the actions.")] = 0.1,
+    video: VideoOpt = None,
+    save: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write every episode's numbers as npz, with the published keys.")
+    ] = None,
+    mocap: MocapOpt = None,
+    seed: SeedOpt = 0,
+    num_envs: NumEnvsOpt = None,
+    threads: ThreadsOpt = None,
+    device: DeviceOpt = "auto",
+    min_steps: MinStepsOpt = 10,
+    termination_error_threshold: TerminationErrorThresholdOpt = 0.3,
+) -> None:
+    """Evaluate an expert as the published ones were: many episodes, noise on the actions."""
+    from mocapact_cli.core.evaluation.evaluate import EvalConfig
+    from mocapact_cli.core.evaluation.expert import evaluate_expert, film_expert, open_expert
+    from mocapact_cli.core.policies.device import choose_device
+
+    if not n_eval_episodes and video is None:
+        raise UsageError("With --n-eval-episodes 0 there is nothing to do.", hint="Ask for episodes or for a --video.")
+    subject = open_expert(policy_root, mocap, device=choose_device(device))
+    config = EvalConfig(
+        n_eval_episodes=n_eval_episodes,
+        always_init_at_clip_start=always_init_at_clip_start,
+        act_noise=act_noise,
+        min_steps=10 if min_steps is None else min_steps,
+        termination_error_threshold=0.3 if termination_error_threshold is None else termination_error_threshold,
+        seed=seed,
+        num_envs=num_envs,
+        threads=threads,
+    )
+    document: dict[str, Any] = {}
+    if n_eval_episodes:
+        document = evaluate_expert(subject, config, save=save, progress=out.progress()).to_json()
+    problem = None
+    if video is not None:
+        try:
+            document["video"] = film_expert(subject, video, config, progress=out.progress())
+        except MissingDependencyError as error:
+            problem = error
+            document["video_error"] = f"{error.message} {error.hint}"
+    _show_evaluation(subject.snippet, document)
+    if problem is not None:
+        out.warn(f"There is no film: {problem.message} {problem.hint}")
+        raise typer.Exit(1)
+
+
+def _default_root() -> Path:
+    from mocapact_cli.core.paths import runs_dir
+
+    return runs_dir("experts")
+
+
+def _show_training(result: ExpertResult) -> None:
+    last = result.evaluations[-1]
+    document = {
+        "root": result.root,
+        "model": result.model,
+        "snippet": str(result.snippet),
+        "timesteps": result.timesteps,
+        "seconds": result.seconds,
+        "stopped_because": result.stopped_because,
+        "best": {"rsi_norm_return": result.best_rsi, "start_norm_return": result.best_start},
+        "last": last,
+    }
+    rows = {
+        "Snippet": str(result.snippet),
+        "Steps": f"{result.timesteps:,} in {result.seconds:.0f} s",
+        "Ended because": result.stopped_because,
+        "Best normalized return": f"{result.best_rsi:.3f} from random steps, {result.best_start:.3f} from the start",
+        "Last normalized length": f"{last['rsi_norm_length']:.3f} and {last['start_norm_length']:.3f}",
+        "Model": str(result.model),
+    }
+    out.show(
+        document,
+        lambda: [facts(rows, title="Expert"), f"Next: mocapact expert eval {result.root}"],
+        short=str(result.model),
+    )
+
+
+def _show_evaluation(snippet: Snippet, document: dict[str, Any]) -> None:
+    def human() -> Any:
+        measures = {name: value for name, value in document.items() if isinstance(value, dict) and "mean" in value}
+        rows = [(name, value["mean"], value["std"]) for name, value in measures.items()]
+        title = f"{snippet}: {document['episodes']} episodes" if "episodes" in document else str(snippet)
+        shown: list[Any] = []
+        if rows:
+            shown.append(table(["Measure", "Mean", "Std"], rows, title=title, numeric=["Mean", "Std"]))
+            shown.append(f"Early terminations: {100 * document['early_termination_rate']:.1f} %")
+        return [*shown, f"Film: {document['video']}"] if "video" in document else shown
+
+    short = document.get("norm_return", {}).get("mean", document.get("video"))
+    out.show(document, human, short=str(short))

@@ -1,0 +1,1 @@
+"""Training: configurations, loops, checkpoints and what they leave on disk."""

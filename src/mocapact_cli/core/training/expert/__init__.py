@@ -1,0 +1,1 @@
+"""Experts: one policy a snippet, trained by PPO on the batched physics."""

@@ -1,0 +1,91 @@
+"""Saving and restoring the whole state of expert training.
+
+A checkpoint is a dictionary of tensors and numbers, so that reading one runs no code.
+"""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3 import PPO
+from stable_baselines3.common.running_mean_std import RunningMeanStd
+from stable_baselines3.common.vec_env import VecNormalize
+
+from mocapact_cli.core import paths
+from mocapact_cli.core.errors import InvalidInputError, NotFoundError
+from mocapact_cli.core.training.expert.model import observation_statistics
+
+FILE = "last.pt"
+
+
+@dataclass
+class Progression:
+    """Numbers that training carries from update to update.
+
+    Attributes:
+        timesteps: environment steps taken. seconds: wall-clock training time so far. step_size: Adam's now.
+        best_rsi, best_start: best mean normalized returns. stale: evaluations without a gain.
+        reference_return: the normalized return that a gain is measured against.
+    """
+
+    timesteps: int = 0
+    seconds: float = 0.0
+    step_size: float = 0.0
+    best_rsi: float = -1.0
+    best_start: float = -1.0
+    stale: int = 0
+    reference_return: float = -1.0
+
+
+def save_checkpoint(folder: Path, model: PPO, env: VecNormalize, progression: Progression) -> None:
+    """Write the checkpoint atomically, in place of the one before."""
+    state = {
+        "policy": model.policy.state_dict(),
+        "optimizer": model.policy.optimizer.state_dict(),
+        "observations": _statistics(observation_statistics(env)),
+        "returns": _statistics(env.ret_rms),
+        "progression": asdict(progression),
+    }
+    with paths.atomic_write(folder / FILE, suffix=".pt") as temporary:
+        torch.save(state, temporary)
+
+
+def load_checkpoint(folder: Path, model: PPO, env: VecNormalize) -> Progression:
+    """Restore what :func:`save_checkpoint` wrote.
+
+    Raises:
+        NotFoundError: there is no checkpoint.
+        InvalidInputError: it is damaged or of other networks.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        raise NotFoundError(f"There is no checkpoint in {folder}.", hint="Start again with --force.")
+    try:
+        state = torch.load(path, weights_only=True, map_location=model.device)
+        model.policy.load_state_dict(state["policy"])
+        model.policy.optimizer.load_state_dict(state["optimizer"])
+        _restore(observation_statistics(env), state["observations"])
+        _restore(env.ret_rms, state["returns"])
+        progression = Progression(**state["progression"])
+    except (RuntimeError, KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0]
+        raise InvalidInputError(f"{path} cannot be resumed: {reason}", hint="Start again with --force.") from error
+    model.num_timesteps = progression.timesteps
+    return progression
+
+
+def _statistics(running: RunningMeanStd) -> dict[str, Any]:
+    return {
+        "mean": torch.as_tensor(np.asarray(running.mean)),
+        "var": torch.as_tensor(np.asarray(running.var)),
+        "count": float(running.count),
+    }
+
+
+def _restore(running: RunningMeanStd, state: dict[str, Any]) -> None:
+    running.mean, running.var, running.count = state["mean"].numpy(), state["var"].numpy(), state["count"]

@@ -1,0 +1,148 @@
+"""Settings of expert training and the presets ``paper`` and ``fast``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from mocapact_cli.core.config import apply_overrides, load_settings
+from mocapact_cli.core.errors import UsageError, did_you_mean
+
+
+@dataclass(frozen=True)
+class ExpertConfig:
+    """How an expert is trained; the defaults are the preset ``fast``."""
+
+    preset: str = "fast"
+    """Name of the preset these settings began as."""
+    total_timesteps: int = 20_000_000
+    """Environment steps after which training ends at the latest."""
+    max_minutes: float | None = None
+    """Wall-clock limit; None for none."""
+    num_envs: int = 128
+    """Environments side by side."""
+    threads: int | None = None
+    """Threads of physics and learner; None for all available."""
+    seed: int = 0
+    """Of networks, starts and noise."""
+    device: str = "cpu"
+    """Where the networks are trained."""
+
+    steps_per_update: int = 4096
+    """Environment steps collected between updates, over all environments."""
+    batch_size: int = 1024
+    """Samples a gradient step."""
+    n_epochs: int = 5
+    """Passes over the collected steps."""
+    clip_range: float = 0.2
+    """PPO's limit of the probability ratio."""
+    gamma: float = 0.97
+    """Discount factor."""
+    gae_lambda: float = 0.95
+    """Decay of generalized advantage estimation."""
+    max_grad_norm: float = 1.0
+    """Limit of the gradient's norm."""
+    vf_coef: float = 0.5
+    """Weight of the value loss."""
+    learning_rate: float = 3e-4
+    """Step size of Adam at the start."""
+    lr_decay: float = 1.0
+    """The step size is divided by this at one third and at two thirds of all steps."""
+    desired_kl: float | None = 0.012
+    """Keep the change of the policy in an update near this divergence by adapting the step size; None: fixed."""
+
+    layers: tuple[int, ...] = (256, 256)
+    """Hidden layers of policy and value network."""
+    activation: Literal["Tanh", "ELU", "ReLU", "SiLU"] = "ELU"
+    """Activation of the hidden layers."""
+    std: float = 0.1
+    """Fixed standard deviation of the actions."""
+    bootstrap_at_end: bool = True
+    """Add the value of the last state where the snippet, not the walker, has come to its end."""
+    min_steps: int = 10
+    """Shortest episode by which random starts keep their distance from the snippet's end."""
+    termination_error_threshold: float = 0.3
+    """Error at which an episode fails."""
+
+    warm_start: Literal["pd", "none"] = "pd"
+    """``pd`` first imitates the PD controller that aims at the next reference pose."""
+
+    eval_every: int = 200_000
+    """Environment steps between evaluations."""
+    eval_min_steps: int = 10
+    """``min_steps`` of evaluations."""
+    n_rsi_episodes: int = 128
+    """Episodes of each evaluation from random steps."""
+    rsi_act_noise: float = 0.1
+    """Standard deviation of the action noise in them."""
+    n_start_episodes: int = 32
+    """Episodes of each evaluation from the snippet's start."""
+    start_act_noise: float = 0.01
+    """Standard deviation of the action noise in them."""
+    stop_norm_length: float = 0.98
+    """Training ends early when the normalized length is at least this ..."""
+    stop_patience: int = 10
+    """... and for so many evaluations the normalized return has not grown ..."""
+    stop_min_gain: float = 0.01
+    """... by at least this."""
+
+    def __post_init__(self) -> None:
+        if self.steps_per_update % self.num_envs:
+            raise UsageError(
+                f"steps_per_update ({self.steps_per_update}) is not a multiple of num_envs ({self.num_envs}).",
+                hint="Choose a number of environments that divides it, such as 32, 64 or 128.",
+            )
+
+
+PRESETS: dict[str, ExpertConfig] = {
+    "fast": ExpertConfig(),
+    "paper": ExpertConfig(
+        preset="paper",
+        total_timesteps=150_000_000,
+        num_envs=64,
+        steps_per_update=8192,
+        batch_size=512,
+        n_epochs=10,
+        clip_range=0.25,
+        gamma=0.95,
+        learning_rate=1e-5,
+        lr_decay=1.73,
+        desired_kl=None,
+        layers=(1024, 1024, 1024),
+        activation="Tanh",
+        bootstrap_at_end=False,
+        warm_start="none",
+        eval_every=1_000_000,
+        eval_min_steps=30,
+        n_rsi_episodes=1000,
+        n_start_episodes=100,
+    ),
+}
+"""Named settings: ``paper`` is the published recipe, ``fast`` is made for small machines."""
+
+
+def preset(name: str) -> ExpertConfig:
+    """The settings of a preset.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    if name not in PRESETS:
+        raise UsageError(f"There is no preset {name!r}.", hint=did_you_mean(name, PRESETS) or "Use fast or paper.")
+    return replace(PRESETS[name])
+
+
+def resolve(name: str, file: Path | None, **overrides: Any) -> ExpertConfig:
+    """The settings of a preset, changed by a TOML file and then by the given values.
+
+    Args:
+        name: the preset; a ``preset`` in the file wins over it.
+        file: TOML file of settings.
+        overrides: settings by name; None leaves one as it is.
+
+    Raises:
+        UsageError: a setting is unknown or of the wrong type.
+    """
+    settings = load_settings(file) if file is not None else {}
+    return apply_overrides(apply_overrides(preset(str(settings.get("preset", name))), settings), overrides)

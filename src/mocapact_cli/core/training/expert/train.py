@@ -1,0 +1,201 @@
+"""Training one expert from start, or from its last checkpoint, to the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from stable_baselines3.common.logger import configure
+from stable_baselines3.common.utils import set_random_seed
+
+from mocapact_cli.core.clips.clip import Clip
+from mocapact_cli.core.clips.snippets import Snippet
+from mocapact_cli.core.config import from_dict, to_dict
+from mocapact_cli.core.envs.batch import TrackingBatch
+from mocapact_cli.core.errors import InterruptedRunError, NotFoundError, RunError, UsageError
+from mocapact_cli.core.interop.expert_folder import write_clip_info
+from mocapact_cli.core.progress import NullProgress, Progress
+from mocapact_cli.core.sim.observables import TIME_INDEX
+from mocapact_cli.core.tasks.tracking import TrackingConfig
+from mocapact_cli.core.training.expert.checkpoint import Progression, load_checkpoint
+from mocapact_cli.core.training.expert.config import ExpertConfig
+from mocapact_cli.core.training.expert.model import build_env, build_model
+from mocapact_cli.core.training.expert.monitor import ExpertMonitor, Run
+from mocapact_cli.core.training.expert.warm_start import demonstrate, imitate
+from mocapact_cli.core.training.run_folder import CONFIG, RunFolder
+
+
+@dataclass(frozen=True)
+class ExpertResult:
+    """What training left.
+
+    Attributes:
+        root: the expert's folder. snippet: what it tracks. timesteps: environment steps in all.
+        seconds: wall-clock training time in all. stopped_because: why training ended.
+        best_rsi, best_start: best mean normalized returns of the evaluations.
+        evaluations: the evaluations' rows, as in ``metrics.jsonl``.
+    """
+
+    root: Path
+    snippet: Snippet
+    timesteps: int
+    seconds: float
+    stopped_because: str
+    best_rsi: float
+    best_start: float
+    evaluations: list[dict[str, Any]]
+
+    @property
+    def model(self) -> Path:
+        """The folder of the model that was best from random starts."""
+        return self.root / "eval_rsi" / "model"
+
+
+def expert_root(log_root: Path, snippet: Snippet, seed: int) -> Path:
+    """The folder of an expert below ``log_root``: ``<snippet>/<seed>``."""
+    return log_root / str(snippet) / str(seed)
+
+
+def train_expert(
+    clip: Clip,
+    snippet: Snippet,
+    config: ExpertConfig,
+    root: Path,
+    *,
+    mocap: Sequence[Path] = (),
+    resume: bool = False,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> ExpertResult:
+    """Train a policy that tracks a snippet.
+
+    Args:
+        clip: the whole clip. snippet: the part to track.
+        config: the settings; a resumed run keeps those it began with, but for its limits, threads and device.
+        root: the expert's folder.
+        mocap: files that the clip came from, for the run's record.
+        resume: continue the run that lies in ``root``. force: replace it.
+        progress: told of all that happens.
+
+    Raises:
+        UsageError: if ``root`` holds a run and neither ``resume`` nor ``force`` is given.
+        NotFoundError: if there is nothing to resume.
+        InterruptedRunError: after Ctrl-C; all is saved.
+        RunError: if the learner diverged; the best model so far is kept.
+    """
+    folder = RunFolder(root)
+    if resume:
+        config = resumed_config(folder, config, snippet)
+    folder.prepare(resume=resume, force=force)
+    if not resume:
+        record = {"kind": "expert", "snippet": str(snippet), "observables": list(TIME_INDEX)}
+        folder.write_record(record | {"training": to_dict(config)}, config.seed)
+        sources = [str(path.absolute()) for path in mocap]
+        write_clip_info(root, snippet, TIME_INDEX, ref_steps=[0], mocap=sources)
+    run = Run(config, folder, clip, snippet, TIME_INDEX, progress or NullProgress())
+    threads = torch.get_num_threads()
+    try:
+        return _train(run, resume=resume)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def resumed_config(folder: RunFolder, config: ExpertConfig, snippet: Snippet) -> ExpertConfig:
+    """The recorded settings with the limits, threads and device of ``config``."""
+    if not (folder.root / CONFIG).is_file():
+        raise NotFoundError(f"There is no run to resume in {folder.root}.", hint="Leave out --resume to start one.")
+    record = folder.read_config()
+    if record.get("snippet") != str(snippet):
+        raise UsageError(f"{folder.root} holds a run on {record.get('snippet')}, not on {snippet}.")
+    limits = {name: getattr(config, name) for name in ("total_timesteps", "max_minutes", "threads", "device")}
+    return from_dict(ExpertConfig, {**record["training"], **limits})
+
+
+def _train(run: Run, *, resume: bool) -> ExpertResult:
+    config = run.config
+    task_config = TrackingConfig(
+        min_steps=config.min_steps, termination_error_threshold=config.termination_error_threshold
+    )
+    set_random_seed(config.seed)
+    with TrackingBatch(
+        [(run.clip, run.snippet)],
+        num_envs=config.num_envs,
+        observables=run.observables,
+        config=task_config,
+        threads=config.threads,
+        seed=config.seed,
+    ) as batch:
+        env = build_env(batch, config)
+        progression = Progression(step_size=config.learning_rate)
+        model = build_model(env, config, lambda left: _step_size(config, progression, left))
+        model.set_logger(configure(str(run.folder.root / "tensorboard"), ["tensorboard"]))
+        if resume:
+            _restore(run, model, env, progression)
+        return _learn(run, model, batch, progression, fresh=progression.timesteps == 0)
+
+
+def _restore(run: Run, model: Any, env: Any, progression: Progression) -> None:
+    try:
+        saved = load_checkpoint(run.folder.checkpoints, model, env)
+    except NotFoundError:
+        # A run that was killed before its first checkpoint has nothing to lose: it begins again.
+        return
+    vars(progression).update(vars(saved))
+    run.folder.keep_metrics_until(saved.timesteps)
+
+
+def _learn(run: Run, model: Any, batch: TrackingBatch, progression: Progression, *, fresh: bool) -> ExpertResult:
+    config = run.config
+    total = 60.0 * config.max_minutes if config.max_minutes else float(config.total_timesteps)
+    with run.progress.task(f"Training {run.snippet}", total=total, unit="s" if config.max_minutes else "steps") as task:
+        monitor = ExpertMonitor(run, progression, task)
+        try:
+            if fresh and config.warm_start == "pd":
+                _imitate_controller(run, model, batch)
+            left = config.total_timesteps - progression.timesteps
+            model.learn(left, callback=monitor, reset_num_timesteps=False, tb_log_name="expert")
+            monitor.checkpoint()
+        except KeyboardInterrupt:
+            monitor.save()
+            raise InterruptedRunError(
+                f"Stopped after {model.num_timesteps:,} steps; all is saved in {run.folder.root}.",
+                hint=f"Continue with: mocapact expert train {run.snippet} --resume (and the same --log-root).",
+            ) from None
+        except ValueError as error:
+            if "nan" not in str(error).lower():
+                raise
+            raise RunError(
+                f"The learner diverged after {model.num_timesteps:,} steps; the best model so far is kept.",
+                hint="Lower learning_rate or desired_kl in the configuration.",
+            ) from error
+    return _result(run, monitor, progression)
+
+
+def _imitate_controller(run: Run, model: Any, batch: TrackingBatch) -> None:
+    config = run.config
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    shown = demonstrate(batch, noise=config.std, gamma=config.gamma, seed=config.seed)
+    torch.set_num_threads(config.threads or threads)
+    imitate(model, model.get_vec_normalize_env(), shown, run.progress)
+
+
+def _step_size(config: ExpertConfig, progression: Progression, left: float) -> float:
+    """Adam's step size: divided at one and two thirds of the way, on top of what the divergence asks for."""
+    return progression.step_size / config.lr_decay ** min(2, int(3.0 * (1.0 - left) + 1e-9))
+
+
+def _result(run: Run, monitor: ExpertMonitor, progression: Progression) -> ExpertResult:
+    return ExpertResult(
+        root=run.folder.root,
+        snippet=run.snippet,
+        timesteps=progression.timesteps,
+        seconds=monitor.seconds,
+        stopped_because=monitor.stopped_because,
+        best_rsi=progression.best_rsi,
+        best_start=progression.best_start,
+        evaluations=[row for row in run.folder.metrics() if "rsi_norm_return" in row],
+    )

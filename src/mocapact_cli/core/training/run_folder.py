@@ -1,0 +1,113 @@
+"""What every training run leaves beside its models: configuration, versions and metrics."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mocapact_cli.core import paths
+from mocapact_cli.core.errors import UsageError
+
+CONFIG = "config.json"
+VERSIONS = "versions.json"
+METRICS = "metrics.jsonl"
+CHECKPOINTS = "checkpoints"
+_PACKAGES = ("mocapact", "mujoco", "dm_control", "torch", "stable-baselines3", "gymnasium", "numpy")
+
+
+class RunFolder:
+    """A run's folder.
+
+    Args:
+        root: the folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where checkpoints lie."""
+        return self.root / CHECKPOINTS
+
+    def prepare(self, *, resume: bool, force: bool) -> None:
+        """Make the folder ready for a new or a resumed run.
+
+        Raises:
+            UsageError: if a run lies there and neither ``resume`` nor ``force`` was given.
+        """
+        if (self.root / CONFIG).exists() and not resume:
+            if not force:
+                raise UsageError(
+                    f"{self.root} already holds a run.",
+                    hint="Use --resume to continue it, --force to replace it, or another --log-root.",
+                )
+            shutil.rmtree(self.root)
+        self.root.mkdir(parents=True, exist_ok=True)
+
+    def write_record(self, config: Mapping[str, Any], seed: int) -> None:
+        """Write the resolved configuration and the versions it ran with."""
+        paths.write_json(self.root / CONFIG, dict(config))
+        paths.write_json(self.root / VERSIONS, versions() | {"seed": seed})
+
+    def read_config(self) -> dict[str, Any]:
+        """The configuration of the run that lies here."""
+        record: dict[str, Any] = json.loads((self.root / CONFIG).read_text())
+        return record
+
+    def add_metrics(self, row: Mapping[str, Any]) -> None:
+        """Append one line to the metrics."""
+        with (self.root / METRICS).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row, allow_nan=False, default=float) + "\n")
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """All metrics so far; a last line that was cut by a crash is left out."""
+        path = self.root / METRICS
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        return [row for row in map(_parsed, lines) if row is not None]
+
+    def keep_metrics_until(self, timesteps: int) -> None:
+        """Drop what a run wrote after the checkpoint from which it is now resumed."""
+        rows = [row for row in self.metrics() if row["timesteps"] <= timesteps]
+        paths.write_text(self.root / METRICS, "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def _parsed(line: str) -> dict[str, Any] | None:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError:
+        return None
+    return row if isinstance(row, dict) else None
+
+
+def versions() -> dict[str, Any]:
+    """Versions of Python and of the packages that matter, the source's git commit where there is one, and the host."""
+    return {
+        "python": sys.version.split()[0],
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "git": _git_commit(),
+        "host": platform.node(),
+        "platform": platform.platform(),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _git_commit() -> str | None:
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
