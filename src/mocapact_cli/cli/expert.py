@@ -47,7 +47,7 @@ def train(
     max_steps: Annotated[int, typer.Option(min=2, help="Longest part to track, in steps.")] = 210,
     log_root: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Where experts go, as <snippet>/<seed>; default: MOCAPACT_HOME/runs/experts."),
+        typer.Option(metavar="DIR", help="Experts go to DIR/<snippet>/<seed>; default: MOCAPACT_HOME/runs/experts."),
     ] = None,
     preset: Annotated[
         str, typer.Option(help="fast (made for small machines) or paper (the published recipe).")

@@ -226,6 +226,6 @@ class ExpertMonitor(BaseCallback):
         for name, value in row.items():
             self.logger.record(f"eval/{name}", value)
         self.run.progress.message(
-            f"{self.num_timesteps:>9,} steps, {self.seconds:5.0f} s: normalized length {rsi.norm_length:.3f} from random "
-            f"steps, {start.norm_length:.3f} from the start; normalized return {rsi.norm_return:.3f}."
+            f"{self.num_timesteps:>9,} steps, {self.seconds:5.0f} s: normalized length {rsi.norm_length:.3f} from "
+            f"random steps, {start.norm_length:.3f} from the start; normalized return {rsi.norm_return:.3f}."
         )
