@@ -1,0 +1,1 @@
+"""Several steps of the research pipeline in one call."""
