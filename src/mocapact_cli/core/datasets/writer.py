@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mocapact_cli.core.datasets import schema
+from mocapact_cli.core.datasets.disk_file import DiskFile, interrupts_after
 from mocapact_cli.core.datasets.statistics import RolloutStatistics
 from mocapact_cli.core.errors import RunError, UsageError
 from mocapact_cli.core.paths import atomic_write
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     FloatArray = NDArray[np.floating]
 
 COUNTS_NOTE = "act_* and mean_act_* are over act_count actions, proprio_* over count observations"
+_SPACE_HINT = "Free some space or choose another folder, then go on with --resume; finished files are intact."
 
 
 @dataclass(frozen=True)
@@ -154,14 +157,14 @@ class RolloutWriter:
         self._snippets = {name: _SnippetMetrics.of_size(layout.episodes) for name in snippets}
         self._stack = contextlib.ExitStack()
         self._file: h5py.File | None = None
+        self._disk: DiskFile | None = None
 
     def __enter__(self) -> RolloutWriter:
-        import h5py
-
-        temporary = self._stack.enter_context(atomic_write(self.path))
         try:
-            self._file = self._stack.enter_context(h5py.File(temporary, "w"))
-            self._write_header()
+            with _disk_errors(self.path):
+                self._open()
+            with self._operation():
+                self._write_header()
         except BaseException as error:
             self._stack.__exit__(type(error), error, error.__traceback__)
             raise
@@ -172,7 +175,10 @@ class RolloutWriter:
     ) -> None:
         try:
             if error is None:
-                self._write_summaries()
+                with self._operation():
+                    self._write_summaries()
+                with self._operation():
+                    self._opened().close()
         except BaseException as failure:
             self._stack.__exit__(type(failure), failure, failure.__traceback__)
             raise
@@ -192,9 +198,32 @@ class RolloutWriter:
         """
         if snippet not in self._snippets or slot not in self._snippets[snippet].missing:
             raise UsageError(f"{self.path.name} has no free episode {slot} of {snippet}.")
-        group = self._opened().create_group(f"{snippet}/{slot}")
-        self._put(group, schema.EPISODE_ARRAYS, record.arrays(), {"T": len(record.actions)})
+        with self._operation():
+            group = self._opened().create_group(f"{snippet}/{slot}")
+            self._put(group, schema.EPISODE_ARRAYS, record.arrays(), {"T": len(record.actions)})
         self._snippets[snippet].fill(slot, record)
+
+    def _open(self) -> None:
+        import h5py
+
+        temporary = self._stack.enter_context(atomic_write(self.path))
+        self._disk = self._stack.enter_context(contextlib.closing(DiskFile(temporary)))
+        self._file = h5py.File(self._disk, "w")
+        self._stack.callback(self._close_file)
+
+    def _close_file(self) -> None:
+        # Closing twice does nothing, so this serves a file that was closed in order and one that is given up.
+        with interrupts_after():
+            self._opened().close()
+
+    @contextlib.contextmanager
+    def _operation(self) -> Iterator[None]:
+        """Let HDF5 work undisturbed, then see whether the disk has taken everything."""
+        with _disk_errors(self.path):
+            with interrupts_after():
+                yield
+            if self._disk is not None:
+                self._disk.check()
 
     def _opened(self) -> h5py.File:
         if self._file is None:
@@ -251,15 +280,14 @@ class RolloutWriter:
             spec = by_path[path]
             if np.shape(values) != schema.fill_shape(spec, known):
                 raise UsageError(f"{path} has shape {np.shape(values)}, expected {schema.fill_shape(spec, known)}.")
-            with _disk_errors(self.path):
-                group.create_dataset(path, data=np.asarray(values, dtype=spec.dtype))
+            group.create_dataset(path, data=np.asarray(values, dtype=spec.dtype))
 
 
 @contextlib.contextmanager
 def _disk_errors(path: Path) -> Iterator[None]:
-    """Name the file where HDF5 says only that a write has failed."""
+    """Name the file and the reason where a write has failed."""
     try:
         yield
-    except (OSError, RuntimeError) as error:
-        reason = "the disk is full" if "No space left" in str(error) else str(error).strip().splitlines()[0]
-        raise RunError(f"{path} could not be written: {reason}.") from error
+    except OSError as error:
+        reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error).splitlines()[0]
+        raise RunError(f"{path} could not be written: {reason}.", hint=_SPACE_HINT) from error
