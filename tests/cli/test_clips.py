@@ -45,7 +45,7 @@ def test_list_shows_the_built_in_clips(mocapact):
     assert all(clip in human.stdout for clip in DEMOS)
     assert document.json["clips"][1] == {
         "id": "demo_squat",
-        "num_steps": 131,
+        "num_steps": 101,
         "dt": 0.03,
         "duration": pytest.approx(3.9),
         "source": "built-in",

@@ -45,11 +45,11 @@ class ExpertConfig:
     """Limit of the gradient's norm."""
     vf_coef: float = 0.5
     """Weight of the value loss."""
-    learning_rate: float = 3e-4
+    learning_rate: float = 1e-4
     """Step size of Adam at the start."""
     lr_decay: float = 1.0
     """The step size is divided by this at one third and at two thirds of all steps."""
-    desired_kl: float | None = 0.012
+    desired_kl: float | None = 0.08
     """Keep the change of the policy in an update near this divergence by adapting the step size; None: fixed."""
 
     layers: tuple[int, ...] = (256, 256)
@@ -58,6 +58,8 @@ class ExpertConfig:
     """Activation of the hidden layers."""
     std: float = 0.1
     """Fixed standard deviation of the actions."""
+    first_step_share: float = 0.2
+    """Share of training episodes that begin at the snippet's first step instead of at a random one."""
     bootstrap_at_end: bool = True
     """Add the value of the last state where the snippet, not the walker, has come to its end."""
     min_steps: int = 10
@@ -111,6 +113,7 @@ PRESETS: dict[str, ExpertConfig] = {
         desired_kl=None,
         layers=(1024, 1024, 1024),
         activation="Tanh",
+        first_step_share=0.0,
         bootstrap_at_end=False,
         warm_start="none",
         eval_every=1_000_000,

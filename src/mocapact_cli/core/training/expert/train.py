@@ -15,6 +15,7 @@ from mocapact_cli.core.clips.clip import Clip
 from mocapact_cli.core.clips.snippets import Snippet
 from mocapact_cli.core.config import from_dict, to_dict
 from mocapact_cli.core.envs.batch import TrackingBatch
+from mocapact_cli.core.envs.starts import TaskStarts
 from mocapact_cli.core.errors import InterruptedRunError, NotFoundError, RunError, UsageError
 from mocapact_cli.core.interop.expert_folder import write_clip_info
 from mocapact_cli.core.progress import NullProgress, Progress
@@ -127,6 +128,7 @@ def _train(run: Run, *, resume: bool) -> ExpertResult:
         config=task_config,
         threads=config.threads,
         seed=config.seed,
+        starts=TaskStarts(config.first_step_share),
     ) as batch:
         env = build_env(batch, config)
         progression = Progression(step_size=config.learning_rate)
