@@ -47,7 +47,7 @@ def test_list_shows_the_built_in_clips(mocapact):
         "id": "demo_squat",
         "num_steps": 101,
         "dt": 0.03,
-        "duration": pytest.approx(3.9),
+        "duration": pytest.approx(3.0),
         "source": "built-in",
         "snippets": 1,
     }
