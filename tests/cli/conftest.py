@@ -31,22 +31,38 @@ class Outcome:
         return json.loads(self.stdout)
 
 
+def call(home: Path, folder: Path, arguments: tuple[object, ...], timeout: float, **environment: str) -> Outcome:
+    """Run the installed program in `folder`."""
+    inherited = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "MOCAPACT_DEBUG")}
+    done = subprocess.run(
+        [str(PROGRAM), *map(str, arguments)],
+        env={**inherited, "MOCAPACT_HOME": str(home), **environment},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    return Outcome(done.returncode, done.stdout, done.stderr)
+
+
 @pytest.fixture
 def mocapact(mocapact_home: Path, tmp_path: Path):
     """Return a function that runs the installed program in `tmp_path`."""
 
-    def run(*arguments: object, timeout: float = 120, **environment: str) -> Outcome:
-        inherited = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "MOCAPACT_DEBUG")}
-        done = subprocess.run(
-            [str(PROGRAM), *map(str, arguments)],
-            env={**inherited, "MOCAPACT_HOME": str(mocapact_home), **environment},
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
-        return Outcome(done.returncode, done.stdout, done.stderr)
+    def run(*arguments: object, timeout: float = 240, **environment: str) -> Outcome:
+        return call(mocapact_home, tmp_path, arguments, timeout, **environment)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def mocapact_once(tmp_path_factory: pytest.TempPathFactory):
+    """The same with one home for all tests, for results that several of them look at."""
+    home = tmp_path_factory.mktemp("home")
+
+    def run(*arguments: object, timeout: float = 280, **environment: str) -> Outcome:
+        return call(home, home, arguments, timeout, **environment)
 
     return run
 
