@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mocapact_cli.core.clips import quaternions
+from mocapact_cli.core import quaternions
 from mocapact_cli.core.clips.clip import CONTROL_TIMESTEP, Clip, FloatArray
 from mocapact_cli.core.errors import NotFoundError, did_you_mean
 
@@ -260,7 +260,7 @@ def pendulum(support: FloatArray, height: float = _COM_HEIGHT, dt: float = CONTR
 def _guess(plan: _Plan, walker: Walker) -> FloatArray:
     """(T, 63) poses: upper body as planned, legs near the solution."""
     steps = len(plan.times)
-    turn = quaternions.multiply(
+    turn = quaternions.quat_mul(
         quaternions.about(1, plan.pitch), np.full((steps, 4), 0.5)
     )  # (0.5, 0.5, 0.5, 0.5) is upright and faces +x.
     qpos = np.zeros((steps, walker.model.nq))

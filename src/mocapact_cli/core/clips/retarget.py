@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mocapact_cli.core.clips import quaternions, signals
+from mocapact_cli.core import quaternions
+from mocapact_cli.core.clips import signals
 from mocapact_cli.core.clips.amc import FRAME_RATE
 from mocapact_cli.core.clips.clip import FloatArray
 from mocapact_cli.core.errors import InvalidInputError
@@ -183,11 +184,11 @@ def _root(motion: Motion, first: int, last: int) -> tuple[FloatArray, FloatArray
     """The root's path (N, 3) and orientation (N, 4) in a world whose z points up."""
     x, y, z = motion.columns(_ROOT_PATH)[first : last + 1].T
     rx, ry, rz = motion.columns(_ROOT_TURN)[first : last + 1].T
-    turn = quaternions.multiply(
-        quaternions.about(2, rz), quaternions.multiply(quaternions.about(1, ry), quaternions.about(0, rx))
+    turn = quaternions.quat_mul(
+        quaternions.about(2, rz), quaternions.quat_mul(quaternions.about(1, ry), quaternions.about(0, rx))
     )
     up = quaternions.about(0, np.array([np.pi / 2.0]))
-    return np.stack([x, -z, y], axis=1), quaternions.continuous(quaternions.multiply(up, turn))
+    return np.stack([x, -z, y], axis=1), quaternions.continuous(quaternions.quat_mul(up, turn))
 
 
 def _repair_root(path: FloatArray, turn: FloatArray, lost: BoolArray) -> tuple[FloatArray, FloatArray, BoolArray]:

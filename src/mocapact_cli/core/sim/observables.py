@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mocapact_cli.core.errors import UsageError
+from mocapact_cli.core.quaternions import quat_diff, quat_to_axisangle, quat_to_mat
 from mocapact_cli.core.sim.features import Features
-from mocapact_cli.core.sim.quaternions import quat_diff, quat_to_axisangle, quat_to_mat
 from mocapact_cli.core.sim.references import ReferenceBank
 from mocapact_cli.core.walker.model import CONTROL_TIMESTEP, FloatArray, IntArray, Walker
 

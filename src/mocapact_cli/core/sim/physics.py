@@ -8,7 +8,6 @@ import numpy as np
 from mocapact_cli.core.sim.features import STATE, Features
 from mocapact_cli.core.walker.model import SUBSTEPS, FloatArray, Walker
 
-
 class PhysicsShard:
     """A group of simulations and their features.
 
@@ -23,6 +22,8 @@ class PhysicsShard:
     """
 
     def __init__(self, walker: Walker, size: int, *, subtree_velocities: bool) -> None:
+        # Warnings are counted below; MuJoCo would also write them to a file in the current folder.
+        mujoco.set_mju_user_warning(_ignore)
         self.walker = walker
         self.size = size
         self.features = Features(walker, 2 * size)
@@ -81,3 +82,7 @@ class PhysicsShard:
         mujoco.mj_getState(model, data, self.features.state_row(row), STATE)
         for destination, source in self.features.copies(data, row):
             np.copyto(destination, source)
+
+
+def _ignore(text: str) -> None:
+    """Take note of nothing."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mocapact_cli.core.clips.clip import Clip
 from mocapact_cli.core.clips.snippets import Snippet
-from mocapact_cli.core.sim.quaternions import quat_diff
+from mocapact_cli.core.quaternions import quat_diff
 from mocapact_cli.core.walker.model import FloatArray
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mocapact_cli.core.quaternions import bounded_quat_dist
 from mocapact_cli.core.sim.features import Features
-from mocapact_cli.core.sim.quaternions import bounded_quat_dist
 from mocapact_cli.core.sim.references import ReferenceBank
 from mocapact_cli.core.walker.model import FloatArray, IntArray
 

@@ -3,7 +3,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mocapact_cli.core.clips import quaternions
+from mocapact_cli.core import quaternions
 
 unit = (
     st.tuples(*[st.floats(-1, 1)] * 4)
@@ -16,14 +16,14 @@ unit = (
 def test_products_are_mujocos(a, b):
     expected = np.empty(4)
     mujoco.mju_mulQuat(expected, a, b)
-    np.testing.assert_allclose(quaternions.multiply(a, b), expected, atol=1e-12)
+    np.testing.assert_allclose(quaternions.quat_mul(a, b), expected, atol=1e-12)
 
 
 @given(unit, st.floats(-3.0, 3.0), st.floats(0.0, 1.0))
 def test_slerp_turns_at_constant_speed(start, angle, t):
     turn = quaternions.about(1, np.array([0.0, angle]))
-    path = quaternions.multiply(np.broadcast_to(start, (2, 4)), turn)
-    expected = quaternions.multiply(start, quaternions.about(1, np.array([angle * t]))[0])
+    path = quaternions.quat_mul(np.broadcast_to(start, (2, 4)), turn)
+    expected = quaternions.quat_mul(start, quaternions.about(1, np.array([angle * t]))[0])
     result = quaternions.slerp(quaternions.continuous(path), np.array([t]))[0]
     assert abs(result @ expected) > 1.0 - 1e-9
     np.testing.assert_allclose(np.linalg.norm(result), 1.0)
