@@ -8,6 +8,7 @@ import numpy as np
 from mocapact_cli.core.sim.features import STATE, Features
 from mocapact_cli.core.walker.model import SUBSTEPS, FloatArray, Walker
 
+
 class PhysicsShard:
     """A group of simulations and their features.
 
