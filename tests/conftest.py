@@ -11,6 +11,9 @@ import pytest
 from mocapact_cli.core.errors import MissingDependencyError
 from mocapact_cli.core.media.gl import find_backend
 
+# As the program itself does: PyTorch's threads share the cores with the physics and must not wait by spinning.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 ROOT = Path(__file__).resolve().parents[1]
 
 # A deadline would make tests fail by the clock on a busy machine.

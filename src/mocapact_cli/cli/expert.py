@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,6 +10,7 @@ import typer
 
 from mocapact_cli.cli.app import Commands
 from mocapact_cli.cli.options import (
+    SIMULATION,
     ConfigOpt,
     DeviceOpt,
     ForceOpt,
@@ -22,9 +24,12 @@ from mocapact_cli.cli.options import (
     VideoOpt,
 )
 from mocapact_cli.cli.output import facts, out, table
-from mocapact_cli.core.errors import MissingDependencyError, UsageError
+from mocapact_cli.cli.resume import resume_command
+from mocapact_cli.core.errors import InterruptedRunError, MissingDependencyError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mocapact_cli.core.clips.snippets import Snippet
     from mocapact_cli.core.training.expert.train import ExpertResult
 
@@ -58,7 +63,9 @@ def train(
     force: ForceOpt = False,
     config: ConfigOpt = None,
     mocap: MocapOpt = None,
-    seed: SeedOpt = 0,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of every random choice; 0 if not set.", rich_help_panel=SIMULATION)
+    ] = None,
     num_envs: NumEnvsOpt = None,
     threads: ThreadsOpt = None,
     device: DeviceOpt = "auto",
@@ -74,32 +81,34 @@ def train(
     from mocapact_cli.core.clips.selection import choose_snippet
     from mocapact_cli.core.policies.device import choose_device
     from mocapact_cli.core.training.expert.config import resolve
-    from mocapact_cli.core.training.expert.train import expert_root, train_expert
+    from mocapact_cli.core.training.expert.train import expert_root, recorded_config, train_expert
 
     library = open_library(mocap)
     snippet = choose_snippet(library, clip, start_step, max_steps)
-    settings = resolve(
-        preset,
-        config,
-        total_timesteps=total_timesteps,
-        max_minutes=max_minutes,
-        seed=seed,
-        num_envs=num_envs,
-        threads=threads,
-        device=choose_device(device),
-        min_steps=min_steps,
-        termination_error_threshold=termination_error_threshold,
-    )
-    result = train_expert(
-        library.get(snippet.clip_id),
-        snippet,
-        settings,
-        expert_root(log_root or _default_root(), snippet, settings.seed),
-        mocap=mocap or (),
-        resume=resume,
-        force=force,
-        progress=out.progress(),
-    )
+    limits = {"total_timesteps": total_timesteps, "max_minutes": max_minutes, "threads": threads}
+    changes = limits | {
+        "device": choose_device(device),
+        "seed": seed,
+        "num_envs": num_envs,
+        "min_steps": min_steps,
+        "termination_error_threshold": termination_error_threshold,
+    }
+    settings = resolve(preset, config, **changes)
+    root = expert_root(log_root or _default_root(), snippet, settings.seed)
+    if resume:
+        given = {name: value for name, value in limits.items() if value is not None}
+        settings = recorded_config(root, snippet, given | {"device": settings.device})
+    with _naming_the_way_on():
+        result = train_expert(
+            library.get(snippet.clip_id),
+            snippet,
+            settings,
+            root,
+            mocap=mocap or (),
+            resume=resume,
+            force=force,
+            progress=out.progress(),
+        )
     _show_training(result)
 
 
@@ -165,6 +174,15 @@ def evaluate(
     if problem is not None:
         out.warn(f"There is no film: {problem.message} {problem.hint}")
         raise typer.Exit(1)
+
+
+@contextlib.contextmanager
+def _naming_the_way_on() -> Iterator[None]:
+    """Add the command that continues to the message after Ctrl-C."""
+    try:
+        yield
+    except InterruptedRunError as error:
+        raise InterruptedRunError(error.message, hint=f"Continue with: {resume_command()}") from error
 
 
 def _default_root() -> Path:

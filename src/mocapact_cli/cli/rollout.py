@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +22,7 @@ from mocapact_cli.cli.options import (
     ThreadsOpt,
 )
 from mocapact_cli.cli.output import facts, out
+from mocapact_cli.cli.resume import resume_command
 from mocapact_cli.core.errors import InterruptedRunError, UsageError
 
 if TYPE_CHECKING:
@@ -103,9 +102,8 @@ def _says_how_to_resume() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as error:
-        arguments = [argument for argument in sys.argv[1:] if argument not in ("--force", "--resume")]
-        command = shlex.join(["mocapact", *arguments, "--resume"])
-        raise InterruptedRunError("Interrupted; complete clips are kept.", hint=f"Continue with: {command}") from error
+        hint = f"Continue with: {resume_command()}"
+        raise InterruptedRunError("Interrupted; complete clips are kept.", hint=hint) from error
 
 
 def _show(summary: RolloutSummary) -> None:

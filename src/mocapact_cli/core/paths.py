@@ -73,15 +73,34 @@ def atomic_write(path: Path | str, *, suffix: str = "") -> Iterator[Path]:
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
-        _give_usual_mode(temporary)
-        _sync(temporary)
-        temporary.replace(path)
+        with errors_name(path, instead_of=temporary):
+            yield temporary
+            _give_usual_mode(temporary)
+            _sync(temporary)
+            temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     with contextlib.suppress(OSError):
         _sync(path.parent)
+
+
+@contextlib.contextmanager
+def errors_name(path: Path | str, *, instead_of: Path | None = None) -> Iterator[None]:
+    """Give errors of the operating system inside the block the name of the file, where they have none.
+
+    A failed write has none by itself: a full disk would not say where.
+
+    Args:
+        path: the name.
+        instead_of: another name that is replaced by it.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None or error.filename == str(instead_of):
+            error.filename = str(path)
+        raise
 
 
 def write_text(path: Path | str, text: str) -> Path:

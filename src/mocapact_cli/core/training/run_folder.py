@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from mocapact_cli.core import paths
-from mocapact_cli.core.errors import UsageError
+from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError
 
 CONFIG = "config.json"
 VERSIONS = "versions.json"
 METRICS = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
+_RUN = (CONFIG, "eval_rsi", "eval_start")
+"""What shows that a folder holds a run; published experts have no configuration."""
 _PACKAGES = ("mocapact", "mujoco", "dm_control", "torch", "stable-baselines3", "gymnasium", "numpy")
 
 
@@ -43,7 +45,7 @@ class RunFolder:
         Raises:
             UsageError: if a run lies there and neither ``resume`` nor ``force`` was given.
         """
-        if (self.root / CONFIG).exists() and not resume:
+        if not resume and any((self.root / name).exists() for name in _RUN):
             if not force:
                 raise UsageError(
                     f"{self.root} already holds a run.",
@@ -58,13 +60,24 @@ class RunFolder:
         paths.write_json(self.root / VERSIONS, versions() | {"seed": seed})
 
     def read_config(self) -> dict[str, Any]:
-        """The configuration of the run that lies here."""
-        record: dict[str, Any] = json.loads((self.root / CONFIG).read_text())
+        """The configuration of the run that lies here.
+
+        Raises:
+            NotFoundError: no run lies here.
+            InvalidInputError: its record is damaged.
+        """
+        path = self.root / CONFIG
+        if not path.is_file():
+            raise NotFoundError(f"There is no run to resume in {self.root}.", hint="Leave out --resume to start one.")
+        record = _parsed(path.read_text(encoding="utf-8", errors="replace"))
+        if record is None:
+            raise InvalidInputError(f"{path} is damaged.", hint="Start again with --force.")
         return record
 
     def add_metrics(self, row: Mapping[str, Any]) -> None:
         """Append one line to the metrics."""
-        with (self.root / METRICS).open("a", encoding="utf-8") as file:
+        path = self.root / METRICS
+        with paths.errors_name(path), path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row, allow_nan=False, default=float) + "\n")
 
     def metrics(self) -> list[dict[str, Any]]:

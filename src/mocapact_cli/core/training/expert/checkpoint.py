@@ -5,6 +5,7 @@ A checkpoint is a dictionary of tensors and numbers, so that reading one runs no
 
 from __future__ import annotations
 
+import io
 import pickle
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,12 +29,14 @@ class Progression:
     """Numbers that training carries from update to update.
 
     Attributes:
-        timesteps: environment steps taken. seconds: wall-clock training time so far. step_size: Adam's now.
+        timesteps: environment steps taken. next_eval: how many there are when the next evaluation is due.
+        seconds: wall-clock training time so far. step_size: Adam's now.
         best_rsi, best_start: best mean normalized returns. stale: evaluations without a gain.
         reference_return: the normalized return that a gain is measured against.
     """
 
     timesteps: int = 0
+    next_eval: int = 0
     seconds: float = 0.0
     step_size: float = 0.0
     best_rsi: float = -1.0
@@ -51,8 +54,11 @@ def save_checkpoint(folder: Path, model: PPO, env: VecNormalize, progression: Pr
         "returns": _statistics(env.ret_rms),
         "progression": asdict(progression),
     }
+    # In memory first: PyTorch's own writer hides a full disk behind an error of its own.
+    content = io.BytesIO()
+    torch.save(state, content)
     with paths.atomic_write(folder / FILE, suffix=".pt") as temporary:
-        torch.save(state, temporary)
+        temporary.write_bytes(content.getbuffer())
 
 
 def load_checkpoint(folder: Path, model: PPO, env: VecNormalize) -> Progression:

@@ -15,6 +15,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 from mocapact_cli.core.clips.clip import Clip
 from mocapact_cli.core.clips.snippets import Snippet
+from mocapact_cli.core.errors import RunError
 from mocapact_cli.core.evaluation.evaluate import EvalConfig, Evaluation, evaluate
 from mocapact_cli.core.evaluation.report import EVALUATIONS_FILE, EvaluationHistory, read_evaluations
 from mocapact_cli.core.interop.expert_folder import write_model
@@ -62,7 +63,7 @@ class ExpertMonitor(BaseCallback):
         self.stopped_because = "all steps were taken"
         self._resumed_at = progression.seconds
         self._started = time.monotonic()
-        self._next_eval = progression.timesteps
+        self._learned_since_checkpoint = False
         self._episodes: list[dict[str, float]] = []
         self._threads = run.config.threads or torch.get_num_threads()
 
@@ -72,25 +73,24 @@ class ExpertMonitor(BaseCallback):
         return self._resumed_at + time.monotonic() - self._started
 
     def _on_rollout_start(self) -> None:
-        self.progression.timesteps = self.num_timesteps
-        self.progression.seconds = self.seconds
+        self._check_finite()
         self._adapt_step_size()
-        if self.num_timesteps >= self._next_eval:
+        if self.num_timesteps >= self.progression.next_eval:
             self.checkpoint()
-            self._next_eval = self.num_timesteps + self.run.config.eval_every
         # The physics has its own threads on these cores while steps are collected.
         torch.set_num_threads(1)
 
     def _on_rollout_end(self) -> None:
         torch.set_num_threads(self._threads)
         self._record_update()
+        self._learned_since_checkpoint = True
 
     def _on_step(self) -> bool:
         for info in self.locals["infos"]:
             if "episode" in info:
                 self._episodes.append(info["episode"])
         limit = self.run.config.max_minutes
-        if limit is not None and time.monotonic() - self._started >= 60.0 * limit:
+        if limit is not None and self.seconds >= 60.0 * limit:
             self.stopped_because = f"{limit:g} minutes were over"
         elif self._has_converged():
             self.stopped_because = "the normalized return no longer grew"
@@ -104,13 +104,33 @@ class ExpertMonitor(BaseCallback):
         start = self._evaluate(_START, self.run.config.n_start_episodes, self.run.config.start_act_noise)
         self._judge_gain(rsi)
         self._report(rsi, start)
+        self.progression.next_eval = self.num_timesteps + self.run.config.eval_every
         self.save()
-        self._begin_anew()
+        self.begin_anew()
+
+    def finish(self) -> None:
+        """Make a last checkpoint, unless nothing was learned since the one before."""
+        if self._learned_since_checkpoint:
+            self._check_finite()
+            self.checkpoint()
 
     def save(self) -> None:
         """Write a checkpoint of what is now."""
         self.progression.timesteps, self.progression.seconds = self.num_timesteps, self.seconds
         save_checkpoint(self.run.folder.checkpoints, self._ppo, self._env, self.progression)
+        self._learned_since_checkpoint = False
+
+    def begin_anew(self) -> None:
+        """Seed all randomness by the sample count and begin an episode everywhere."""
+        seed = int(np.random.SeedSequence([self.run.config.seed, self.num_timesteps]).generate_state(1)[0] >> 1)
+        set_random_seed(seed)
+        env = self._env
+        env.seed(seed)
+        # A resumed run begins anew once more than one that went on; its statistics must not know.
+        env.training = False
+        self.model._last_obs = env.reset()
+        env.training = True
+        self.model._last_episode_starts = np.ones(env.num_envs, dtype=bool)
 
     def evaluation_config(self, kind: str, episodes: int, noise: float) -> EvalConfig:
         """How policies are evaluated: by random starts or from the snippet's first step."""
@@ -143,8 +163,8 @@ class ExpertMonitor(BaseCallback):
         self._remember(run.folder.root / kind / EVALUATIONS_FILE, result)
         best = self.progression.best_rsi if kind == _RSI else self.progression.best_start
         if result.norm_return > best:
-            self._keep(kind, result.norm_return)
             write_model(run.folder.root / kind / "model", policy, self._hyperparameters())
+            self._keep(kind, result.norm_return)
         return result
 
     def _remember(self, path: Path, result: Evaluation) -> None:
@@ -191,12 +211,12 @@ class ExpertMonitor(BaseCallback):
         factor = _STEP_SIZE_FACTOR if divergence < 0.5 * wanted else factor
         self.progression.step_size = float(np.clip(self.progression.step_size * factor, *_STEP_SIZE_RANGE))
 
-    def _begin_anew(self) -> None:
-        seed = int(np.random.SeedSequence([self.run.config.seed, self.num_timesteps]).generate_state(1)[0] >> 1)
-        set_random_seed(seed)
-        self._env.seed(seed)
-        self.model._last_obs = self._env.reset()
-        self.model._last_episode_starts = np.ones(self._env.num_envs, dtype=bool)
+    def _check_finite(self) -> None:
+        if not all(bool(torch.isfinite(values).all()) for values in self.model.policy.state_dict().values()):
+            raise RunError(
+                f"The learner diverged after {self.num_timesteps:,} steps; the best model so far is kept.",
+                hint="Lower learning_rate or desired_kl in the configuration.",
+            )
 
     def _record_update(self) -> None:
         config, episodes = self.run.config, self._episodes
@@ -208,7 +228,7 @@ class ExpertMonitor(BaseCallback):
         for name, value in row.items():
             self.logger.record(f"expert/{name}", value)
         self._episodes = []
-        done = time.monotonic() - self._started if config.max_minutes else self.num_timesteps
+        done = self.seconds if config.max_minutes else self.num_timesteps
         self.task.update(completed=done)
         if episodes:
             self.task.update(length=f"{row['train_norm_length']:.2f}")

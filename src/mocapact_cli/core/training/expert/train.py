@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from stable_baselines3.common.logger import configure
 from stable_baselines3.common.utils import set_random_seed
 
 from mocapact_cli.core.clips.clip import Clip
@@ -16,7 +15,7 @@ from mocapact_cli.core.clips.snippets import Snippet
 from mocapact_cli.core.config import from_dict, to_dict
 from mocapact_cli.core.envs.batch import TrackingBatch
 from mocapact_cli.core.envs.starts import TaskStarts
-from mocapact_cli.core.errors import InterruptedRunError, NotFoundError, RunError, UsageError
+from mocapact_cli.core.errors import InterruptedRunError, InvalidInputError, NotFoundError, RunError, UsageError
 from mocapact_cli.core.interop.expert_folder import write_clip_info
 from mocapact_cli.core.progress import NullProgress, Progress
 from mocapact_cli.core.sim.observables import TIME_INDEX
@@ -26,7 +25,8 @@ from mocapact_cli.core.training.expert.config import ExpertConfig
 from mocapact_cli.core.training.expert.model import build_env, build_model
 from mocapact_cli.core.training.expert.monitor import ExpertMonitor, Run
 from mocapact_cli.core.training.expert.warm_start import demonstrate, imitate
-from mocapact_cli.core.training.run_folder import CONFIG, RunFolder
+from mocapact_cli.core.training.run_folder import RunFolder
+from mocapact_cli.core.training.tensorboard import tensorboard_logger
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,8 @@ def train_expert(
 
     Args:
         clip: the whole clip. snippet: the part to track.
-        config: the settings; a resumed run keeps those it began with, but for its limits, threads and device.
+        config: the settings; a resumed run keeps those it began with, but for its limits, threads and device. Limits
+            are of the whole run, what came before an interruption included.
         root: the expert's folder.
         mocap: files that the clip came from, for the run's record.
         resume: continue the run that lies in ``root``. force: replace it.
@@ -89,7 +90,8 @@ def train_expert(
     """
     folder = RunFolder(root)
     if resume:
-        config = resumed_config(folder, config, snippet)
+        limits = {name: getattr(config, name) for name in _CHANGEABLE}
+        config = recorded_config(root, snippet, limits)
     folder.prepare(resume=resume, force=force)
     if not resume:
         record = {"kind": "expert", "snippet": str(snippet), "observables": list(TIME_INDEX)}
@@ -104,15 +106,24 @@ def train_expert(
         torch.set_num_threads(threads)
 
 
-def resumed_config(folder: RunFolder, config: ExpertConfig, snippet: Snippet) -> ExpertConfig:
-    """The recorded settings with the limits, threads and device of ``config``."""
-    if not (folder.root / CONFIG).is_file():
-        raise NotFoundError(f"There is no run to resume in {folder.root}.", hint="Leave out --resume to start one.")
-    record = folder.read_config()
+_CHANGEABLE = ("total_timesteps", "max_minutes", "threads", "device")
+
+
+def recorded_config(root: Path, snippet: Snippet, changes: Mapping[str, Any]) -> ExpertConfig:
+    """The settings that the run in ``root`` began with, with some of them changed.
+
+    Raises:
+        NotFoundError: no run lies there.
+        InvalidInputError: its record is damaged.
+        UsageError: it tracks another snippet.
+    """
+    record = RunFolder(root).read_config()
     if record.get("snippet") != str(snippet):
-        raise UsageError(f"{folder.root} holds a run on {record.get('snippet')}, not on {snippet}.")
-    limits = {name: getattr(config, name) for name in ("total_timesteps", "max_minutes", "threads", "device")}
-    return from_dict(ExpertConfig, {**record["training"], **limits})
+        raise UsageError(f"{root} holds a run on {record.get('snippet')}, not on {snippet}.")
+    settings = record.get("training")
+    if not isinstance(settings, dict):
+        raise InvalidInputError(f"{root} has no record of its settings.", hint="Start again with --force.")
+    return from_dict(ExpertConfig, {**settings, **changes})
 
 
 def _train(run: Run, *, resume: bool) -> ExpertResult:
@@ -133,20 +144,25 @@ def _train(run: Run, *, resume: bool) -> ExpertResult:
         env = build_env(batch, config)
         progression = Progression(step_size=config.learning_rate)
         model = build_model(env, config, lambda left: _step_size(config, progression, left))
-        model.set_logger(configure(str(run.folder.root / "tensorboard"), ["tensorboard"]))
-        if resume:
-            _restore(run, model, env, progression)
-        return _learn(run, model, batch, progression, fresh=progression.timesteps == 0)
+        logger = tensorboard_logger(run.folder.root / "tensorboard")
+        model.set_logger(logger)
+        try:
+            restored = resume and _restore(run, model, env, progression)
+            return _learn(run, model, batch, progression, fresh=not restored)
+        finally:
+            logger.close()
 
 
-def _restore(run: Run, model: Any, env: Any, progression: Progression) -> None:
+def _restore(run: Run, model: Any, env: Any, progression: Progression) -> bool:
     try:
         saved = load_checkpoint(run.folder.checkpoints, model, env)
     except NotFoundError:
         # A run that was killed before its first checkpoint has nothing to lose: it begins again.
-        return
+        run.folder.keep_metrics_until(-1)
+        return False
     vars(progression).update(vars(saved))
     run.folder.keep_metrics_until(saved.timesteps)
+    return True
 
 
 def _learn(run: Run, model: Any, batch: TrackingBatch, progression: Progression, *, fresh: bool) -> ExpertResult:
@@ -154,17 +170,24 @@ def _learn(run: Run, model: Any, batch: TrackingBatch, progression: Progression,
     total = 60.0 * config.max_minutes if config.max_minutes else float(config.total_timesteps)
     with run.progress.task(f"Training {run.snippet}", total=total, unit="s" if config.max_minutes else "steps") as task:
         monitor = ExpertMonitor(run, progression, task)
+        monitor.init_callback(model)
+        imitated = not fresh or config.warm_start == "none"
         try:
-            if fresh and config.warm_start == "pd":
+            if not imitated:
                 _imitate_controller(run, model, batch)
+                imitated = True
+            if not fresh:
+                monitor.begin_anew()
             left = config.total_timesteps - progression.timesteps
             model.learn(left, callback=monitor, reset_num_timesteps=False, tb_log_name="expert")
-            monitor.checkpoint()
+            monitor.finish()
         except KeyboardInterrupt:
-            monitor.save()
+            # A copy of the controller that is not finished is not worth keeping: a resumed run begins with it again.
+            if imitated:
+                monitor.save()
             raise InterruptedRunError(
                 f"Stopped after {model.num_timesteps:,} steps; all is saved in {run.folder.root}.",
-                hint=f"Continue with: mocapact expert train {run.snippet} --resume (and the same --log-root).",
+                hint="Continue with --resume.",
             ) from None
         except ValueError as error:
             if "nan" not in str(error).lower():

@@ -1,0 +1,54 @@
+"""Tiny training runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from mocapact_cli.core.clips.clip import Clip
+from mocapact_cli.core.clips.library import open_library
+from mocapact_cli.core.clips.snippets import Snippet
+from mocapact_cli.core.training.expert.config import ExpertConfig, preset
+from mocapact_cli.core.training.expert.train import ExpertResult, train_expert
+
+TINY = replace(
+    preset("fast"),
+    total_timesteps=512,
+    num_envs=8,
+    threads=1,
+    steps_per_update=128,
+    batch_size=64,
+    n_epochs=2,
+    layers=(16,),
+    warm_start="none",
+    eval_every=256,
+    n_rsi_episodes=4,
+    n_start_episodes=2,
+)
+"""Four updates, with an evaluation at 0, 256 and 512 steps."""
+
+
+class Trainer:
+    """Trains on the first steps of a built-in clip."""
+
+    config = TINY
+    snippet = Snippet("demo_reach", 0, 30)
+
+    @property
+    def clip(self) -> Clip:
+        return open_library().get("demo_reach")
+
+    def __call__(self, root: Path, *, resume: bool = False, force: bool = False, **changes: object) -> ExpertResult:
+        config: ExpertConfig = replace(self.config, **changes)
+        return train_expert(self.clip, self.snippet, config, root, resume=resume, force=force)
+
+
+@pytest.fixture
+def train(monkeypatch: pytest.MonkeyPatch) -> Trainer:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield Trainer()
+    torch.set_num_threads(threads)

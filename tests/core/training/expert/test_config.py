@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mocapact_cli.core.config import from_dict, to_dict
+from mocapact_cli.core.errors import InvalidInputError, UsageError
+from mocapact_cli.core.training.expert.config import PRESETS, ExpertConfig, preset, resolve
+
+PAPER = {
+    "total_timesteps": 150_000_000,
+    "steps_per_update": 8192,
+    "batch_size": 512,
+    "n_epochs": 10,
+    "clip_range": 0.25,
+    "gae_lambda": 0.95,
+    "gamma": 0.95,
+    "learning_rate": 1e-5,
+    "lr_decay": 1.73,
+    "max_grad_norm": 1.0,
+    "desired_kl": None,
+    "layers": (1024, 1024, 1024),
+    "activation": "Tanh",
+    "std": 0.1,
+    "min_steps": 10,
+    "warm_start": "none",
+    "first_step_share": 0.0,
+    "bootstrap_at_end": False,
+    "eval_every": 1_000_000,
+    "eval_min_steps": 30,
+    "n_rsi_episodes": 1000,
+    "rsi_act_noise": 0.1,
+    "n_start_episodes": 100,
+    "start_act_noise": 0.01,
+    "stop_norm_length": 0.98,
+    "stop_patience": 10,
+    "stop_min_gain": 0.01,
+    "termination_error_threshold": 0.3,
+}
+
+
+@pytest.mark.parametrize(("name", "value"), PAPER.items())
+def test_the_paper_preset_is_the_published_recipe(name: str, value: object) -> None:
+    assert getattr(preset("paper"), name) == value
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_knows_its_name_and_survives_its_record(name: str) -> None:
+    config = preset(name)
+    assert config.preset == name
+    assert from_dict(ExpertConfig, to_dict(config)) == config
+
+
+def test_an_unknown_preset_names_the_nearest() -> None:
+    with pytest.raises(UsageError, match="'papr'") as caught:
+        preset("papr")
+    assert "paper" in caught.value.hint
+
+
+def test_options_win_over_the_file_and_the_file_over_the_preset(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("gamma = 0.9\nn_epochs = 3\nlayers = [64, 32]\n")
+    config = resolve("paper", file, n_epochs=7, batch_size=None)
+    assert (config.gamma, config.n_epochs, config.batch_size, config.layers) == (0.9, 7, 512, (64, 32))
+
+
+def test_a_file_may_name_its_preset(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text('preset = "paper"\nseed = 3\n')
+    config = resolve("fast", file)
+    assert (config.preset, config.activation, config.seed) == ("paper", "Tanh", 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "says"),
+    [
+        ("learning_rat = 1e-3", UsageError, "learning_rat"),
+        ("gamma = 'high'", UsageError, "gamma"),
+        ("warm_start = 'lqr'", UsageError, "warm_start"),
+        ("gamma = ", InvalidInputError, "settings.toml"),
+        ('preset = "slow"', UsageError, "slow"),
+    ],
+)
+def test_a_bad_file_is_refused(tmp_path: Path, text: str, error: type[Exception], says: str) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text(text)
+    with pytest.raises(error, match=says):
+        resolve("fast", file)
+
+
+def test_an_unknown_setting_names_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        resolve("fast", None, n_epoch=3)
+    assert "n_epochs" in caught.value.hint
+
+
+def test_environments_must_divide_the_steps() -> None:
+    with pytest.raises(UsageError, match="multiple"):
+        resolve("fast", None, num_envs=100)
+    assert resolve("fast", None, num_envs=32).num_envs == 32
