@@ -46,8 +46,9 @@ class Trainer:
         return train_expert(self.clip, self.snippet, config, root, resume=resume, force=force)
 
 
-@pytest.fixture
-def train(monkeypatch: pytest.MonkeyPatch) -> Trainer:
+@pytest.fixture(scope="module")
+def trainer():
+    """Trains on one thread."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield Trainer()

@@ -30,7 +30,7 @@ class Progression:
 
     Attributes:
         timesteps: environment steps taken. next_eval: how many there are when the next evaluation is due.
-        seconds: wall-clock training time so far. step_size: Adam's now.
+        seconds: wall-clock training time so far. step_size: Adam's now. kl: divergence of the last update.
         best_rsi, best_start: best mean normalized returns. stale: evaluations without a gain.
         reference_return: the normalized return that a gain is measured against.
     """
@@ -39,6 +39,7 @@ class Progression:
     next_eval: int = 0
     seconds: float = 0.0
     step_size: float = 0.0
+    kl: float = 0.0
     best_rsi: float = -1.0
     best_start: float = -1.0
     stale: int = 0

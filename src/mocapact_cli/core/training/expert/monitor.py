@@ -72,9 +72,12 @@ class ExpertMonitor(BaseCallback):
         """Wall-clock training time, of all sessions together."""
         return self._resumed_at + time.monotonic() - self._started
 
+    def _init_callback(self) -> None:
+        # By itself this counter waits for the first step of a resumed run.
+        self.num_timesteps = self.model.num_timesteps
+
     def _on_rollout_start(self) -> None:
-        self._check_finite()
-        self._adapt_step_size()
+        self._judge_update()
         if self.num_timesteps >= self.progression.next_eval:
             self.checkpoint()
         # The physics has its own threads on these cores while steps are collected.
@@ -111,7 +114,7 @@ class ExpertMonitor(BaseCallback):
     def finish(self) -> None:
         """Make a last checkpoint, unless nothing was learned since the one before."""
         if self._learned_since_checkpoint:
-            self._check_finite()
+            self._judge_update()
             self.checkpoint()
 
     def save(self) -> None:
@@ -202,10 +205,18 @@ class ExpertMonitor(BaseCallback):
     def _has_converged(self) -> bool:
         return self.progression.stale >= self.run.config.stop_patience
 
-    def _adapt_step_size(self) -> None:
+    def _judge_update(self) -> None:
+        """See what the last update has done, if this session made one."""
+        self._check_finite()
+        divergence = self.logger.name_to_value.get("train/approx_kl")
+        if divergence is not None:
+            self.progression.kl = float(divergence)
+            self._adapt_step_size(self.progression.kl)
+
+    def _adapt_step_size(self, divergence: float) -> None:
         """Keep the divergence of an update near the wanted one, as adaptive PPO does (Schulman et al., 2017)."""
-        wanted, divergence = self.run.config.desired_kl, self.logger.name_to_value.get("train/approx_kl")
-        if wanted is None or not divergence:
+        wanted = self.run.config.desired_kl
+        if wanted is None:
             return
         factor = 1.0 / _STEP_SIZE_FACTOR if divergence > 2.0 * wanted else 1.0
         factor = _STEP_SIZE_FACTOR if divergence < 0.5 * wanted else factor
@@ -223,7 +234,7 @@ class ExpertMonitor(BaseCallback):
         row: dict[str, Any] = {"timesteps": self.num_timesteps, "seconds": round(self.seconds, 2)}
         if episodes:
             row |= {f"train_{name}": float(np.mean([episode[name] for episode in episodes])) for name in _TRACKED}
-        row |= {"step_size": self.progression.step_size, "kl": self.logger.name_to_value.get("train/approx_kl", 0.0)}
+        row |= {"step_size": self.progression.step_size, "kl": self.progression.kl}
         self.run.folder.add_metrics(row)
         for name, value in row.items():
             self.logger.record(f"expert/{name}", value)

@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from mocapact_cli.core.errors import InterruptedRunError, NotFoundError, RunError, UsageError
+from mocapact_cli.core.evaluation.report import read_evaluations
+from mocapact_cli.core.interop.expert_folder import load_expert
+from mocapact_cli.core.training.expert import train as training
+from mocapact_cli.core.training.expert.monitor import ExpertMonitor
+
+CURVE = ("train_norm_return", "kl", "step_size", "rsi_norm_return", "start_norm_length")
+
+
+def state(root: Path) -> dict[str, Any]:
+    return torch.load(root / "checkpoints/last.pt", weights_only=True)
+
+
+def curve(root: Path) -> list[list[Any]]:
+    """The metrics that do not depend on the clock."""
+    rows = [json.loads(line) for line in (root / "metrics.jsonl").read_text().splitlines()]
+    return [[row["timesteps"], *[row.get(name) for name in CURVE]] for row in rows]
+
+
+def assert_equal_states(one: Any, other: Any) -> None:
+    """To the last bit, but for the seconds."""
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one.keys() - {"seconds"}:
+            assert_equal_states(one[key], other[key])
+    elif isinstance(one, torch.Tensor):
+        assert torch.equal(one, other)
+    else:
+        assert one == other
+
+
+def stop_after(monkeypatch: pytest.MonkeyPatch, timesteps: int, error: type[BaseException] = KeyboardInterrupt) -> None:
+    """Fail in the first step after so many samples, as Ctrl-C or a crash would."""
+    usual = ExpertMonitor._on_step
+
+    def on_step(self: ExpertMonitor) -> bool:
+        if self.num_timesteps > timesteps:
+            raise error
+        return usual(self)
+
+    monkeypatch.setattr(ExpertMonitor, "_on_step", on_step)
+
+
+@pytest.fixture(scope="module")
+def whole(trainer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was never stopped."""
+    root: Path = tmp_path_factory.mktemp("whole") / "run"
+    trainer(root)
+    return root
+
+
+def test_a_run_leaves_the_published_layout(whole: Path) -> None:
+    for kind in ("eval_rsi", "eval_start"):
+        history = read_evaluations(whole / kind / "evaluations.npz")
+        assert history.timesteps.tolist() == [0, 256, 512]
+        assert {path.name for path in (whole / kind / "model").iterdir()} == {
+            "best_model.zip",
+            "normalizer.json",
+            "vecnormalize.pkl",
+        }
+    assert {"config.json", "versions.json", "metrics.jsonl", "tensorboard", "clip_info.json"} <= {
+        path.name for path in whole.iterdir()
+    }
+    expert = load_expert(whole)
+    assert str(expert.location.snippet) == "demo_reach-0-30"
+    np.testing.assert_allclose(expert.policy.std, 0.1, rtol=1e-6)
+
+
+def test_the_best_model_is_that_of_the_best_evaluation(whole: Path) -> None:
+    history = read_evaluations(whole / "eval_rsi/evaluations.npz")
+    best = history.timesteps[np.argmax(history.results_norm.mean(axis=1))]
+    assert load_expert(whole).hyperparameters["num_timesteps"] == best
+    assert state(whole)["progression"]["best_rsi"] == history.results_norm.mean(axis=1).max()
+
+
+def test_two_runs_with_one_seed_are_equal(trainer, whole: Path, tmp_path: Path) -> None:
+    trainer(tmp_path / "again")
+    assert_equal_states(state(whole), state(tmp_path / "again"))
+    assert curve(whole) == curve(tmp_path / "again")
+
+
+def test_another_seed_is_another_run(trainer, whole: Path, tmp_path: Path) -> None:
+    trainer(tmp_path / "other", seed=1)
+    assert not torch.equal(
+        state(whole)["policy"]["action_net.weight"], state(tmp_path / "other")["policy"]["action_net.weight"]
+    )
+
+
+@pytest.mark.parametrize("warm_start", ["none", "pd"])
+def test_a_crashed_run_goes_on_as_if_nothing_had_happened(
+    trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warm_start: str
+) -> None:
+    monkeypatch.setattr("mocapact_cli.core.training.expert.warm_start.FIT_STEPS", 5)
+    monkeypatch.setattr("mocapact_cli.core.training.expert.warm_start.STEPS_PER_ENV", 10)
+    trainer(tmp_path / "whole", warm_start=warm_start)
+    with monkeypatch.context() as patch:
+        stop_after(patch, 400, MemoryError)
+        with pytest.raises(MemoryError):
+            trainer(tmp_path / "crashed", warm_start=warm_start)
+    assert state(tmp_path / "crashed")["progression"]["timesteps"] == 256
+    trainer(tmp_path / "crashed", resume=True, warm_start=warm_start)
+    assert_equal_states(state(tmp_path / "whole"), state(tmp_path / "crashed"))
+    assert curve(tmp_path / "whole") == curve(tmp_path / "crashed")
+    histories = [read_evaluations(tmp_path / name / "eval_rsi/evaluations.npz") for name in ("whole", "crashed")]
+    np.testing.assert_array_equal(histories[0].results, histories[1].results)
+
+
+def test_a_crash_in_the_middle_of_an_evaluation_changes_nothing(
+    trainer, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = ExpertMonitor._judge_gain
+
+    def judge(self: ExpertMonitor, rsi: Any) -> None:
+        if self.num_timesteps == 256:
+            raise MemoryError
+        usual(self, rsi)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ExpertMonitor, "_judge_gain", judge)
+        with pytest.raises(MemoryError):
+            trainer(tmp_path / "run")
+    trainer(tmp_path / "run", resume=True)
+    assert_equal_states(state(whole), state(tmp_path / "run"))
+    assert curve(whole) == curve(tmp_path / "run")
+    assert read_evaluations(tmp_path / "run/eval_rsi/evaluations.npz").timesteps.tolist() == [0, 256, 512]
+
+
+def test_a_finished_run_can_be_prolonged(trainer, whole: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole, tmp_path / "run")
+    trainer(tmp_path / "run", resume=True, total_timesteps=768)
+    trainer(tmp_path / "long", total_timesteps=768)
+    assert_equal_states(state(tmp_path / "long"), state(tmp_path / "run"))
+
+
+def test_a_finished_run_has_nothing_left_to_do(trainer, whole: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole, tmp_path / "run")
+    result = trainer(tmp_path / "run", resume=True)
+    assert curve(tmp_path / "run") == curve(whole)
+    assert (result.timesteps, len(result.evaluations)) == (512, 3)
+
+
+def test_ctrl_c_saves_and_the_run_goes_on(trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        stop_after(patch, 300)
+        with pytest.raises(InterruptedRunError, match="all is saved"):
+            trainer(tmp_path / "run")
+    assert state(tmp_path / "run")["progression"]["timesteps"] == 304
+    result = trainer(tmp_path / "run", resume=True)
+    assert result.timesteps >= 512
+    assert result.evaluations[-1]["timesteps"] == result.timesteps
+
+
+def test_ctrl_c_during_the_imitation_begins_it_again(trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "imitate", interrupted)
+        with pytest.raises(InterruptedRunError):
+            trainer(tmp_path / "run", warm_start="pd")
+    assert not (tmp_path / "run/checkpoints").exists()
+    copied = []
+    monkeypatch.setattr(training, "imitate", lambda *_: copied.append(True))
+    trainer(tmp_path / "run", warm_start="pd", resume=True, total_timesteps=128)
+    assert copied == [True]
+
+
+def test_a_run_is_never_replaced_unasked(trainer, whole: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole, tmp_path / "run")
+    with pytest.raises(UsageError, match="already holds a run"):
+        trainer(tmp_path / "run")
+    assert_equal_states(state(whole), state(tmp_path / "run"))
+    trainer(tmp_path / "run", force=True, total_timesteps=128)
+    assert state(tmp_path / "run")["progression"]["timesteps"] == 128
+
+
+def test_there_must_be_something_to_resume(trainer, tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="no run to resume"):
+        trainer(tmp_path / "nothing", resume=True)
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_a_resumed_run_keeps_its_settings_but_for_its_limits(trainer, whole: Path, tmp_path: Path) -> None:
+    limits = {"total_timesteps": 99, "max_minutes": 3.0}
+    config = training.recorded_config(whole, trainer.snippet, limits)
+    assert config == type(config)(**{**vars(trainer.config), **limits})
+    with pytest.raises(UsageError, match="holds a run on demo_reach-0-30"):
+        training.recorded_config(whole, type(trainer.snippet)("demo_reach", 0, 31), {})
+
+
+def test_time_only_ends_a_run(trainer, whole: Path, tmp_path: Path) -> None:
+    result = trainer(tmp_path / "short", max_minutes=1e-6)
+    assert result.stopped_because == "1e-06 minutes were over"
+    assert curve(tmp_path / "short") == curve(whole)[:1]
+    assert result.model.is_dir()
+
+
+@pytest.mark.parametrize("where", ["parameters", "rewards"])
+def test_a_learner_that_diverges_stops_and_the_best_model_is_kept(
+    trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    usual = ExpertMonitor._on_rollout_end
+
+    def poison(self: ExpertMonitor) -> None:
+        usual(self)
+        if self.num_timesteps > 256 and where == "parameters":
+            self.model.policy.action_net.weight.data[0, 0] = float("nan")
+        elif self.num_timesteps > 256:
+            self.model.rollout_buffer.advantages[:] = float("nan")
+
+    monkeypatch.setattr(ExpertMonitor, "_on_rollout_end", poison)
+    with pytest.raises(RunError, match="diverged after 384 steps; the best model") as caught:
+        trainer(tmp_path / "run")
+    assert "learning_rate" in caught.value.hint
+    assert torch.isfinite(state(tmp_path / "run")["policy"]["action_net.weight"]).all()
+    assert load_expert(tmp_path / "run").policy is not None
+
+
+def test_training_ends_when_the_return_no_longer_grows(trainer, tmp_path: Path) -> None:
+    result = trainer(tmp_path / "run", stop_norm_length=0.0, stop_min_gain=10.0, stop_patience=2)
+    assert result.stopped_because == "the normalized return no longer grew"
+    assert [row["timesteps"] for row in result.evaluations] == [0, 256]
