@@ -18,12 +18,14 @@ def side():
 
 
 def test_bare_physics_replays_exactly_what_our_side_did(side):
-    turn = side.turn()
-    assert side.replay(turn) > 0
-    assert sum(map(len, turn.resets)) > 20
-    expected = side.batch.poses()[0]
-    got = np.array([data.qpos for data in side._data])
-    np.testing.assert_allclose(got, expected, atol=1e-9)
+    ended = 0
+    for _ in range(3):
+        turn = side.turn()
+        assert side.replay(turn) > 0
+        ended += sum(map(len, turn.resets))
+        got = np.array([data.qpos for data in side._data])
+        np.testing.assert_allclose(got, side.batch.poses()[0], atol=1e-9)
+    assert ended > 20
 
 
 def test_long_episodes_run_to_the_clips_end():
@@ -33,17 +35,13 @@ def test_long_episodes_run_to_the_clips_end():
     side.close()
 
 
-def test_medians_of_ratios_within_rounds():
-    rounds = [
-        {"steps_per_s": ours, "raw_mj_step_per_s": raw, "dm_control_per_s": theirs}
-        for ours, raw, theirs in [(100.0, 200.0, 10.0), (90.0, 100.0, 5.0), (50.0, 100.0, 10.0)]
-    ]
-    summary = bench._summary(rounds)
-    assert summary["of_raw"] == 0.5
-    assert summary["over_dm_control"] == 10.0
-    assert summary["steps_per_s"] == 90.0
-    assert summary["over_original"] is None
-    assert summary["original_per_s"] is None
+def test_medians_and_what_could_not_be_measured():
+    samples = {"of_raw": [0.5, 0.9, 0.6], "over_dm_control": [10.0, 20.0], "dm_control_per_s": [3.0]}
+    medians = bench._medians(samples)
+    assert medians["of_raw"] == 0.6
+    assert medians["over_dm_control"] == 15.0
+    assert medians["over_original"] is None
+    assert medians["original_long_per_s"] is None
 
 
 def test_processes_step_dm_controls_environment():

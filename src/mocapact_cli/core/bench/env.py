@@ -6,7 +6,6 @@ import itertools
 import math
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +28,9 @@ TIME_LIMIT = 110.0
 """Seconds after which no further round begins."""
 SLICE_SECONDS = 1.2
 """Least duration of one process's turn with dm_control's environment."""
-_SHORT_STEPS = 4000
+PAIRS = 3
+"""Turns of our side and of bare physics in a round."""
+_SHORT_STEPS = 1500
 """Control steps of all environments together in one turn with short episodes."""
 _LONG_ENVS = 64
 """Most environments in turns with long episodes, which would take long with more."""
@@ -50,13 +51,12 @@ class _Turn:
     """What one turn did, so that bare physics can do the same.
 
     Attributes:
-        seconds: it took. actions: (K, N, 56). first: the first starts.
+        seconds: it took. actions: (K, N, 56).
         resets: for each step the environments that began anew, and where.
     """
 
     seconds: float
     actions: FloatArray
-    first: list[Start | None]
     resets: list[list[tuple[int, Start | None]]]
 
     @property
@@ -83,7 +83,7 @@ def measure_env(
 ) -> dict[str, Any]:
     """Measure all sides in turns, several times, and return medians.
 
-    Ratios are medians of the ratios within a round, whose sides ran one right after the other.
+    Ratios are medians of ratios between turns that ran one right after the other.
 
     Args:
         num_envs: environments in our batch.
@@ -104,14 +104,14 @@ def measure_env(
     }
     pool, problem = _open_pool(threads)
     try:
-        rounds = _rounds(sides, pool, progress)
+        samples = _rounds(sides, pool, progress)
     finally:
         for side in sides.values():
             side.close()
         if pool is not None:
             pool.close()
-    settings = {"num_envs": num_envs, "threads": threads, "rounds": len(rounds), "clip": CLIP}
-    return _summary(rounds) | settings | {"dm_control_problem": problem}
+    settings = {"num_envs": num_envs, "threads": threads, "rounds": len(samples["steps_per_s_long"]), "clip": CLIP}
+    return _medians(samples) | settings | {"dm_control_problem": problem}
 
 
 def _open_pool(processes: int) -> tuple[ComposerPool | None, str | None]:
@@ -122,7 +122,7 @@ def _open_pool(processes: int) -> tuple[ComposerPool | None, str | None]:
 
 
 class _OurSide:
-    """One kind of work for our batch, and the bare physics that replays it."""
+    """One kind of work for our batch, and bare physics that replays every turn of it, so that the two go abreast."""
 
     def __init__(
         self,
@@ -138,24 +138,23 @@ class _OurSide:
         self.batch = TrackingBatch(snippets, num_envs=num_envs, observables=observables, config=config, threads=threads)
         self._data = [mujoco.MjData(self.batch.walker.model) for _ in range(num_envs)]
         self._rng = np.random.default_rng(0)
+        self.batch.reset()
+        for env, start in enumerate(self.batch.starts()):
+            self._start(env, start)
 
     def turn(self) -> _Turn:
         """Step the batch, observations, rewards and resets included."""
-        batch, actions = self.batch, self._actions()
-        batch.reset()
-        first, resets = batch.starts(), []
+        batch, actions, resets = self.batch, self._actions(), []
         begun = time.perf_counter()
         for action in actions:
             ended = batch.step(action).done_envs
             starts = batch.starts() if len(ended) else []
             resets.append([(int(env), starts[env]) for env in ended])
-        return _Turn(time.perf_counter() - begun, actions, first, resets)
+        return _Turn(time.perf_counter() - begun, actions, resets)
 
     def replay(self, turn: _Turn) -> float:
         """Control steps a second of bare ``mj_step`` with the same starts, actions and resets on as many threads."""
         bounds = [round(part * len(self._data) / self.threads) for part in range(self.threads + 1)]
-        for env, start in enumerate(turn.first):
-            self._start(env, start)
         workers = [
             threading.Thread(target=self._replay, args=(turn, begin, end)) for begin, end in itertools.pairwise(bounds)
         ]
@@ -196,55 +195,49 @@ class _OurSide:
             data.qpos[:], data.qvel[:] = bank.start(int(row))
 
 
-Round = dict[str, float]
+Samples = dict[str, list[float]]
 
 
-def _rounds(sides: dict[str, _OurSide], pool: ComposerPool | None, progress: Progress) -> list[Round]:
-    rounds: list[Round] = []
+def _rounds(sides: dict[str, _OurSide], pool: ComposerPool | None, progress: Progress) -> Samples:
+    samples: Samples = {}
     begun = time.perf_counter()
     with progress.task("Measuring", MAX_ROUNDS + 1, "rounds") as task:
         # The first round only warms up.
-        while len(rounds) <= MIN_ROUNDS or (len(rounds) <= MAX_ROUNDS and time.perf_counter() - begun < TIME_LIMIT):
-            rounds.append(_round(sides, pool))
+        _round(sides, pool)
+        task.advance()
+        for number in range(MAX_ROUNDS):
+            if number >= MIN_ROUNDS and time.perf_counter() - begun > TIME_LIMIT:
+                break
+            for name, values in _round(sides, pool).items():
+                samples.setdefault(name, []).extend(values)
             task.advance()
-    return rounds[1:]
+    return samples
 
 
-def _round(sides: dict[str, _OurSide], pool: ComposerPool | None) -> Round:
-    expert, everything, long = sides["expert"], sides["all_proprios"], sides["long"]
-    turn = expert.turn()
-    result = {"steps_per_s": turn.rate, "raw_mj_step_per_s": expert.replay(turn), "episode_steps": turn.episode_steps}
-    turn = everything.turn()
-    result |= {"steps_per_s_all_proprios": turn.rate, "raw_mj_step_per_s_all_proprios": everything.replay(turn)}
-    turn = long.turn()
-    result |= {"steps_per_s_long": turn.rate, "episode_steps_long": turn.episode_steps}
-    if pool is not None:
-        result |= {f"{name}_per_s": pool.rate(name, SLICE_SECONDS) for name in _COMPOSER}
-    return result
+def _round(sides: dict[str, _OurSide], pool: ComposerPool | None) -> Samples:
+    samples = _against_raw(sides["expert"], "") | _against_raw(sides["all_proprios"], "_all_proprios")
+    turn = sides["long"].turn()
+    samples |= {"steps_per_s_long": [turn.rate], "episode_steps_long": [turn.episode_steps]}
+    if pool is None:
+        return samples
+    ours = {"": float(np.mean(samples["steps_per_s"])), "_long": turn.rate}
+    for name in _COMPOSER:
+        theirs = pool.rate(name, SLICE_SECONDS)
+        samples[f"{name}_per_s"] = [theirs]
+        samples[f"over_{name}"] = [ours["_long" if name.endswith("_long") else ""] / theirs]
+    return samples
 
 
-_RATIOS = {
-    "of_raw": ("steps_per_s", "raw_mj_step_per_s"),
-    "of_raw_all_proprios": ("steps_per_s_all_proprios", "raw_mj_step_per_s_all_proprios"),
-    "over_dm_control": ("steps_per_s", "dm_control_per_s"),
-    "over_dm_control_long": ("steps_per_s_long", "dm_control_long_per_s"),
-    "over_original": ("steps_per_s", "original_per_s"),
-    "over_original_long": ("steps_per_s_long", "original_long_per_s"),
-}
+def _against_raw(side: _OurSide, suffix: str) -> Samples:
+    turns = [(turn, side.replay(turn)) for turn in (side.turn() for _ in range(PAIRS))]
+    return {
+        f"steps_per_s{suffix}": [turn.rate for turn, _ in turns],
+        f"raw_mj_step_per_s{suffix}": [raw for _, raw in turns],
+        f"of_raw{suffix}": [turn.rate / raw for turn, raw in turns],
+        f"episode_steps{suffix}": [turn.episode_steps for turn, _ in turns],
+    }
 
 
-def _summary(rounds: list[Round]) -> dict[str, float | None]:
-    names = dict.fromkeys([*rounds[0], *(f"{name}_per_s" for name in _COMPOSER)])
-    result = {name: _median([measured.get(name) for measured in rounds]) for name in names}
-    for name, sides in _RATIOS.items():
-        result[name] = _median([_ratio(measured, *sides) for measured in rounds])
-    return result
-
-
-def _ratio(measured: Round, above: str, below: str) -> float | None:
-    return measured[above] / measured[below] if below in measured else None
-
-
-def _median(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.median(known)) if known else None
+def _medians(samples: Samples) -> dict[str, float | None]:
+    unknown = [name for composer in _COMPOSER for name in (f"{composer}_per_s", f"over_{composer}")]
+    return dict.fromkeys(unknown) | {name: float(np.median(taken)) for name, taken in samples.items()}
