@@ -45,9 +45,9 @@ def test_list_shows_the_built_in_clips(mocapact):
     assert all(clip in human.stdout for clip in DEMOS)
     assert document.json["clips"][1] == {
         "id": "demo_squat",
-        "num_steps": 101,
+        "num_steps": 85,
         "dt": 0.03,
-        "duration": pytest.approx(3.0),
+        "duration": pytest.approx(2.52),
         "source": "built-in",
         "snippets": 1,
     }
