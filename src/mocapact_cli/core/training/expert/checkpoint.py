@@ -80,7 +80,7 @@ def load_checkpoint(folder: Path, model: PPO, env: VecNormalize) -> Progression:
         _restore(env.ret_rms, state["returns"])
         progression = Progression(**state["progression"])
     except (RuntimeError, KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0]
+        reason = (str(error).strip() or "it is damaged").splitlines()[0]
         raise InvalidInputError(f"{path} cannot be resumed: {reason}", hint="Start again with --force.") from error
     model.num_timesteps = progression.timesteps
     return progression

@@ -49,6 +49,8 @@ def build_model(env: VecNormalize, config: ExpertConfig, step_size: Callable[[fl
             "net_arch": {"pi": list(config.layers), "vf": list(config.layers)},
             "activation_fn": getattr(torch.nn, config.activation),
             "log_std_init": float(np.log(config.std)),
+            # Stable-Baselines3's epsilon; fused, because the usual Adam takes a tenth of the time of large networks.
+            "optimizer_kwargs": {"eps": 1e-5, "fused": True},
         },
     )
     model.policy.log_std.requires_grad_(False)
