@@ -3,7 +3,7 @@ import pytest
 
 from mocapact_cli.core.bench import env as bench
 from mocapact_cli.core.bench.composer_env import composer_environment
-from mocapact_cli.core.bench.composer_pool import ComposerPool, Workload, follow_actions
+from mocapact_cli.core.bench.composer_pool import ComposerPool, Workload
 from mocapact_cli.core.clips.library import open_library
 from mocapact_cli.core.errors import RunError
 from mocapact_cli.core.sim.observables import TIME_INDEX
@@ -12,7 +12,7 @@ from mocapact_cli.core.tasks.tracking import TrackingConfig
 
 @pytest.fixture(scope="module")
 def side():
-    side = bench._OurSide(bench.SHORT, TIME_INDEX, 6, 2)
+    side = bench._OurSide(bench.CLIP, bench.SHORT, TIME_INDEX, 6, 2)
     yield side
     side.close()
 
@@ -29,9 +29,9 @@ def test_bare_physics_replays_exactly_what_our_side_did(side):
 
 
 def test_long_episodes_run_to_the_clips_end():
-    side = bench._OurSide(bench.LONG, TIME_INDEX, 2, 1, follow_actions(bench.CLIP))
+    side = bench._OurSide(bench.LONG_CLIP, bench.LONG, TIME_INDEX, 2, 1, follow=True)
     turn = side.turn()
-    assert turn.episode_steps == open_library().num_steps(bench.CLIP) - 1
+    assert turn.episode_steps == open_library().num_steps(bench.LONG_CLIP) - 1 == 200
     side.close()
 
 

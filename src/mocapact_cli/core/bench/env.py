@@ -22,9 +22,11 @@ from mocapact_cli.core.tasks.tracking import Start, TrackingConfig
 from mocapact_cli.core.walker.model import NUM_JOINTS, SUBSTEPS, FloatArray
 
 CLIP = "demo_walk"
+LONG_CLIP = "demo_step"
+"""Its 200 steps are those of the longest snippets."""
 DEFAULT_NUM_ENVS = 128
 MAX_ROUNDS, MIN_ROUNDS = 7, 3
-TIME_LIMIT = 110.0
+TIME_LIMIT = 90.0
 """Seconds after which no further round begins."""
 SLICE_SECONDS = 1.2
 """Least duration of one process's turn with dm_control's environment."""
@@ -41,8 +43,8 @@ LONG = TrackingConfig(termination_error_threshold=math.inf, always_init_at_clip_
 _COMPOSER = {
     "dm_control": Workload(CLIP, SHORT),
     "original": Workload(CLIP, SHORT, ghost=True),
-    "dm_control_long": Workload(CLIP, LONG, follow=True),
-    "original_long": Workload(CLIP, LONG, follow=True, ghost=True),
+    "dm_control_long": Workload(LONG_CLIP, LONG, follow=True),
+    "original_long": Workload(LONG_CLIP, LONG, follow=True, ghost=True),
 }
 
 
@@ -98,9 +100,9 @@ def measure_env(
     """
     threads = threads or available_threads()
     sides = {
-        "expert": _OurSide(SHORT, TIME_INDEX, num_envs, threads),
-        "all_proprios": _OurSide(ALL, ALL_PROPRIOS, num_envs, threads),
-        "long": _OurSide(LONG, TIME_INDEX, min(num_envs, _LONG_ENVS), threads, follow_actions(CLIP)),
+        "expert": _OurSide(CLIP, SHORT, TIME_INDEX, num_envs, threads),
+        "all_proprios": _OurSide(CLIP, ALL, ALL_PROPRIOS, num_envs, threads),
+        "long": _OurSide(LONG_CLIP, LONG, TIME_INDEX, min(num_envs, _LONG_ENVS), threads, follow=True),
     }
     pool, problem = _open_pool(threads)
     try:
@@ -110,7 +112,13 @@ def measure_env(
             side.close()
         if pool is not None:
             pool.close()
-    settings = {"num_envs": num_envs, "threads": threads, "rounds": len(samples["steps_per_s_long"]), "clip": CLIP}
+    settings = {
+        "num_envs": num_envs,
+        "threads": threads,
+        "rounds": len(samples["steps_per_s_long"]),
+        "clip": CLIP,
+        "clip_long": LONG_CLIP,
+    }
     return _medians(samples) | settings | {"dm_control_problem": problem}
 
 
@@ -126,15 +134,17 @@ class _OurSide:
 
     def __init__(
         self,
+        clip: str,
         config: TrackingConfig,
         observables: tuple[str, ...],
         num_envs: int,
         threads: int,
-        targets: FloatArray | None = None,
+        *,
+        follow: bool = False,
     ) -> None:
         library = open_library()
-        snippets = [(library.get(CLIP), library.resolve(CLIP))]
-        self.threads, self._targets = threads, targets
+        snippets = [(library.get(clip), library.resolve(clip))]
+        self.threads, self._targets = threads, follow_actions(clip) if follow else None
         self.batch = TrackingBatch(snippets, num_envs=num_envs, observables=observables, config=config, threads=threads)
         self._data = [mujoco.MjData(self.batch.walker.model) for _ in range(num_envs)]
         self._rng = np.random.default_rng(0)
