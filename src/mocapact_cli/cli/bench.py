@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from mocapact_cli.cli.app import Commands
 from mocapact_cli.cli.options import NumEnvsOpt, ThreadsOpt
 from mocapact_cli.cli.output import facts, out, table
+from mocapact_cli.core.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -39,6 +42,41 @@ def env(num_envs: NumEnvsOpt = None, threads: ThreadsOpt = None) -> None:
     if measured["dm_control_problem"]:
         out.warn(measured["dm_control_problem"])
     out.show(measured, lambda: _env_report(measured), short=f"{measured['steps_per_s']:.0f}")
+
+
+_STAGES = ("expert",)
+
+
+@app.command("train", examples=["mocapact bench train", "mocapact bench train --stage expert --n-workers 8 --json"])
+def train(
+    *,
+    stage: Annotated[str, typer.Option(help="What is trained: expert.")] = "expert",
+    threads: ThreadsOpt = None,
+) -> None:
+    """Measure training against the original's way: Stable-Baselines3 on dm_control, in under three minutes."""
+    from mocapact_cli.core.bench.train import measure_expert_training
+
+    if stage not in _STAGES:
+        raise UsageError(f"There is no stage {stage!r}.", hint=did_you_mean(stage, _STAGES) or "Use expert.")
+    measured = measure_expert_training(threads, progress=out.progress())
+    if measured["original_problem"]:
+        out.warn(measured["original_problem"])
+    out.show(measured, lambda: _train_report(measured), short=f"{measured['steps_per_s']:.0f}")
+
+
+_TRAIN_ROWS = {
+    "original_": "The original, on dm_control",
+    "": "Ours, at the paper's settings",
+    "fast_": "Ours, preset fast",
+}
+
+
+def _train_report(measured: dict[str, Any]) -> list[RenderableType]:
+    columns = ["Training", "Steps a second", "Collected alone", "Learned alone", "Times the original"]
+    parts = ("steps_per_s", "collected_per_s", "learned_per_s")
+    ratios = {"original_": None, "": measured["over_original"], "fast_": measured["fast_over_original"]}
+    rows = [(label, *(measured[side + part] for part in parts), ratios[side]) for side, label in _TRAIN_ROWS.items()]
+    return [table(columns, rows, title="Medians of rounds side by side", numeric=columns[1:])]
 
 
 _ENV_ROWS = (
