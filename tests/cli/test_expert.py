@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+PROGRAM = Path(sys.executable).with_name("mocapact")
+SETTINGS = """
+num_envs = 8
+steps_per_update = 64
+batch_size = 32
+n_epochs = 2
+layers = [16]
+eval_every = 128
+n_rsi_episodes = 4
+n_start_episodes = 2
+"""
+REACH = "demo_reach-0-30"
+FEW = ("--n-eval-episodes", 6, "--num-envs", 3, "--n-workers", 1)
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file: Path = tmp_path_factory.mktemp("settings") / "tiny.toml"
+    file.write_text(SETTINGS)
+    return file
+
+
+@pytest.fixture(scope="module")
+def trained(settings: Path, tmp_path_factory: pytest.TempPathFactory) -> dict:
+    """What training by the installed program printed as JSON, and its messages."""
+    folder: Path = tmp_path_factory.mktemp("trained")
+    arguments = ["--total-timesteps", "256", "--config", str(settings), "--threads", "1", "--log-root", "experts"]
+    command = [str(PROGRAM), "expert", "train", "demo_reach", "--max-steps", "30", *arguments, "--json"]
+    environment = {**os.environ, "MOCAPACT_HOME": str(folder / "home")}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return {**json.loads(done.stdout), "folder": folder, "stderr": done.stderr}
+
+
+@pytest.fixture
+def expert(trained: dict) -> Path:
+    return trained["folder"] / trained["root"]
+
+
+def test_training_says_where_the_expert_is_and_how_good(trained: dict) -> None:
+    assert trained["snippet"] == REACH
+    assert trained["root"] == f"experts/{REACH}/0"
+    assert trained["timesteps"] == 256
+    assert trained["stopped_because"] == "all steps were taken"
+    assert set(trained["best"]) == {"rsi_norm_return", "start_norm_return"}
+    assert "normalized length" in trained["stderr"]
+
+
+def test_the_run_folder_is_complete(expert: Path) -> None:
+    found = {str(path.relative_to(expert)) for path in expert.rglob("*") if path.is_file()}
+    assert {
+        "config.json",
+        "versions.json",
+        "metrics.jsonl",
+        "clip_info.json",
+        "checkpoints/last.pt",
+        "eval_rsi/evaluations.npz",
+        "eval_rsi/model/best_model.zip",
+        "eval_rsi/model/vecnormalize.pkl",
+        "eval_start/model/best_model.zip",
+    } <= found
+    assert any("events.out.tfevents" in name for name in found)
+    assert json.loads((expert / "config.json").read_text())["training"]["layers"] == [16]
+
+
+def test_stock_stable_baselines_loads_the_trained_model(expert: Path) -> None:
+    script = """
+import sys
+sys.modules["mocapact_cli"] = None
+import numpy as np
+from stable_baselines3 import PPO
+model = PPO.load(sys.argv[1], device="cpu")
+action, _ = model.predict(np.zeros((2, *model.observation_space.shape), np.float32), deterministic=True)
+print(action.shape, model.num_timesteps, model.gamma)
+"""
+    command = [sys.executable, "-c", script, str(expert / "eval_rsi/model/best_model.zip")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("(2, 56)")
+
+
+def test_an_evaluation_is_a_document_and_a_file(mocapact, expert: Path, tmp_path: Path) -> None:
+    outcome = mocapact("expert", "eval", expert, *FEW, "--save", "eval.npz", "--json")
+    assert outcome.code == 0, outcome.stderr
+    document = outcome.json
+    assert document["episodes"] == 6
+    assert document["seed"] == 0
+    for name in ("norm_return", "norm_length", "return", "length"):
+        assert set(document[name]) >= {"mean", "std"}
+    assert set(document["mpjpe_mm"]) == {"global", "root_relative"}
+    assert 0.0 <= document["early_termination_rate"] <= 1.0
+    assert [row["snippet"] for row in document["snippets"]] == [REACH]
+    assert document["versions"]["mujoco"]
+    saved = np.load(tmp_path / "eval.npz")
+    assert set(saved.files) == {"timesteps", "results", "ep_lengths", "results_norm", "ep_lengths_norm"}
+    assert saved["results_norm"].mean() == pytest.approx(document["norm_return"]["mean"])
+
+
+def test_an_evaluation_repeats_itself_and_knows_its_options(mocapact, expert: Path) -> None:
+    one, many = (
+        mocapact("expert", "eval", expert, "--n-eval-episodes", 6, "--num-envs", number, "--json").json
+        for number in (1, 6)
+    )
+    assert one == many
+    options = ("--always-init-at-clip-start", "--act-noise", 0, "--termination-error-threshold", 100)
+    patient = mocapact("expert", "eval", expert, *FEW, *options, "--json").json
+    assert patient["norm_length"] == {"mean": 1.0, "std": 0.0}
+    assert patient["length"] == {"mean": 30.0, "std": 0.0}
+
+
+def test_an_evaluation_is_a_table_or_one_number(mocapact, expert: Path) -> None:
+    shown = mocapact("expert", "eval", expert, *FEW)
+    assert shown.code == 0
+    assert f"{REACH}: 6 episodes" in shown.stdout
+    assert "Early terminations" in shown.stdout
+    quiet = mocapact("expert", "eval", expert, *FEW, "--quiet")
+    assert 0.0 < float(quiet.stdout) < 1.5
+    assert quiet.stderr == ""
+
+
+def test_a_film_shows_the_walker_and_its_ghost(mocapact, expert: Path, opengl: str, tmp_path: Path) -> None:
+    from PIL import Image
+
+    outcome = mocapact(
+        "expert", "eval", expert, "--n-eval-episodes", 0, "--video", "film.png", "--json", MUJOCO_GL=opengl
+    )
+    assert outcome.code == 0, outcome.stderr
+    assert outcome.json["video"] == "film.png"
+    pixels = np.asarray(Image.open(tmp_path / "film.png").convert("RGB"), dtype=float)
+    assert min(pixels.shape[:2]) >= 100
+    assert pixels.std() > 10.0
+
+
+def test_without_opengl_the_numbers_come_out_all_the_same(mocapact, expert: Path) -> None:
+    outcome = mocapact("expert", "eval", expert, *FEW, "--video", "film.mp4", "--json", MUJOCO_GL="disable")
+    assert outcome.code == 1
+    assert outcome.json["episodes"] == 6
+    assert "video" not in outcome.json
+    assert "There is no film" in outcome.stderr
+    assert "libegl1" in outcome.stderr or "MUJOCO_GL" in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("train", "demo_squad"), 3, "demo_squat"),
+        (("train", "demo_reach-0-9999"), 4, "demo_reach"),
+        (("train", "demo_reach", "--start-step", 9999), 4, "--start-step"),
+        (("train", "demo_reach", "--preset", "papr"), 2, "paper"),
+        (("train", "demo_reach", "--config", "bad.toml"), 2, "n_epochs"),
+        (("train", "demo_reach", "--config", "missing.toml"), 3, "missing.toml"),
+        (("train", "demo_reach", "--num-envs", 100), 2, "multiple"),
+        (("train", "demo_reach", "--resume"), 3, "no run to resume"),
+        (("train", "demo_reach", "--mocap", "missing.h5"), 3, "missing.h5"),
+        (("eval", "nowhere"), 3, "nowhere"),
+        (("eval", ".", "--n-eval-episodes", 0), 2, "--video"),
+    ],
+)
+def test_bad_requests_end_in_one_line_and_their_code(mocapact, tmp_path: Path, arguments, code: int, says: str) -> None:
+    (tmp_path / "bad.toml").write_text("n_epoch = 3\n")
+    outcome = mocapact("expert", *arguments)
+    assert outcome.code == code, outcome.stderr
+    assert says in outcome.stderr
+    assert len(outcome.stderr.strip().splitlines()) <= 2
+    assert not (tmp_path / "home").exists()
+
+
+def test_an_existing_run_is_only_resumed_or_replaced_when_asked(mocapact, settings: Path, expert: Path) -> None:
+    command = ("expert", "train", REACH, "--config", settings, "--log-root", expert.parents[1], "--threads", 1)
+    refused = mocapact(*command)
+    assert refused.code == 2
+    assert "--resume" in refused.stderr
+    assert "--force" in refused.stderr
+    resumed = mocapact(*command, "--resume", "--json")
+    assert resumed.code == 0, resumed.stderr
+    # Without a new limit the run's own holds, and that one is reached.
+    assert resumed.json["timesteps"] == 256
+
+
+def start_long_run(settings: Path, folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Begin a run without end and wait for its first checkpoint."""
+    command = [str(PROGRAM), "expert", "train", REACH, "--config", str(settings), "--log-root", "experts", *arguments]
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 100
+    metrics = folder / "experts" / REACH / "0/metrics.jsonl"
+    while not (metrics.exists() and metrics.read_text().count("rsi_norm_return") >= 2):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return process
+
+
+def test_a_killed_run_continues(mocapact, settings: Path, tmp_path: Path) -> None:
+    process = start_long_run(settings, tmp_path)
+    process.kill()
+    process.communicate()
+    root = tmp_path / "experts" / REACH / "0"
+    before = [json.loads(line)["timesteps"] for line in (root / "metrics.jsonl").read_text().splitlines()]
+    command = ("expert", "train", REACH, "--log-root", "experts", "--resume", "--total-timesteps", max(before) + 256)
+    outcome = mocapact(*command, "--json")
+    assert outcome.code == 0, outcome.stderr
+    assert outcome.json["timesteps"] >= max(before) + 256
+    rows = [json.loads(line)["timesteps"] for line in (root / "metrics.jsonl").read_text().splitlines()]
+    assert rows == sorted(rows)
+    assert list(np.load(root / "eval_rsi/evaluations.npz")["timesteps"]) == sorted(
+        {json.loads(line)["timesteps"] for line in (root / "metrics.jsonl").read_text().splitlines() if "rsi_" in line}
+    )
+
+
+def test_ctrl_c_saves_and_names_the_command_that_continues(mocapact, settings: Path, tmp_path: Path) -> None:
+    process = start_long_run(settings, tmp_path)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    text = " ".join(stderr.split())
+    assert f"mocapact expert train {REACH} --config {settings} --log-root experts --resume" in text
+    assert "Traceback" not in stderr
+    assert mocapact("expert", "eval", f"experts/{REACH}", *FEW).code == 0
+
+
+def test_time_ends_a_run(mocapact, settings: Path) -> None:
+    outcome = mocapact(
+        "expert", "train", REACH, "--config", settings, "--max-minutes", 0.01, "--log-root", "experts", "--json"
+    )
+    assert outcome.code == 0, outcome.stderr
+    assert outcome.json["stopped_because"] == "0.01 minutes were over"
+    assert Path(outcome.json["model"]).name == "model"
