@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import hypothesis
@@ -45,3 +46,24 @@ def opengl() -> str:
         return find_backend()
     except MissingDependencyError as error:
         pytest.skip(f"{error.message} {error.hint}")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path):
+    """Return a function that makes a file system of so many kilobytes."""
+    mounted = []
+
+    def mount(kilobytes: int) -> Path:
+        disk = tmp_path / f"disk{len(mounted)}"
+        disk.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(disk)]
+        try:
+            subprocess.run(command, check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            pytest.skip("this process may not mount a file system")
+        mounted.append(disk)
+        return disk
+
+    yield mount
+    for disk in mounted:
+        subprocess.run(["umount", str(disk)], check=True)

@@ -126,6 +126,7 @@ def test_an_evaluation_is_a_table_or_one_number(mocapact, expert: Path) -> None:
     assert shown.code == 0
     assert f"{REACH}: 6 episodes" in shown.stdout
     assert "Early terminations" in shown.stdout
+    assert "mpjpe_mm (root_relative)" in shown.stdout
     quiet = mocapact("expert", "eval", expert, *FEW, "--quiet")
     assert 0.0 < float(quiet.stdout) < 1.5
     assert quiet.stderr == ""
@@ -239,3 +240,18 @@ def test_time_ends_a_run(mocapact, settings: Path) -> None:
     assert outcome.code == 0, outcome.stderr
     assert outcome.json["stopped_because"] == "0.01 minutes were over"
     assert Path(outcome.json["model"]).name == "model"
+
+
+def test_a_full_disk_is_one_line_and_the_checkpoint_stays(mocapact, settings: Path, small_disk) -> None:
+    log_root = small_disk(400) / "experts"
+    command = ("expert", "train", REACH, "--config", settings, "--log-root", log_root, "--total-timesteps", 100_000)
+    outcome = mocapact(*command, "--quiet")
+    assert outcome.code == 1
+    (message, hint) = outcome.stderr.strip().splitlines()
+    assert message.startswith(f"Error: The disk is full: {log_root}")
+    assert "finished files are intact" in hint
+    root = log_root / REACH / "0"
+    assert not list(root.rglob(".*"))
+    assert mocapact("expert", "eval", root, *FEW).code == 0
+    enough = ("--total-timesteps", 1, "--json")
+    assert mocapact("expert", "train", REACH, "--log-root", log_root, "--resume", *enough).code == 0

@@ -220,7 +220,9 @@ def _show_training(result: ExpertResult) -> None:
 
 def _show_evaluation(snippet: Snippet, document: dict[str, Any]) -> None:
     def human() -> Any:
+        poses = {f"mpjpe_mm ({kind})": value for kind, value in document.get("mpjpe_mm", {}).items()}
         measures = {name: value for name, value in document.items() if isinstance(value, dict) and "mean" in value}
+        measures |= poses
         rows = [(name, value["mean"], value["std"]) for name, value in measures.items()]
         title = f"{snippet}: {document['episodes']} episodes" if "episodes" in document else str(snippet)
         shown: list[Any] = []
