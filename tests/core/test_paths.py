@@ -1,3 +1,4 @@
+import errno
 import json
 import stat
 
@@ -80,3 +81,21 @@ def test_existing_file(tmp_path):
         paths.existing_file(tmp_path / "b")
     with pytest.raises(NotFoundError, match="folder"):
         paths.existing_file(tmp_path)
+
+
+def test_a_failed_write_says_which_file_it_was(tmp_path):
+    with pytest.raises(OSError, match="name.txt") as caught, paths.atomic_write(tmp_path / "name.txt"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert caught.value.filename == str(tmp_path / "name.txt")
+
+
+def test_the_temporary_name_is_not_shown(tmp_path):
+    with pytest.raises(OSError) as caught, paths.atomic_write(tmp_path / "name.txt") as temporary:
+        raise PermissionError(errno.EACCES, "Permission denied", str(temporary))
+    assert caught.value.filename == str(tmp_path / "name.txt")
+
+
+def test_errors_of_other_files_keep_their_names(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught, paths.atomic_write(tmp_path / "name.txt"):
+        (tmp_path / "other.txt").read_bytes()
+    assert caught.value.filename == str(tmp_path / "other.txt")
