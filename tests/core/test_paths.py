@@ -84,7 +84,7 @@ def test_existing_file(tmp_path):
 
 
 def test_a_failed_write_says_which_file_it_was(tmp_path):
-    with pytest.raises(OSError, match="name.txt") as caught, paths.atomic_write(tmp_path / "name.txt"):
+    with pytest.raises(OSError, match=r"name\.txt") as caught, paths.atomic_write(tmp_path / "name.txt"):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert caught.value.filename == str(tmp_path / "name.txt")
 
