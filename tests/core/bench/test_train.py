@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
+import torch
 
 from mocapact_cli.core.bench import train as bench
-from mocapact_cli.core.bench.composer_gym import ComposerGym
+from mocapact_cli.core.bench.composer_gym import ComposerGym, ExpertFeatures
 from mocapact_cli.core.errors import RunError
 from mocapact_cli.core.progress import NullProgress
+from mocapact_cli.core.sim.observables import TIME_INDEX, ObservableLayout
 from mocapact_cli.core.tasks.tracking import TrackingConfig
 from mocapact_cli.core.training.expert.config import preset
 
@@ -95,7 +98,12 @@ def test_a_side_collects_and_learns() -> None:
 def test_dm_controls_environment_shows_what_an_expert_sees() -> None:
     environment = ComposerGym(bench.CLIP, TrackingConfig(), seed=0)
     observation, _ = environment.reset()
-    assert observation.shape == environment.observation_space.shape
+    assert len(observation) == 24
+    assert environment.observation_space.contains(observation)
+    features = ExpertFeatures(environment.observation_space)
+    rows = {name: torch.as_tensor(values)[None] for name, values in observation.items()}
+    assert features(rows).shape == (1, ObservableLayout(TIME_INDEX, (0,)).size)
+    np.testing.assert_array_equal(features(rows)[0, :56], observation[TIME_INDEX[0]])
     for _ in range(200):
         observation, reward, terminated, truncated, _ = environment.step(environment.action_space.sample())
         assert -1.0 < reward <= 1.5

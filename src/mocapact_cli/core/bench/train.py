@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from gymnasium import spaces
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
-from mocapact_cli.core.bench.composer_gym import composer_vec_env
+from mocapact_cli.core.bench.composer_gym import ExpertFeatures, composer_vec_env
 from mocapact_cli.core.clips.library import open_library
 from mocapact_cli.core.envs.batch import TrackingBatch, available_threads
 from mocapact_cli.core.envs.starts import TaskStarts
@@ -49,7 +50,8 @@ def measure_expert_training(
 
     The sides:
         original: Stable-Baselines3's PPO with the paper's settings on ``SubprocVecEnv`` of dm_control's environment
-            with its ghost, one process a thread, behind ``VecNormalize``.
+            with its ghost, one process a thread, behind ``VecNormalize``; as there, the environment shows all 24
+            observables of the published experts and the policy picks its own. It learns from flat arrays.
         ours: this package's training with the preset ``paper``, the same network and settings of PPO.
         fast: this package's training with the preset ``fast``.
 
@@ -173,8 +175,9 @@ def _open_original(threads: int) -> tuple[_Side | None, str | None]:
 
 def _stock_ppo(env: VecEnv, config: ExpertConfig, n_steps: int) -> PPO:
     """PPO as the original sets it up."""
+    dictionary = isinstance(env.observation_space, spaces.Dict)
     return PPO(
-        "MlpPolicy",
+        "MultiInputPolicy" if dictionary else "MlpPolicy",
         env,
         learning_rate=config.learning_rate,
         n_steps=n_steps,
@@ -189,6 +192,7 @@ def _stock_ppo(env: VecEnv, config: ExpertConfig, n_steps: int) -> PPO:
             "net_arch": {"pi": list(config.layers), "vf": list(config.layers)},
             "activation_fn": torch.nn.Tanh,
             "log_std_init": float(np.log(config.std)),
+            **({"features_extractor_class": ExpertFeatures} if dictionary else {}),
         },
     )
 
