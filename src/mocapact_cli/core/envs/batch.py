@@ -190,9 +190,13 @@ class TrackingBatch:
         """Where the current episode of each environment began; None where there is none."""
         return [start for shard in self._shards for start in shard.starts]
 
+    def reference_rows(self, ahead: int) -> IntArray:
+        """(N,) rows of the task's reference bank ``ahead`` steps from now (the last ones near the clip's end)."""
+        return np.concatenate([shard.cursor.rows(shard.size, ahead) for shard in self._shards])
+
     def reference_joints(self, ahead: int) -> FloatArray:
         """(N, 56) joint angles of the reference ``ahead`` steps from now (the last ones near the clip's end)."""
-        return np.concatenate([shard.reference_joints(ahead) for shard in self._shards])
+        return self.task.bank.joints[self.reference_rows(ahead)]
 
     def close(self) -> None:
         """Release the threads."""

@@ -122,10 +122,6 @@ class Shard:
         """Current qpos (n, 63) and the reference's (n, 63)."""
         return self._pose.copy(), self.task.bank.qpos[self.cursor.rows(self.size)]
 
-    def reference_joints(self, ahead: int) -> FloatArray:
-        """(n, 56) joint angles of the reference ``ahead`` steps from now."""
-        return self.task.bank.joints[self.cursor.rows(self.size, ahead)]
-
     def _begin(self, env: int, row: int, start: Start | None) -> None:
         self.starts[env] = start
         self.active[env] = start is not None

@@ -11,6 +11,7 @@ from mocapact_cli.core.progress import NullProgress
 from mocapact_cli.core.sim.observables import TIME_INDEX
 from mocapact_cli.core.training.expert import warm_start
 from mocapact_cli.core.training.expert.model import build_env, build_model
+from mocapact_cli.core.walker.statics import holding_actions
 
 
 @given(seed=st.integers(0, 1000), gamma=st.floats(0.0, 1.0), steps=st.integers(1, 12))
@@ -35,14 +36,11 @@ def batch(trainer):
         yield opened
 
 
-def test_the_controller_aims_at_the_next_pose(batch) -> None:
+def test_the_controller_holds_the_next_pose(batch) -> None:
     batch.reset()
-    actions = warm_start.pd_actions(batch)
-    wanted = batch.walker.pose_to_action(batch.reference_joints(1))
-    assert actions.shape == (8, 56)
-    assert np.abs(actions).max() <= 1.0
-    inside = np.abs(wanted) < 1.0
-    np.testing.assert_array_equal(actions[inside], wanted[inside])
+    actions = warm_start.HoldingController(batch).actions()
+    held = holding_actions(batch.walker, batch.task.bank.qpos[batch.reference_rows(1)])
+    np.testing.assert_array_equal(actions, np.clip(held, -1.0, 1.0))
 
 
 def test_a_demonstration_repeats_itself(batch, monkeypatch: pytest.MonkeyPatch) -> None:

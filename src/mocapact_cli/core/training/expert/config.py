@@ -58,7 +58,7 @@ class ExpertConfig:
     """Activation of the hidden layers."""
     std: float = 0.1
     """Fixed standard deviation of the actions."""
-    first_step_share: float = 0.2
+    first_step_share: float = 0.4
     """Share of training episodes that begin at the snippet's first step instead of at a random one."""
     bootstrap_at_end: bool = True
     """Add the value of the last state where the snippet, not the walker, has come to its end."""
@@ -102,7 +102,7 @@ PRESETS: dict[str, ExpertConfig] = {
     "paper": ExpertConfig(
         preset="paper",
         total_timesteps=150_000_000,
-        num_envs=64,
+        num_envs=128,
         steps_per_update=8192,
         batch_size=512,
         n_epochs=10,

@@ -1,7 +1,8 @@
-"""Starting from the PD controller: imitate the actions that aim at the next reference pose.
+"""Starting from the PD controller: imitate the actions that hold the next reference pose.
 
-The walker's actuators are position servos, so the reference itself says what to aim at. That controller falls after a
-second or two; but a policy that begins as its copy has little left to explore but balance.
+The walker's actuators are position servos, so the reference itself says what to aim at, and inverse dynamics how far
+beyond it gravity asks for. That controller falls after a second or two; but a policy that begins as its copy has little
+left to explore but balance.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from mocapact_cli.core.envs.batch import TrackingBatch
 from mocapact_cli.core.progress import Progress
 from mocapact_cli.core.training.expert.model import observation_statistics
 from mocapact_cli.core.walker.model import FloatArray
+from mocapact_cli.core.walker.statics import holding_actions
 
 Float32Array = NDArray[np.float32]
 
@@ -45,17 +47,28 @@ class Demonstration:
     returns: FloatArray
 
 
-def pd_actions(batch: TrackingBatch) -> FloatArray:
-    """(N, 56) actions in [-1, 1] that aim at the reference pose :data:`LOOKAHEAD` steps from now."""
-    return np.clip(batch.walker.pose_to_action(batch.reference_joints(LOOKAHEAD)), -1.0, 1.0)
+class HoldingController:
+    """Aims where holding the reference's next pose needs it, which is a little beyond that pose.
+
+    Args:
+        batch: the environments to act in.
+    """
+
+    def __init__(self, batch: TrackingBatch) -> None:
+        self.batch = batch
+        self.table = np.clip(holding_actions(batch.walker, batch.task.bank.qpos), -1.0, 1.0)
+
+    def actions(self) -> FloatArray:
+        """(N, 56) actions in [-1, 1] for the reference :data:`LOOKAHEAD` steps from now."""
+        return self.table[self.batch.reference_rows(LOOKAHEAD)]
 
 
 def demonstrate(batch: TrackingBatch, *, noise: float, gamma: float, seed: int) -> Demonstration:
     """Let the controller act, disturbed by Gaussian noise as the policy's own actions will be."""
     rng = np.random.default_rng(seed)
-    observation, rows = batch.reset(), []
+    observation, rows, controller = batch.reset(), [], HoldingController(batch)
     for _ in range(STEPS_PER_ENV):
-        wanted = pd_actions(batch)
+        wanted = controller.actions()
         result = batch.step(np.clip(wanted + noise * rng.standard_normal(wanted.shape), -1.0, 1.0))
         rows.append((observation, wanted.astype(np.float32), result.rewards, result.terminated | result.truncated))
         observation = result.observations
