@@ -45,9 +45,9 @@ def test_list_shows_the_built_in_clips(mocapact):
     assert all(clip in human.stdout for clip in DEMOS)
     assert document.json["clips"][1] == {
         "id": "demo_squat",
-        "num_steps": 85,
+        "num_steps": 61,
         "dt": 0.03,
-        "duration": pytest.approx(2.52),
+        "duration": pytest.approx(1.8),
         "source": "built-in",
         "snippets": 1,
     }

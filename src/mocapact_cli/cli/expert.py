@@ -115,9 +115,9 @@ def train(
 @app.command(
     "eval",
     examples=[
-        "mocapact expert eval experts/demo_squat-0-84",
+        "mocapact expert eval experts/demo_squat-0-60",
         "mocapact expert eval experts/CMU_016_22-0-82/0/eval_rsi/model --n-eval-episodes 1000 --json",
-        "mocapact expert eval experts/demo_squat-0-84 --video squat.mp4 --n-eval-episodes 0",
+        "mocapact expert eval experts/demo_squat-0-60 --video squat.mp4 --n-eval-episodes 0",
     ],
 )
 def evaluate(

@@ -15,7 +15,7 @@ def clip(request):
 def test_a_demo_is_one_snippet_of_the_announced_length(clip):
     assert clip.num_steps == NUM_STEPS[clip.id]
     assert len(cut(clip.id, clip.last_step)) == 1
-    assert 2.5 <= clip.duration <= 6.2
+    assert 1.5 <= clip.duration <= 6.2
 
 
 def test_joints_stay_inside_their_limits(clip, walker):

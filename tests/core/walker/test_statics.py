@@ -8,23 +8,21 @@ from mocapact_cli.core.walker import get_walker
 from mocapact_cli.core.walker.statics import MAX_OFFSET, holding_actions
 
 
-def sag(action, pose, seconds=0.4):
-    """Mean joint error after the servos have pushed for a while, with the root held where it is."""
+def sag(action, pose, seconds=0.3):
+    """Mean joint error after the servos have held the body up for a while, soon enough that it has not yet tipped."""
     walker = get_walker()
     data = mujoco.MjData(walker.model)
     data.qpos[:] = pose
     data.ctrl[:] = data.act[:] = np.clip(action, -1.0, 1.0)
-    for _ in range(round(seconds / walker.model.opt.timestep)):
-        mujoco.mj_step(walker.model, data)
-        data.qpos[:7], data.qvel[:6] = pose[:7], 0.0
+    mujoco.mj_step(walker.model, data, round(seconds / walker.model.opt.timestep))
     return np.abs(data.qpos[7:] - pose[7:]).mean()
 
 
 def test_holding_sags_less_than_aiming():
-    walker, pose = get_walker(), demo("demo_squat").qpos()[40]
+    walker, pose = get_walker(), demo("demo_squat").qpos()[28]
     held = sag(holding_actions(walker, pose[None])[0], pose)
     aimed = sag(walker.pose_to_action(pose[7:]), pose)
-    assert held < 0.7 * aimed
+    assert held < 0.6 * aimed
 
 
 def test_offsets_are_limited_even_deep_in_the_floor():

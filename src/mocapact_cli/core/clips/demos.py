@@ -125,8 +125,8 @@ def _reach() -> _Plan:
 
 def _squat() -> _Plan:
     """Down on the heels of a half squat with the arms forward as a counterweight, a pause, and up again."""
-    plan = _stand(2.52)
-    down = _hold(plan.times, (0.1, 1.05), (1.1, 2.25))
+    plan = _stand(1.8)
+    down = _hold(plan.times, (0.05, 0.8), (0.85, 1.65))
     plan.height -= 0.24 * down
     plan.pitch += np.deg2rad(16.0) * down
     plan.move("lhumerusrx", 65.0 * down)
@@ -203,7 +203,7 @@ DEMOS: dict[str, str] = {
 }
 """Built-in clips and what they show."""
 
-NUM_STEPS = {"demo_reach": 151, "demo_squat": 85, "demo_step": 201, "demo_walk": 191}
+NUM_STEPS = {"demo_reach": 151, "demo_squat": 61, "demo_step": 201, "demo_walk": 191}
 """Poses in each built-in clip, known without generating it."""
 
 
