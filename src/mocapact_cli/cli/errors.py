@@ -93,6 +93,7 @@ _OS_MESSAGES: dict[int, tuple[str, str]] = {
     errno.EROFS: ("The file system is read-only", "Choose another folder, or set MOCAPACT_HOME to one you can write."),
     errno.EACCES: ("Permission denied", "Choose another folder, or set MOCAPACT_HOME to one you can write."),
     errno.EPERM: ("Permission denied", "Choose another folder, or set MOCAPACT_HOME to one you can write."),
+    errno.EFBIG: ("The file would be larger than this system allows", "Raise the limit (`ulimit -f`)."),
     errno.EMFILE: ("Too many files are open", "Raise the limit with `ulimit -n`."),
 }
 
