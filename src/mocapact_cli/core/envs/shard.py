@@ -96,6 +96,11 @@ class Shard:
         Args:
             queued: the next start of each environment, None where there is none.
         """
+        # A diverged simulation holds values that are no numbers; it is found by its warnings, not by NumPy's.
+        with np.errstate(all="ignore"):
+            return self._finish(queued)
+
+    def _finish(self, queued: Sequence[Start | None]) -> ShardResult:
         active = self._was_active
         self.cursor.step[: self.size] += active
         judgement, diverged = self._judge(self._unusable)
@@ -152,16 +157,18 @@ class Shard:
     ) -> tuple[Float32Array, Float32Array]:
         """First the queued episodes begin in the spare rows; then one pass observes last and first states alike."""
         qpos, cursor, size = self.physics.features.qpos, self.cursor, self.size
-        for index, env in enumerate(done):
-            self._begin(env, size + index, queued[env])
-        count = size + len(done)
+        begun = [env for env in done if queued[env] is not None]
+        rows = {env: size + index for index, env in enumerate(begun)}
+        for env in done:
+            self._begin(env, rows.get(env, env), queued[env])
+        count = size + len(rows)
         flat = self._observe(count, np.concatenate([self._pose, qpos[size:count]]))
         final = np.nan_to_num(flat[list(done)]) if done else flat[:0]
         self._pose[:] = qpos[:size]
         for index, env in enumerate(done):
-            if self.active[env]:
-                flat[env], self._pose[env] = flat[size + index], qpos[size + index]
-                cursor.adopt(env, size + index)
+            if env in rows:
+                flat[env], self._pose[env] = flat[rows[env]], qpos[rows[env]]
+                cursor.adopt(env, rows[env])
             else:
                 self._park(env)
                 flat[env] = final[index]

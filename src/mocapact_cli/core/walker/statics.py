@@ -30,7 +30,7 @@ def holding_actions(walker: Walker, qpos: FloatArray) -> FloatArray:
     data = mujoco.MjData(walker.model)
     aims = walker.pose_to_action(qpos[:, 7:])
     offsets = np.array([_holding_offset(walker, data, pose) for pose in qpos])
-    return aims + np.clip(offsets, -MAX_OFFSET, MAX_OFFSET)
+    return np.asarray(aims + np.clip(offsets, -MAX_OFFSET, MAX_OFFSET))
 
 
 def _holding_offset(walker: Walker, data: mujoco.MjData, pose: FloatArray) -> FloatArray:
