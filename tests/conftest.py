@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from mocapact_cli.core.media.gl import find_backend
 
 # As the program itself does: PyTorch's threads share the cores with the physics and must not wait by spinning.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# A shell that starts the tests in the background ignores Ctrl-C for them, and so for the programs that they interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from mocapact_cli.cli.output import out
+from mocapact_cli.core.media.gl import DEFERRED_VARIABLE
 
+_NOT_INHERITED = ("COLUMNS", "MOCAPACT_DEBUG", DEFERRED_VARIABLE)
 PROGRAM = Path(sys.executable).with_name("mocapact")
 
 
@@ -33,7 +35,11 @@ class Outcome:
 
 def call(home: Path, folder: Path, arguments: tuple[object, ...], timeout: float, **environment: str) -> Outcome:
     """Run the installed program in `folder`."""
-    inherited = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "MOCAPACT_DEBUG")}
+    inherited = {key: value for key, value in os.environ.items() if key not in _NOT_INHERITED}
+    if DEFERRED_VARIABLE in os.environ:
+        # The program ran inside this process before, and put the machine's choice of OpenGL aside.
+        inherited.pop("MUJOCO_GL", None)
+        inherited |= {"MUJOCO_GL": wish} if (wish := os.environ[DEFERRED_VARIABLE]) else {}
     done = subprocess.run(
         [str(PROGRAM), *map(str, arguments)],
         env={**inherited, "MOCAPACT_HOME": str(home), **environment},

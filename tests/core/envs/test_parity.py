@@ -262,7 +262,7 @@ def test_sensors_of_forces_belong_to_the_new_state(demos):
 )
 def test_starts_and_their_probabilities_are_dm_controls(demos, config):
     squat, walk = demos["demo_squat"][0], demos["demo_walk"][0]
-    snippets = [(squat, Snippet(squat.id, 5, 70)), (walk, Snippet(walk.id, 0, 44))]
+    snippets = [(squat, Snippet(squat.id, 5, 55)), (walk, Snippet(walk.id, 0, 44))]
     weights = (1.0, 3.5)
     environment = composer_environment(snippets, config, weights=weights)
     with TrackingBatch(
