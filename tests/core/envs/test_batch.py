@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from mocapact_cli.core.clips.snippets import Snippet
-from mocapact_cli.core.envs import batch as batch_module
 from mocapact_cli.core.envs.batch import TrackingBatch
 from mocapact_cli.core.envs.starts import EpisodeQueue
 from mocapact_cli.core.errors import InvalidInputError, UsageError
@@ -57,21 +56,11 @@ def test_a_reset_without_seed_draws_anew(walk):
 
 
 @pytest.mark.parametrize("threads", [2, 3, 8])
-def test_results_do_not_depend_on_the_number_of_threads(walk, threads):
+def test_results_do_not_depend_on_the_number_of_threads_and_shards(walk, threads):
     config = TrackingConfig(ref_steps=(1, 2, 3, 4, 5), act_noise=0.05)
     settings = {"num_envs": 9, "observables": ALL_PROPRIOS, "config": config}
     with make(walk, threads=1, **settings) as alone, make(walk, threads=threads, **settings) as many:
         assert_same(run(alone), run(many))
-
-
-def test_results_do_not_depend_on_the_shards(walk, monkeypatch):
-    with make(walk, num_envs=12, threads=2) as usual:
-        expected = run(usual)
-    monkeypatch.setattr(batch_module, "_MIN_SHARD", 1)
-    monkeypatch.setattr(batch_module, "_SHARDS_PER_THREAD", 5)
-    with make(walk, num_envs=12, threads=2) as fine:
-        assert len(fine._shards) > len(usual._shards)
-        assert_same(expected, run(fine))
 
 
 def test_an_environments_episode_does_not_depend_on_its_neighbours(walk):

@@ -29,8 +29,6 @@ from mocapact_cli.core.tasks.tracking import BoolArray, Start, TrackingConfig, T
 from mocapact_cli.core.walker.model import NUM_JOINTS, FloatArray, IntArray, Walker, get_walker
 
 Float32Array = NDArray[np.float32]
-_SHARDS_PER_THREAD = 2
-_MIN_SHARD = 8
 _SWITCH_INTERVAL = 2e-5
 
 
@@ -279,9 +277,8 @@ def _quick_switching() -> Iterator[None]:
 
 
 def _shard_bounds(num_envs: int, threads: int) -> list[int]:
-    """Boundaries of nearly equal shards: several a thread, so that a thread with easy ones takes more."""
-    count = max(threads, min(_SHARDS_PER_THREAD * threads, num_envs // _MIN_SHARD))
-    return [round(index * num_envs / count) for index in range(count + 1)]
+    """Boundaries of nearly equal shards, one a thread: fewer and larger arrays cost less than finer pieces save."""
+    return [round(index * num_envs / threads) for index in range(threads + 1)]
 
 
 def _episode_end(task: TrackingTask, env: int, record: EpisodeRecord) -> EpisodeEnd:
