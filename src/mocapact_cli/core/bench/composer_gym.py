@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env import SubprocVecEnv
 
 from mocapact_cli.core.bench.composer_env import composer_environment
 from mocapact_cli.core.clips.library import open_library
-from mocapact_cli.core.envs.sb3 import action_space, observation_space
+from mocapact_cli.core.envs.gym import action_space
 from mocapact_cli.core.errors import RunError
 from mocapact_cli.core.sim.observables import MULTI_CLIP_SANS_ID, TIME_INDEX, ObservableLayout
 from mocapact_cli.core.tasks.tracking import TrackingConfig
@@ -39,7 +39,9 @@ class ComposerGym(gymnasium.Env[Any, Any]):
         self._environment: Any = composer_environment(snippets, config, observables=names, ghost=True, seed=seed)
         columns = ObservableLayout(names, config.ref_steps).slices
         sizes = {name: columns[name].stop - columns[name].start for name in names}
-        self.observation_space = spaces.Dict({name: observation_space(size) for name, size in sizes.items()})
+        self.observation_space = spaces.Dict(
+            {name: spaces.Box(-np.inf, np.inf, (size,), np.float32) for name, size in sizes.items()}
+        )
         self.action_space = action_space()
 
     def reset(

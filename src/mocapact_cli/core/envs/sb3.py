@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
 from mocapact_cli.core.envs.batch import EpisodeEnd, StepBatch, TrackingBatch
+from mocapact_cli.core.envs.gym import action_space, observation_space
 from mocapact_cli.core.walker.model import NUM_JOINTS
 
 
@@ -34,7 +34,7 @@ class TrackingVecEnv(VecEnv):
         self.bootstrap_at_end = bootstrap_at_end
         self._actions: NDArray[np.float32] = np.zeros((batch.num_envs, NUM_JOINTS), dtype=np.float32)
         self._started = time.time()
-        super().__init__(batch.num_envs, observation_space(batch.obs_size), action_space())
+        super().__init__(batch.num_envs, observation_space(batch.layout, flat=True), action_space())
 
     def reset(self) -> VecEnvObs:
         """Begin an episode everywhere; returns (N, P) observations."""
@@ -92,16 +92,6 @@ class TrackingVecEnv(VecEnv):
 
     def _get_indices(self, indices: VecEnvIndices) -> Sequence[int]:
         return list(super()._get_indices(indices))
-
-
-def observation_space(obs_size: int) -> spaces.Box:
-    """(P,) unbounded flat observations."""
-    return spaces.Box(-np.inf, np.inf, (obs_size,), np.float32)
-
-
-def action_space() -> spaces.Box:
-    """(56,) position targets in [-1, 1]."""
-    return spaces.Box(-1.0, 1.0, (NUM_JOINTS,), np.float32)
 
 
 def _episode_info(end: EpisodeEnd, elapsed: float) -> dict[str, float]:
