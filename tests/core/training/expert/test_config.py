@@ -68,8 +68,26 @@ def test_options_win_over_the_file_and_the_file_over_the_preset(tmp_path: Path) 
 def test_a_file_may_name_its_preset(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
     file.write_text('preset = "paper"\nseed = 3\n')
-    config = resolve("fast", file)
+    config = resolve(None, file)
     assert (config.preset, config.activation, config.seed) == ("paper", "Tanh", 3)
+    config = resolve("fast", file)
+    assert (config.preset, config.activation, config.seed) == ("fast", "ELU", 3)
+
+
+def test_without_a_word_the_preset_is_fast_and_the_device_chosen_by_the_machine(tmp_path: Path) -> None:
+    config = resolve(None, None)
+    assert (config.preset, config.device) == ("fast", "auto")
+    file = tmp_path / "settings.toml"
+    file.write_text('device = "cpu"\n')
+    assert resolve(None, file).device == "cpu"
+    assert resolve(None, file, device="cuda").device == "cuda"
+
+
+def test_a_warm_start_may_be_a_folder(tmp_path: Path) -> None:
+    config = resolve(None, None, warm_start=str(tmp_path))
+    assert config.warm_start == tmp_path
+    assert from_dict(ExpertConfig, to_dict(config)) == config
+    assert resolve(None, None, warm_start="none").warm_start == "none"
 
 
 @pytest.mark.parametrize(
@@ -77,7 +95,7 @@ def test_a_file_may_name_its_preset(tmp_path: Path) -> None:
     [
         ("learning_rat = 1e-3", UsageError, "learning_rat"),
         ("gamma = 'high'", UsageError, "gamma"),
-        ("warm_start = 'lqr'", UsageError, "warm_start"),
+        ("warm_start = 3", UsageError, "warm_start"),
         ("gamma = ", InvalidInputError, "settings.toml"),
         ('preset = "slow"', UsageError, "slow"),
     ],
@@ -86,7 +104,7 @@ def test_a_bad_file_is_refused(tmp_path: Path, text: str, error: type[Exception]
     file = tmp_path / "settings.toml"
     file.write_text(text)
     with pytest.raises(error, match=says):
-        resolve("fast", file)
+        resolve(None, file)
 
 
 def test_an_unknown_setting_names_the_nearest(tmp_path: Path) -> None:

@@ -26,8 +26,8 @@ class ExpertConfig:
     """Threads of physics and learner; None for all available."""
     seed: int = 0
     """Of networks, starts and noise."""
-    device: str = "cpu"
-    """Where the networks are trained."""
+    device: str = "auto"
+    """Where the networks are trained: auto (a GPU if there is one), cpu, cuda or cuda:N."""
 
     steps_per_update: int = 4096
     """Environment steps collected between updates, over all environments."""
@@ -67,8 +67,9 @@ class ExpertConfig:
     termination_error_threshold: float = 0.3
     """Error at which an episode fails."""
 
-    warm_start: Literal["pd", "none"] = "pd"
-    """``pd`` first imitates the PD controller that aims at the next reference pose."""
+    warm_start: Literal["pd", "none"] | Path = "pd"
+    """``pd`` first imitates the PD controller that aims at the next reference pose; a path is the folder of an expert,
+    ours or published, whose networks and statistics are taken over."""
 
     eval_every: int = 200_000
     """Environment steps between evaluations."""
@@ -136,11 +137,11 @@ def preset(name: str) -> ExpertConfig:
     return replace(PRESETS[name])
 
 
-def resolve(name: str, file: Path | None, **overrides: Any) -> ExpertConfig:
+def resolve(name: str | None, file: Path | None, **overrides: Any) -> ExpertConfig:
     """The settings of a preset, changed by a TOML file and then by the given values.
 
     Args:
-        name: the preset; a ``preset`` in the file wins over it.
+        name: the preset; None for the one that the file names, else ``fast``.
         file: TOML file of settings.
         overrides: settings by name; None leaves one as it is.
 
@@ -148,4 +149,5 @@ def resolve(name: str, file: Path | None, **overrides: Any) -> ExpertConfig:
         UsageError: a setting is unknown or of the wrong type.
     """
     settings = load_settings(file) if file is not None else {}
-    return apply_overrides(apply_overrides(preset(str(settings.get("preset", name))), settings), overrides)
+    chosen = preset(name or str(settings.get("preset", "fast")))
+    return apply_overrides(apply_overrides(chosen, settings | {"preset": chosen.preset}), overrides)

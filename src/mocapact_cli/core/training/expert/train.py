@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from mocapact_cli.core.training.expert.checkpoint import Progression, load_check
 from mocapact_cli.core.training.expert.config import ExpertConfig
 from mocapact_cli.core.training.expert.model import build_env, build_model
 from mocapact_cli.core.training.expert.monitor import ExpertMonitor, Run
+from mocapact_cli.core.training.expert.pretrained import adopt_networks, read_source, take_over
 from mocapact_cli.core.training.expert.warm_start import demonstrate, imitate
 from mocapact_cli.core.training.run_folder import RunFolder
 from mocapact_cli.core.training.tensorboard import tensorboard_logger
@@ -67,6 +68,7 @@ def train_expert(
     root: Path,
     *,
     mocap: Sequence[Path] = (),
+    chosen: Collection[str] = (),
     resume: bool = False,
     force: bool = False,
     progress: Progress | None = None,
@@ -79,12 +81,14 @@ def train_expert(
             are of the whole run, what came before an interruption included.
         root: the expert's folder.
         mocap: files that the clip came from, for the run's record.
+        chosen: names of settings that were asked for, which must not give way to those of a warm start.
         resume: continue the run that lies in ``root``. force: replace it.
         progress: told of all that happens.
 
     Raises:
-        UsageError: if ``root`` holds a run and neither ``resume`` nor ``force`` is given.
-        NotFoundError: if there is nothing to resume.
+        UsageError: if ``root`` holds a run and neither ``resume`` nor ``force`` is given, or if the expert to begin as
+            does not fit.
+        NotFoundError: if there is nothing to resume, or no expert to begin as.
         InterruptedRunError: after Ctrl-C; all is saved.
         RunError: if the learner diverged; the best model so far is kept.
     """
@@ -92,6 +96,8 @@ def train_expert(
     if resume:
         limits = {name: getattr(config, name) for name in _CHANGEABLE}
         config = recorded_config(root, snippet, limits)
+    else:
+        config = adopt_networks(config, TIME_INDEX, root, chosen)
     folder.prepare(resume=resume, force=force)
     if not resume:
         record = {"kind": "expert", "snippet": str(snippet), "observables": list(TIME_INDEX)}
@@ -171,19 +177,20 @@ def _learn(run: Run, model: Any, batch: TrackingBatch, progression: Progression,
     with run.progress.task(f"Training {run.snippet}", total=total, unit="s" if config.max_minutes else "steps") as task:
         monitor = ExpertMonitor(run, progression, task)
         monitor.init_callback(model)
-        imitated = not fresh or config.warm_start == "none"
+        begun = not fresh
         try:
-            if not imitated:
-                _imitate_controller(run, model, batch)
-                imitated = True
-            if not fresh:
+            if not begun:
+                _warm_start(run, model, batch)
+                begun = True
+            # A reset by the learner itself would add to the statistics that were taken over.
+            if not fresh or isinstance(config.warm_start, Path):
                 monitor.begin_anew()
             left = config.total_timesteps - progression.timesteps
             model.learn(left, callback=monitor, reset_num_timesteps=False, tb_log_name="expert")
             monitor.finish()
         except KeyboardInterrupt:
             # A copy of the controller that is not finished is not worth keeping: a resumed run begins with it again.
-            if imitated:
+            if begun:
                 monitor.save()
             raise InterruptedRunError(
                 f"Stopped after {model.num_timesteps:,} steps; all is saved in {run.folder.root}.",
@@ -197,6 +204,16 @@ def _learn(run: Run, model: Any, batch: TrackingBatch, progression: Progression,
                 hint="Lower learning_rate or desired_kl in the configuration.",
             ) from error
     return _result(run, monitor, progression)
+
+
+def _warm_start(run: Run, model: Any, batch: TrackingBatch) -> None:
+    start = run.config.warm_start
+    if isinstance(start, Path):
+        source = read_source(start)
+        take_over(model, model.get_vec_normalize_env(), source.policy, run.observables)
+        run.progress.message(f"Goes on from {source.location.root}, which tracks {source.location.snippet}.")
+    elif start == "pd":
+        _imitate_controller(run, model, batch)
 
 
 def _imitate_controller(run: Run, model: Any, batch: TrackingBatch) -> None:
