@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from mocapact_cli.core.clips.demos import demo
-from mocapact_cli.core.clips.feet import lowest_feet, skate_speed, sole_points
+from mocapact_cli.core.clips.feet import Soles, lowest_feet, skate_speed, sole_points, touching
 from mocapact_cli.core.walker import pose_features
 
 
@@ -35,3 +35,18 @@ def test_skating_is_the_speed_of_the_standing_foot():
     assert skate_speed(points, 0.03) == 0.0
     points[..., 2] = 0.2
     assert skate_speed(points, 0.03) == 0.0
+
+
+def test_soles_from_bodies_are_those_of_forward_kinematics(walker):
+    qpos = demo("demo_walk").qpos()[::7]
+    features = pose_features(walker, qpos)
+    found = Soles(walker).points(features.body_positions, features.body_quaternions)
+    np.testing.assert_allclose(found, sole_points(walker, qpos), atol=1e-9)
+
+
+def test_a_foot_touches_while_it_is_low_in_both_poses():
+    points = np.zeros((4, 2, 7, 3))
+    points[..., 2] = 0.1
+    points[1:3, 0, 3, 2] = 0.02
+    points[:, 1, 0, 2] = 0.04
+    np.testing.assert_array_equal(touching(points), [[False, False], [True, False], [False, False]])

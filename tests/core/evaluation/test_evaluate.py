@@ -9,7 +9,7 @@ import pytest
 
 from mocapact_cli.core.clips.mocap_h5 import MocapFile
 from mocapact_cli.core.errors import UsageError
-from mocapact_cli.core.evaluation.evaluate import EvalConfig, evaluate, plan_evaluation
+from mocapact_cli.core.evaluation.evaluate import EvalConfig, evaluate, evaluate_baseline, plan_evaluation
 from mocapact_cli.core.evaluation.report import read_evaluations
 from mocapact_cli.core.interop.expert_folder import load_expert
 
@@ -17,7 +17,7 @@ CONFIG = EvalConfig(n_eval_episodes=12, seed=3, num_envs=5)
 
 
 def test_the_document_has_the_keys_that_other_tools_rely_on(pairs, policy) -> None:
-    document = json.loads(json.dumps(evaluate(policy, pairs, CONFIG).to_json()))
+    document = json.loads(json.dumps(evaluate(policy, pairs, CONFIG, measure_motion=True).to_json()))
     assert document["episodes"] == 12
     assert sum(row["episodes"] for row in document["snippets"]) == 12
     for row in (document, *document["snippets"]):
@@ -37,6 +37,29 @@ def test_episodes_depend_on_the_seed_alone(pairs, policy) -> None:
     expected = run()
     assert run(num_envs=12, threads=1) == expected
     assert run(seed=4) != expected
+
+
+def test_measuring_changes_nothing_else_and_is_left_out_where_nobody_asks(pairs, policy) -> None:
+    plain = evaluate(policy, pairs[:1], CONFIG)
+    measured = evaluate(policy, pairs[:1], CONFIG, measure_motion=True, measure_rewards=True)
+    assert measured.ends == plain.ends
+    assert "mpjpe_mm" not in plain.to_json()
+    assert plain.rewards is None
+    assert set(plain.to_json()) < set(measured.to_json())
+    with pytest.raises(UsageError, match="one snippet"):
+        evaluate(policy, pairs, CONFIG, measure_rewards=True)
+
+
+def test_a_baseline_runs_the_policys_episodes(pairs, policy) -> None:
+    def starts(ends: list) -> list[tuple[int, int]]:
+        return [(end.snippet_index, end.start_step) for end in ends]
+
+    ends = evaluate(policy, pairs, CONFIG).ends
+    result = evaluate_baseline("pd", pairs, CONFIG, policy.ref_steps)
+    assert starts(result.ends) == starts(ends)
+    again = evaluate_baseline("pd", pairs, dataclasses.replace(CONFIG, num_envs=2), policy.ref_steps)
+    assert again.scores() == result.scores()
+    assert result.scores()["mpjpe_mm"]["procrustes"]["mean"] > 0
 
 
 def test_starts_are_random_or_the_first_step(pairs) -> None:

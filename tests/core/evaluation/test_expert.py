@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from mocapact_cli.core.clips.library import open_library
 from mocapact_cli.core.clips.mocap_h5 import write_clips
 from mocapact_cli.core.clips.snippets import Snippet
-from mocapact_cli.core.errors import NotFoundError
+from mocapact_cli.core.errors import NotFoundError, UsageError
 from mocapact_cli.core.evaluation import expert as evaluation
 from mocapact_cli.core.evaluation.evaluate import EvalConfig
 from mocapact_cli.core.evaluation.report import read_evaluations
@@ -41,6 +42,25 @@ def test_an_evaluation_is_kept_under_the_published_keys(write_expert, tmp_path: 
     assert history.timesteps.tolist() == [123]
     np.testing.assert_allclose(history.results_norm.mean(), result.norm_return)
     np.testing.assert_array_equal(history.ep_lengths[0], [end.length for end in result.ends])
+
+
+def test_baselines_stand_beside_the_expert(write_expert) -> None:
+    subject = evaluation.open_expert(write_expert())
+    document = evaluation.evaluate_expert(subject, FEW, baselines=["pd", "zero", "pd"]).to_json()
+    assert list(document["baselines"]) == ["pd", "zero"]
+    assert set(document["baselines"]["pd"]) == set(document) - {"baselines", "versions", "seed"}
+    with pytest.raises(UsageError, match="pid"):
+        evaluation.evaluate_expert(subject, FEW, baselines=["pid"])
+
+
+def test_an_evaluation_is_drawn(write_expert, tmp_path: Path) -> None:
+    subject = evaluation.open_expert(write_expert())
+    result = evaluation.evaluate_expert(subject, FEW, plot=tmp_path / "eval.png")
+    assert 10_000 < (tmp_path / "eval.png").stat().st_size < 300_000
+    with pytest.raises(UsageError, match="picture"):
+        evaluation.evaluate_expert(subject, FEW, plot=tmp_path / "eval.mp4")
+    with pytest.raises(UsageError, match="rewards"):
+        evaluation.plot_evaluation(dataclasses.replace(result, rewards=None), SNIPPET, tmp_path / "again.png")
 
 
 def test_the_clip_is_found_where_the_run_found_it(write_expert, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mocapact_cli.core.clips.clip import FloatArray
+from mocapact_cli.core.quaternions import quat_to_mat
 
 if TYPE_CHECKING:
     from mocapact_cli.core.walker import Walker
@@ -38,6 +39,33 @@ def sole_points(walker: Walker, qpos: FloatArray) -> FloatArray:
         points[step] = data.geom_xpos[geoms] + ends[..., None] * axes
     points[..., 2] -= model.geom_size[geoms, 0]
     return points
+
+
+class Soles:
+    """The sole points of many poses at once, from the bodies' positions and orientations.
+
+    The points are those of :func:`sole_points`, which needs the joint angles and forward kinematics.
+    """
+
+    def __init__(self, walker: Walker) -> None:
+        model = walker.model
+        geoms, ends = _sole(walker)
+        axes = quat_to_mat(model.geom_quat[geoms])[..., 2]
+        self._bodies = model.geom_bodyid[geoms] - walker.tracking_bodies[0]
+        self._offsets = model.geom_pos[geoms] + ends[..., None] * axes
+        self._radius = model.geom_size[geoms, 0]
+
+    def points(self, body_positions: FloatArray, body_quaternions: FloatArray) -> FloatArray:
+        """Sole points (..., 2, 7, 3), metres.
+
+        Args:
+            body_positions: (..., 31, 3) of the tracked bodies, world frame.
+            body_quaternions: (..., 31, 4) scalar first.
+        """
+        rotations = quat_to_mat(body_quaternions[..., self._bodies, :])
+        points: FloatArray = body_positions[..., self._bodies, :] + np.einsum("...ij,...j", rotations, self._offsets)
+        points[..., 2] -= self._radius
+        return points
 
 
 def _sole(walker: Walker) -> tuple[NDArray[np.intp], FloatArray]:
@@ -75,11 +103,23 @@ def sole_steps(points: FloatArray) -> tuple[FloatArray, FloatArray]:
     return (there - here)[..., :2], np.maximum(here[..., 2], there[..., 2])
 
 
+def touching(points: FloatArray) -> NDArray[np.bool_]:
+    """Whether each foot touches the floor from one pose to the next: its lowest point is within 3 cm of it in both.
+
+    Args:
+        points: (T, 2, P, 3) from :func:`sole_points`, floor at height 0.
+
+    Returns:
+        (T - 1, 2) left and right foot.
+    """
+    return np.asarray(sole_steps(points)[1] < CONTACT_HEIGHT)
+
+
 def skate_speed(points: FloatArray, dt: float) -> float:
     """Mean horizontal speed (m/s) of the supporting foot's lowest point; 0 where no foot ever touches.
 
-    A foot touches from one pose to the next if its lowest point is within 3 cm of the floor in both; of two touching
-    feet the slower one supports, for the other may be swinging closely over the floor.
+    A foot touches as :func:`touching` says; of two touching feet the slower one supports, for the other may be
+    swinging closely over the floor.
 
     Args:
         points: (T, 2, P, 3) from :func:`sole_points`, floor at height 0.

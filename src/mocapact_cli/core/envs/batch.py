@@ -76,6 +76,25 @@ class StepBatch:
     episodes: list[EpisodeEnd]
 
 
+@dataclass(frozen=True)
+class Reached:
+    """What a control step led to in N environments, before any of them began its next episode.
+
+    A simulation that has diverged holds values that mean nothing.
+
+    Attributes:
+        qpos: (N, 63). qvel: (N, 62).
+        body_positions: (N, 31, 3) metres, world frame. body_quaternions: (N, 31, 4), scalar first.
+        rows: (N,) rows of the task's reference bank at the same moment.
+    """
+
+    qpos: FloatArray
+    qvel: FloatArray
+    body_positions: FloatArray
+    body_quaternions: FloatArray
+    rows: IntArray
+
+
 class TrackingBatch:
     """N environments that track snippets, stepped together; an environment that has ended begins its next episode.
 
@@ -183,6 +202,13 @@ class TrackingBatch:
         """Copies of the current qpos (N, 63) and of the reference's (N, 63) at the same moment."""
         pairs = [shard.poses() for shard in self._shards]
         return np.concatenate([pair[0] for pair in pairs]), np.concatenate([pair[1] for pair in pairs])
+
+    def reached(self) -> Reached:
+        """Copies of the states that the last step led to: of episodes that it ended, their last ones."""
+        features = [(shard.physics.features, shard.size) for shard in self._shards]
+        names = ("qpos", "qvel", "body_positions", "body_quaternions")
+        states = {name: np.concatenate([getattr(part, name)[:size] for part, size in features]) for name in names}
+        return Reached(**states, rows=np.concatenate([shard.reached for shard in self._shards]))
 
     def starts(self) -> list[Start | None]:
         """Where the current episode of each environment began; None where there is none."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mocapact_cli.core.sim.observables import NEEDS_SUBTREE_VELOCITIES, ObservableLayout, Previous, observe
 from mocapact_cli.core.sim.physics import PhysicsShard
 from mocapact_cli.core.tasks.tracking import BoolArray, Judgement, Start, TrackingCursor, TrackingTask
-from mocapact_cli.core.walker.model import FloatArray, Walker
+from mocapact_cli.core.walker.model import FloatArray, IntArray, Walker
 
 Float32Array = NDArray[np.float32]
 
@@ -52,6 +52,7 @@ class Shard:
 
     Attributes:
         starts: where the current episode of each environment began.
+        reached: (n,) rows of the task's reference bank that the last control step came to, before any reset.
     """
 
     def __init__(self, task: TrackingTask, walker: Walker, layout: ObservableLayout, size: int) -> None:
@@ -64,6 +65,8 @@ class Shard:
         self.starts: list[Start | None] = [None] * size
         self._returns: FloatArray = np.zeros(size)
         self._lengths = np.zeros(size, dtype=np.intp)
+        self.reached: IntArray = np.zeros(size, dtype=np.intp)
+        self._leaving: list[int] = []
 
     def reset(self, starts: Sequence[Start | None]) -> Float32Array:
         """Begin an episode in each environment that has a start; returns the first observations (n, P)."""
@@ -71,12 +74,17 @@ class Shard:
             self._begin(env, env, start)
             if start is None:
                 self._park(env)
+        self._leaving = []
         pose = self.physics.features.qpos[: self.size]
         self._pose[:] = pose
         return self._observe(self.size, pose)
 
     def prepare(self, actions: FloatArray) -> None:
         """Take the actions (n, 56) of the next control step; rows with non-finite entries count as divergence."""
+        # Only now, so that until here the features tell how the last episodes ended.
+        for env in self._leaving:
+            self._park(env)
+        self._leaving = []
         self._actions = actions
         self._was_active = self.active.copy()
         self._unusable: BoolArray = np.logical_not(np.isfinite(actions).all(axis=1))
@@ -103,6 +111,7 @@ class Shard:
     def _finish(self, queued: Sequence[Start | None]) -> ShardResult:
         active = self._was_active
         self.cursor.step[: self.size] += active
+        self.reached = self.cursor.rows(self.size)
         judgement, diverged = self._judge(self._unusable)
         ending = active & (judgement.failed | judgement.ended)
         rewards = np.where(active, judgement.rewards, 0.0)
@@ -170,7 +179,7 @@ class Shard:
                 flat[env], self._pose[env] = flat[rows[env]], qpos[rows[env]]
                 cursor.adopt(env, rows[env])
             else:
-                self._park(env)
+                self._leaving.append(env)
                 flat[env] = final[index]
         return flat[:size], final
 

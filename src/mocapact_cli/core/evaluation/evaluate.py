@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mocapact_cli import __version__
 from mocapact_cli.core.errors import UsageError
-from mocapact_cli.core.evaluation.metrics import (
-    POSE_OBSERVABLES,
-    PoseErrors,
-    ScoredEpisode,
-    summarize,
-    summarize_by_snippet,
-)
+from mocapact_cli.core.evaluation.metrics import ScoredEpisode, summarize, summarize_by_snippet
+from mocapact_cli.core.evaluation.observers import MotionObserver, RewardCurves, RewardsOverTime
 from mocapact_cli.core.rollouts.actors import PolicyActor, few_torch_threads
-from mocapact_cli.core.rollouts.episodes import Listener, PlannedEpisode, open_batch, run_episodes
+from mocapact_cli.core.rollouts.controllers import make_baseline
+from mocapact_cli.core.rollouts.episodes import Actor, Listener, PlannedEpisode, open_batch, run_episodes
 from mocapact_cli.core.rollouts.noise import stream
 from mocapact_cli.core.tasks.tracking import TrackingConfig, TrackingTask
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from mocapact_cli.core.clips.clip import Clip
     from mocapact_cli.core.clips.snippets import Snippet
-    from mocapact_cli.core.envs.batch import EpisodeEnd
+    from mocapact_cli.core.envs.batch import EpisodeEnd, TrackingBatch
     from mocapact_cli.core.policies.base import Policy
     from mocapact_cli.core.progress import Progress
     from mocapact_cli.core.walker.model import Walker
@@ -73,11 +69,15 @@ class Evaluation:
         episodes: Every episode, in the order of the plan.
         snippets: Names of the evaluated snippets.
         seed: Of starts and noise.
+        rewards: The reward's parts over clip time, if that was measured.
+        baselines: Evaluations of other controllers in the same episodes, by name.
     """
 
     episodes: tuple[ScoredEpisode, ...]
     snippets: tuple[str, ...]
     seed: int
+    rewards: RewardCurves | None = None
+    baselines: dict[str, Evaluation] = field(default_factory=dict)
 
     @property
     def ends(self) -> list[EpisodeEnd]:
@@ -94,13 +94,15 @@ class Evaluation:
         """Mean normalized length."""
         return float(np.mean([end.norm_length for end in self.ends]))
 
+    def scores(self) -> dict[str, Any]:
+        """Return the metrics over all episodes and of each snippet."""
+        return summarize(self.episodes) | {"snippets": summarize_by_snippet(self.episodes, self.snippets)}
+
     def to_json(self) -> dict[str, Any]:
         """Return the document that `mocapact expert eval --json` prints."""
-        return summarize(self.episodes) | {
-            "snippets": summarize_by_snippet(self.episodes, self.snippets),
-            "versions": versions(),
-            "seed": self.seed,
-        }
+        baselines = {name: result.scores() for name, result in self.baselines.items()}
+        others = {"baselines": baselines} if baselines else {}
+        return self.scores() | others | {"versions": versions(), "seed": self.seed}
 
 
 def evaluate(
@@ -108,6 +110,8 @@ def evaluate(
     snippets: Sequence[tuple[Clip, Snippet]],
     config: EvalConfig | None = None,
     *,
+    measure_motion: bool = False,
+    measure_rewards: bool = False,
     walker: Walker | None = None,
     progress: Progress | None = None,
     listeners: Sequence[Listener] = (),
@@ -121,33 +125,96 @@ def evaluate(
         policy: Acts deterministically; the noise is added to its actions.
         snippets: (clip, snippet) pairs.
         config: How it is evaluated.
+        measure_motion: Also compare the motion with the reference's; this takes a little time.
+        measure_rewards: Also keep the reward's parts over clip time; for a single snippet.
         walker: The body; default: the CMU humanoid.
         progress: Told of every episode.
         listeners: Told of every step and end.
         description: What the progress bar calls this.
     """
-    config = config or EvalConfig()
-    plan = plan_evaluation(snippets, config, policy.ref_steps)
-    measures_poses = min(policy.ref_steps) == 0
-    observables = tuple(dict.fromkeys((*policy.observables, *(POSE_OBSERVABLES if measures_poses else ()))))
-    task = config.task(policy.ref_steps)
+    return _evaluate(
+        lambda batch, _plan: PolicyActor(policy, batch),
+        snippets,
+        config or EvalConfig(),
+        policy.ref_steps,
+        policy.observables,
+        measure_motion=measure_motion,
+        measure_rewards=measure_rewards,
+        walker=walker,
+        progress=progress,
+        listeners=listeners,
+        description=description,
+    )
+
+
+def evaluate_baseline(
+    name: str,
+    snippets: Sequence[tuple[Clip, Snippet]],
+    config: EvalConfig,
+    ref_steps: tuple[int, ...],
+    *,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Run the controller `name` of `controllers.BASELINES` in the very episodes of a policy with these reference steps.
+
+    Starts, noise and their seeds are the policy's; the motion is measured.
+
+    Raises:
+        UsageError: There is no such controller.
+    """
+    return _evaluate(
+        lambda batch, plan: make_baseline(name, batch, plan, config.seed),
+        snippets,
+        config,
+        ref_steps,
+        (),
+        measure_motion=True,
+        progress=progress,
+        description=f"Evaluating {name}",
+    )
+
+
+def _evaluate(
+    make_actor: Callable[[TrackingBatch, Sequence[PlannedEpisode]], Actor],
+    snippets: Sequence[tuple[Clip, Snippet]],
+    config: EvalConfig,
+    ref_steps: tuple[int, ...],
+    observables: Sequence[str],
+    *,
+    measure_motion: bool,
+    measure_rewards: bool = False,
+    walker: Walker | None = None,
+    progress: Progress | None = None,
+    listeners: Sequence[Listener] = (),
+    description: str,
+) -> Evaluation:
+    if measure_rewards and len(snippets) != 1:
+        raise UsageError("Rewards over clip time are measured for one snippet at a time.")
+    plan = plan_evaluation(snippets, config, ref_steps)
     machine: dict[str, Any] = {"num_envs": config.num_envs, "threads": config.threads, "walker": walker}
     with (
-        open_batch(snippets, plan, observables=observables, config=task, **machine) as batch,
+        open_batch(snippets, plan, observables=observables, config=config.task(ref_steps), **machine) as batch,
         few_torch_threads(batch.threads),
     ):
-        errors = PoseErrors(batch, len(plan)) if measures_poses else None
+        motion = MotionObserver(batch, len(plan)) if measure_motion else None
+        rewards = RewardsOverTime(batch, plan) if measure_rewards else None
         ends = run_episodes(
             batch,
             plan,
-            PolicyActor(policy, batch),
+            make_actor(batch, plan),
             act_noise=config.act_noise,
             seed=config.seed,
-            listeners=[*listeners, *([errors] if errors else [])],
+            listeners=[*listeners, *(listener for listener in (motion, rewards) if listener is not None)],
             progress=progress,
             description=description,
         )
-    return Evaluation(_scored(ends, errors), tuple(str(snippet) for _, snippet in snippets), config.seed)
+    scores = motion.scores if motion else [None] * len(ends)
+    return Evaluation(
+        tuple(ScoredEpisode(*pair) for pair in zip(ends, scores, strict=True)),
+        tuple(str(snippet) for _, snippet in snippets),
+        config.seed,
+        rewards.curves() if rewards else None,
+    )
 
 
 def plan_evaluation(
@@ -167,9 +234,3 @@ def versions() -> dict[str, str]:
     import torch
 
     return {"mocapact": __version__, "mujoco": mujoco.__version__, "torch": torch.__version__, "numpy": np.__version__}
-
-
-def _scored(ends: Sequence[EpisodeEnd], errors: PoseErrors | None) -> tuple[ScoredEpisode, ...]:
-    if errors is None:
-        return tuple(ScoredEpisode(end) for end in ends)
-    return tuple(ScoredEpisode(end, *pair) for end, pair in zip(ends, errors.means().tolist(), strict=True))

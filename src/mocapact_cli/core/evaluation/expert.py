@@ -5,13 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mocapact_cli.core.clips.library import open_library
-from mocapact_cli.core.evaluation.evaluate import EvalConfig, Evaluation, evaluate
+from mocapact_cli.core.errors import UsageError
+from mocapact_cli.core.evaluation.evaluate import EvalConfig, Evaluation, evaluate, evaluate_baseline
 from mocapact_cli.core.evaluation.report import EvaluationHistory
 from mocapact_cli.core.interop.expert_folder import LoadedExpert, load_expert, recorded_mocap
 from mocapact_cli.core.media.clip_film import film_episode
+from mocapact_cli.core.media.tracking_plot import EpisodeSpans, check_plot_path, plot_tracking
+from mocapact_cli.core.rollouts.controllers import check_baselines
 from mocapact_cli.core.rollouts.trajectory import Trajectory, record_episode
+from mocapact_cli.core.sim.rewards import CHANNEL_LIMITS
 from mocapact_cli.core.tasks.tracking import TrackingConfig
+from mocapact_cli.core.walker.model import CONTROL_TIMESTEP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,19 +66,57 @@ def open_expert(root: Path, mocap: Sequence[Path] | None = None, *, device: str 
 
 
 def evaluate_expert(
-    subject: Subject, config: EvalConfig, *, save: Path | None = None, progress: Progress | None = None
+    subject: Subject,
+    config: EvalConfig,
+    *,
+    save: Path | None = None,
+    baselines: Sequence[str] = (),
+    plot: Path | None = None,
+    progress: Progress | None = None,
 ) -> Evaluation:
     """Run an expert's evaluation.
 
     Args:
         save: npz file for every episode's numbers, with the published keys.
+        baselines: controllers to run in the same episodes, of `controllers.BASELINES`.
+        plot: picture of the reward's parts and of the survival over clip time; the ending says which kind.
+
+    Raises:
+        UsageError: there is no such baseline, or plots of that kind cannot be drawn.
     """
-    policy = subject.expert.policy
-    result = evaluate(policy, [(subject.clip, subject.snippet)], config, progress=progress)
+    check_baselines(baselines)
+    if plot is not None:
+        check_plot_path(plot)
+    policy, pairs = subject.expert.policy, [(subject.clip, subject.snippet)]
+    result = evaluate(policy, pairs, config, measure_motion=True, measure_rewards=plot is not None, progress=progress)
+    for name in dict.fromkeys(baselines):
+        result.baselines[name] = evaluate_baseline(name, pairs, config, policy.ref_steps, progress=progress)
     if save is not None:
         timesteps = int(subject.expert.hyperparameters.get("num_timesteps") or 0)
         EvaluationHistory.of(timesteps, result.ends).save(save)
+    if plot is not None:
+        plot_evaluation(result, subject.snippet, plot)
     return result
+
+
+def plot_evaluation(result: Evaluation, snippet: Snippet, path: Path) -> None:
+    """Draw the rewards over clip time and where episodes ended; the evaluation must have measured its rewards."""
+    if result.rewards is None:
+        raise UsageError("This evaluation has not measured its rewards over time.")
+    limits = CHANNEL_LIMITS["comic"]
+    starts = np.array([end.start_step for end in result.ends])
+    plot_tracking(
+        path,
+        result.rewards.times,
+        {name: mean / limits[name] for name, mean in result.rewards.means.items()},
+        {name: deviation / limits[name] for name, deviation in result.rewards.deviations.items()},
+        EpisodeSpans(
+            starts * CONTROL_TIMESTEP,
+            (starts + [end.length for end in result.ends]) * CONTROL_TIMESTEP,
+            np.array([end.early_termination for end in result.ends]),
+        ),
+        title=f"{snippet}: {len(result.ends)} episodes",
+    )
 
 
 def film_expert(subject: Subject, path: Path, config: EvalConfig, *, progress: Progress) -> Path:

@@ -58,6 +58,8 @@ class TrackingState:
 Channels = dict[str, FloatArray]
 """Named parts of the reward, (n,) each, which sum to it."""
 
+_WEIGHTS = {"appendages": 0.15, "body_quaternions": 0.65, "center_of_mass": 0.1, "joints_velocity": 1.0}
+
 
 def termination_reward(state: TrackingState) -> Channels:
     """One minus the termination error as a share of its threshold."""
@@ -71,10 +73,10 @@ def multi_term_pose_reward(state: TrackingState) -> Channels:
     appendages = features.appendages(rows) - bank.appendages[target]
     angles = bounded_quat_dist(features.body_quaternions[rows], bank.unit_quaternions[target])
     return {
-        "appendages": 0.15 * np.exp(-40.0 * _square_sum(appendages)),
-        "body_quaternions": 0.65 * np.exp(-2.0 * _square_sum(angles)),
-        "center_of_mass": 0.1 * np.exp(-10.0 * _square_sum(state.com_error)),
-        "joints_velocity": 1.0 * np.exp(-0.1 * _square_sum(state.motion_error[:, 69:])),
+        "appendages": _WEIGHTS["appendages"] * np.exp(-40.0 * _square_sum(appendages)),
+        "body_quaternions": _WEIGHTS["body_quaternions"] * np.exp(-2.0 * _square_sum(angles)),
+        "center_of_mass": _WEIGHTS["center_of_mass"] * np.exp(-10.0 * _square_sum(state.com_error)),
+        "joints_velocity": _WEIGHTS["joints_velocity"] * np.exp(-0.1 * _square_sum(state.motion_error[:, 69:])),
     }
 
 
@@ -90,6 +92,13 @@ REWARDS: dict[str, Callable[[TrackingState], Channels]] = {
     "termination_reward": termination_reward,
 }
 """Reward types by dm_control's names."""
+
+CHANNEL_LIMITS: dict[str, dict[str, float]] = {
+    "comic": {name: 0.5 * weight for name, weight in {"termination": 1.0, **_WEIGHTS}.items()},
+    "multi_term_pose_reward": _WEIGHTS,
+    "termination_reward": {"termination": 1.0},
+}
+"""What each channel of a reward type is worth where the walker equals the reference."""
 
 
 def _square_sum(values: FloatArray) -> FloatArray:
