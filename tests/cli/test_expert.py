@@ -100,8 +100,12 @@ def test_an_evaluation_is_a_document_and_a_file(mocapact, expert: Path, tmp_path
     assert document["seed"] == 0
     for name in ("norm_return", "norm_length", "return", "length"):
         assert set(document[name]) >= {"mean", "std"}
-    assert set(document["mpjpe_mm"]) == {"global", "root_relative"}
+    assert set(document["mpjpe_mm"]) == {"global", "root_relative", "procrustes"}
+    for name in ("velocity_error_m_s", "acceleration_error_m_s2", "end_effector_orientation_deg", "foot_skate_m_s"):
+        assert set(document[name]) == {"mean", "std"}
     assert 0.0 <= document["early_termination_rate"] <= 1.0
+    assert document["success_rate"] == pytest.approx(1.0 - document["early_termination_rate"])
+    assert "baselines" not in document
     assert [row["snippet"] for row in document["snippets"]] == [REACH]
     assert document["versions"]["mujoco"]
     saved = np.load(tmp_path / "eval.npz")
@@ -125,11 +129,45 @@ def test_an_evaluation_is_a_table_or_one_number(mocapact, expert: Path) -> None:
     shown = mocapact("expert", "eval", expert, *FEW)
     assert shown.code == 0
     assert f"{REACH}: 6 episodes" in shown.stdout
-    assert "Early terminations" in shown.stdout
-    assert "mpjpe_mm (root_relative)" in shown.stdout
+    assert "Success rate" in shown.stdout
+    assert "MPJPE, root-relative" in shown.stdout
     quiet = mocapact("expert", "eval", expert, *FEW, "--quiet")
     assert 0.0 < float(quiet.stdout) < 1.5
     assert quiet.stderr == ""
+
+
+def test_baselines_stand_in_columns_of_their_own(mocapact, expert: Path) -> None:
+    names = ("--baseline", "pd", "--baseline", "zero")
+    document = mocapact("expert", "eval", expert, *FEW, *names, "--json").json
+    assert list(document["baselines"]) == ["pd", "zero"]
+    assert set(document["baselines"]["pd"]) == set(document) - {"baselines", "versions", "seed"}
+    shown = mocapact("expert", "eval", expert, *FEW, *names).stdout
+    (heading,) = (line for line in shown.splitlines() if "Measure" in line)
+    assert heading.split() == ["Measure", "Unit", "Expert", "pd", "zero", "Reference"]
+    (length,) = (line for line in shown.splitlines() if line.strip().startswith("Length"))
+    assert f"{document['baselines']['zero']['length']['mean']:.3g}" in length.split()
+
+
+def test_a_plot_is_drawn_on_request(mocapact, expert: Path, tmp_path: Path) -> None:
+    outcome = mocapact("expert", "eval", expert, *FEW, "--plot", "eval.png", "--json")
+    assert outcome.code == 0, outcome.stderr
+    assert outcome.json["plot"] == "eval.png"
+    assert 10_000 < (tmp_path / "eval.png").stat().st_size < 300_000
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--baseline", "pid"), "pd-gravity"),
+        (("--plot", "eval.mp4"), ".png"),
+        (("--plot", "eval.png", "--n-eval-episodes", 0, "--video", "a.png"), "--n-eval-episodes"),
+    ],
+)
+def test_what_cannot_be_compared_or_drawn_is_one_line(mocapact, expert: Path, options, says: str) -> None:
+    outcome = mocapact("expert", "eval", expert, *options)
+    assert outcome.code == 2, outcome.stderr
+    assert says in outcome.stderr
+    assert len(outcome.stderr.strip().splitlines()) <= 2
 
 
 def test_a_film_shows_the_walker_and_its_ghost(mocapact, expert: Path, opengl: str, tmp_path: Path) -> None:

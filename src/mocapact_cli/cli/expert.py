@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mocapact_cli.cli.app import Commands
+from mocapact_cli.cli.expert_eval_view import evaluation_table
 from mocapact_cli.cli.options import (
     SIMULATION,
     ConfigOpt,
@@ -23,7 +24,7 @@ from mocapact_cli.cli.options import (
     ThreadsOpt,
     VideoOpt,
 )
-from mocapact_cli.cli.output import facts, out, table
+from mocapact_cli.cli.output import facts, out
 from mocapact_cli.cli.resume import resume_command
 from mocapact_cli.core.errors import InterruptedRunError, MissingDependencyError, UsageError
 
@@ -117,6 +118,7 @@ def train(
     examples=[
         "mocapact expert eval experts/demo_squat-0-60",
         "mocapact expert eval experts/CMU_016_22-0-82/0/eval_rsi/model --n-eval-episodes 1000 --json",
+        "mocapact expert eval experts/demo_squat-0-60 --baseline pd --baseline zero --plot squat.png",
         "mocapact expert eval experts/demo_squat-0-60 --video squat.mp4 --n-eval-episodes 0",
     ],
 )
@@ -130,6 +132,18 @@ def evaluate(
         bool, typer.Option("--always-init-at-clip-start", help="Start at the snippet's first step, not at random ones.")
     ] = False,
     act_noise: Annotated[float, typer.Option(min=0.0, help="Standard deviation of noise on the actions.")] = 0.1,
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Also run a controller that has learned nothing in the same episodes: zero, random, pd (aims at the "
+            "reference's next pose) or pd-gravity (aims where holding it needs); may be given several times.",
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw reward channels and survival over clip time: .png, .svg or .pdf."),
+    ] = None,
     video: VideoOpt = None,
     save: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write every episode's numbers as npz, with the published keys.")
@@ -149,6 +163,8 @@ def evaluate(
 
     if not n_eval_episodes and video is None:
         raise UsageError("With --n-eval-episodes 0 there is nothing to do.", hint="Ask for episodes or for a --video.")
+    if not n_eval_episodes and (baseline or plot is not None or save is not None):
+        raise UsageError("--baseline, --plot and --save need episodes.", hint="Raise --n-eval-episodes.")
     subject = open_expert(policy_root, mocap, device=choose_device(device))
     config = EvalConfig(
         n_eval_episodes=n_eval_episodes,
@@ -162,7 +178,11 @@ def evaluate(
     )
     document: dict[str, Any] = {}
     if n_eval_episodes:
-        document = evaluate_expert(subject, config, save=save, progress=out.progress()).to_json()
+        document = evaluate_expert(
+            subject, config, save=save, baselines=baseline or (), plot=plot, progress=out.progress()
+        ).to_json()
+    if plot is not None:
+        document["plot"] = plot
     problem = None
     if video is not None:
         try:
@@ -219,17 +239,11 @@ def _show_training(result: ExpertResult) -> None:
 
 
 def _show_evaluation(snippet: Snippet, document: dict[str, Any]) -> None:
-    def human() -> Any:
-        poses = {f"mpjpe_mm ({kind})": value for kind, value in document.get("mpjpe_mm", {}).items()}
-        measures = {name: value for name, value in document.items() if isinstance(value, dict) and "mean" in value}
-        measures |= poses
-        rows = [(name, value["mean"], value["std"]) for name, value in measures.items()]
-        title = f"{snippet}: {document['episodes']} episodes" if "episodes" in document else str(snippet)
-        shown: list[Any] = []
-        if rows:
-            shown.append(table(["Measure", "Mean", "Std"], rows, title=title, numeric=["Mean", "Std"]))
-            shown.append(f"Early terminations: {100 * document['early_termination_rate']:.1f} %")
-        return [*shown, f"Film: {document['video']}"] if "video" in document else shown
+    def human() -> list[Any]:
+        made = [f"{name.title()}: {document[name]}" for name in ("plot", "video") if name in document]
+        if "episodes" not in document:
+            return made
+        return [evaluation_table(f"{snippet}: {document['episodes']} episodes", document), *made]
 
     short = document.get("norm_return", {}).get("mean", document.get("video"))
     out.show(document, human, short=str(short))

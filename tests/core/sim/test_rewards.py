@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from mocapact_cli.core.sim.rewards import REWARDS, TrackingState, comic, multi_term_pose_reward, termination_reward
+from mocapact_cli.core.sim.rewards import (
+    CHANNEL_LIMITS,
+    REWARDS,
+    TrackingState,
+    comic,
+    multi_term_pose_reward,
+    termination_reward,
+)
 
 
 @pytest.fixture
@@ -53,3 +60,11 @@ def test_the_kernels_are_those_of_the_paper(off_the_clip):
     np.testing.assert_allclose(parts["center_of_mass"], com)
     joints = np.exp(-0.1 * np.sum(off_the_clip.motion_error[:, 69:] ** 2, axis=1))
     np.testing.assert_allclose(parts["joints_velocity"], joints)
+
+
+@pytest.mark.parametrize("name", list(REWARDS))
+def test_channels_reach_their_limits_where_the_walker_equals_the_reference(name, on_the_clip):
+    channels = REWARDS[name](on_the_clip)
+    assert set(channels) == set(CHANNEL_LIMITS[name])
+    for channel, limit in CHANNEL_LIMITS[name].items():
+        np.testing.assert_allclose(channels[channel], limit, rtol=1e-6)
