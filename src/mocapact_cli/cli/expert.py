@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,6 +44,7 @@ app = Commands("Train and evaluate experts: policies that track one snippet.")
         "mocapact expert train demo_squat --max-minutes 5",
         "mocapact expert train CMU_007_01-0-82 --mocap walk.h5 --log-root experts",
         "mocapact expert train CMU_016_22 --preset paper --n-workers 8",
+        "mocapact expert train demo_squat --warm-start experts/CMU_016_22-0-82",
         "mocapact expert train demo_squat --resume",
     ],
 )
@@ -56,10 +58,19 @@ def train(
         typer.Option(metavar="DIR", help="Experts go to DIR/<snippet>/<seed>; default: MOCAPACT_HOME/runs/experts."),
     ] = None,
     preset: Annotated[
-        str, typer.Option(help="fast (made for small machines) or paper (the published recipe).")
-    ] = "fast",
+        str | None,
+        typer.Option(help="fast (made for small machines; the default) or paper (the published recipe)."),
+    ] = None,
     total_timesteps: Annotated[int | None, typer.Option(min=1, help="Environment steps to take at most.")] = None,
     max_minutes: Annotated[float | None, typer.Option(min=0.01, help="Minutes to train at most.")] = None,
+    warm_start: Annotated[
+        str | None,
+        typer.Option(
+            metavar="pd|none|EXPERT_ROOT",
+            help="Begin as a copy of the PD controller, as nothing, or as a trained expert, published ones and those "
+            "of other snippets included.",
+        ),
+    ] = None,
     resume: ResumeOpt = False,
     force: ForceOpt = False,
     config: ConfigOpt = None,
@@ -69,7 +80,10 @@ def train(
     ] = None,
     num_envs: NumEnvsOpt = None,
     threads: ThreadsOpt = None,
-    device: DeviceOpt = "auto",
+    device: Annotated[
+        str | None,
+        typer.Option(help="Where networks run: auto (the default), cpu, cuda or cuda:N.", rich_help_panel=SIMULATION),
+    ] = None,
     min_steps: MinStepsOpt = None,
     termination_error_threshold: TerminationErrorThresholdOpt = None,
 ) -> None:
@@ -80,15 +94,18 @@ def train(
     """
     from mocapact_cli.core.clips.library import open_library
     from mocapact_cli.core.clips.selection import choose_snippet
+    from mocapact_cli.core.config import load_settings
     from mocapact_cli.core.policies.device import choose_device
     from mocapact_cli.core.training.expert.config import resolve
     from mocapact_cli.core.training.expert.train import expert_root, recorded_config, train_expert
 
     library = open_library(mocap)
     snippet = choose_snippet(library, clip, start_step, max_steps)
-    limits = {"total_timesteps": total_timesteps, "max_minutes": max_minutes, "threads": threads}
+    limits = {
+        "total_timesteps": total_timesteps, "max_minutes": max_minutes, "threads": threads, "device": device
+    }  # fmt: skip
     changes = limits | {
-        "device": choose_device(device),
+        "warm_start": warm_start,
         "seed": seed,
         "num_envs": num_envs,
         "min_steps": min_steps,
@@ -98,14 +115,15 @@ def train(
     root = expert_root(log_root or _default_root(), snippet, settings.seed)
     if resume:
         given = {name: value for name, value in limits.items() if value is not None}
-        settings = recorded_config(root, snippet, given | {"device": settings.device})
+        settings = recorded_config(root, snippet, given)
     with _naming_the_way_on():
         result = train_expert(
             library.get(snippet.clip_id),
             snippet,
-            settings,
+            replace(settings, device=choose_device(settings.device)),
             root,
             mocap=mocap or (),
+            chosen=load_settings(config) if config else (),
             resume=resume,
             force=force,
             progress=out.progress(),
@@ -196,6 +214,45 @@ def evaluate(
         raise typer.Exit(1)
 
 
+@app.command(
+    "report",
+    examples=[
+        "mocapact expert report experts",
+        "mocapact expert report experts/CMU_016_22-0-82 more/experts --norm-length 0.95 -o experts.png",
+        "mocapact expert report experts --json",
+    ],
+)
+def report(
+    roots: Annotated[list[Path], typer.Argument(metavar="ROOT...", help="Experts, or folders above them.")],
+    *,
+    norm_length: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Normalized length from random steps below which an expert fails.")
+    ] = 0.98,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="The picture: .png, .svg or .pdf; default: MOCAPACT_HOME/runs/experts-report.png.",
+        ),
+    ] = None,
+) -> None:
+    """Show how good many experts are, ours and published ones: one table, one picture, and which fail and why.
+
+    The scores are those of the evaluations during training, for the model that was kept. Damaged and unfinished
+    experts are listed with the reason and do not stop the report.
+    """
+    from mocapact_cli.cli.expert_report_view import report_tables
+    from mocapact_cli.core.evaluation.expert_report import report_experts
+    from mocapact_cli.core.paths import runs_dir
+
+    result = report_experts(roots, threshold=norm_length, progress=out.progress())
+    picture = result.plot(output or runs_dir("experts-report.png"))
+    document = result.to_json() | {"picture": picture}
+    out.show(document, lambda: [*report_tables(result), f"Picture: {picture}"], short=str(picture))
+
+
 @contextlib.contextmanager
 def _naming_the_way_on() -> Iterator[None]:
     """Add the command that continues to the message after Ctrl-C."""
@@ -212,28 +269,11 @@ def _default_root() -> Path:
 
 
 def _show_training(result: ExpertResult) -> None:
-    last = result.evaluations[-1]
-    document = {
-        "root": result.root,
-        "model": result.model,
-        "snippet": str(result.snippet),
-        "timesteps": result.timesteps,
-        "seconds": result.seconds,
-        "stopped_because": result.stopped_because,
-        "best": {"rsi_norm_return": result.best_rsi, "start_norm_return": result.best_start},
-        "last": last,
-    }
-    rows = {
-        "Snippet": str(result.snippet),
-        "Steps": f"{result.timesteps:,} in {result.seconds:.0f} s",
-        "Ended because": result.stopped_because,
-        "Best normalized return": f"{result.best_rsi:.3f} from random steps, {result.best_start:.3f} from the start",
-        "Last normalized length": f"{last['rsi_norm_length']:.3f} and {last['start_norm_length']:.3f}",
-        "Model": str(result.model),
-    }
+    from mocapact_cli.cli.expert_report_view import training_facts, training_json
+
     out.show(
-        document,
-        lambda: [facts(rows, title="Expert"), f"Next: mocapact expert eval {result.root}"],
+        training_json(result),
+        lambda: [facts(training_facts(result), title="Expert"), f"Next: mocapact expert eval {result.root}"],
         short=str(result.model),
     )
 

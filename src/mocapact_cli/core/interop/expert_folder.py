@@ -93,6 +93,48 @@ def find_experts(root: Path | str) -> list[ExpertLocation]:
     return [_locate(model) for model in models]
 
 
+def find_expert_folders(root: Path | str) -> list[Path]:
+    """Return the folders of experts at or below `root`, by path: whole ones, and those that a run has only begun.
+
+    They are known by `eval_rsi`, or by `clip_info.json` where no expert lies below. Nothing is read.
+
+    Raises:
+        NotFoundError: `root` is not a folder.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise NotFoundError(f"{root} does not exist." if not root.exists() else f"{root} is not a folder of experts.")
+    # A folder inside an expert stands for the expert.
+    here = root.absolute()
+    inside = [folder for folder in (here, here.parent) if folder.name in ("eval_rsi", "eval_start")]
+    if inside:
+        return [inside[0].parent]
+    evaluated = {folder for folder in _folders(root) if (folder / RSI_MODEL.parts[0]).is_dir()}
+    above = {parent for folder in evaluated for parent in folder.parents}
+    begun = {folder for folder in _folders(root) if (folder / CLIP_INFO).is_file()} - above
+    return sorted(evaluated | begun)
+
+
+def locate_expert(root: Path | str) -> ExpertLocation:
+    """Return where an expert's files belong and what it tracks, whether or not it has a model yet.
+
+    Raises:
+        NotFoundError: There is no `clip_info.json`.
+        InvalidInputError: It is damaged.
+    """
+    return _locate(Path(root) / RSI_MODEL)
+
+
+def check_model(model: Path | str) -> None:
+    """See that a model is there and whole enough to say what it is; its weights are not read.
+
+    Raises:
+        NotFoundError: It is not there.
+        InvalidInputError: It is damaged.
+    """
+    sb3_zip.read_description(Path(model) / MODEL_FILE)
+
+
 def find_expert(root: Path | str) -> ExpertLocation:
     """Return the one expert at or below `root`.
 

@@ -17,6 +17,7 @@ from mocapact_cli.core.clips.clip import Clip
 from mocapact_cli.core.clips.snippets import Snippet
 from mocapact_cli.core.errors import RunError
 from mocapact_cli.core.evaluation.evaluate import EvalConfig, Evaluation, evaluate
+from mocapact_cli.core.evaluation.expert_report import draw_curve
 from mocapact_cli.core.evaluation.report import EVALUATIONS_FILE, EvaluationHistory, read_evaluations
 from mocapact_cli.core.interop.expert_folder import write_model
 from mocapact_cli.core.progress import Progress, ProgressTask
@@ -109,6 +110,7 @@ class ExpertMonitor(BaseCallback):
         self._report(rsi, start)
         self.progression.next_eval = self.num_timesteps + self.run.config.eval_every
         self.save()
+        self._draw()
         self.begin_anew()
 
     def finish(self) -> None:
@@ -147,6 +149,13 @@ class ExpertMonitor(BaseCallback):
             seed=config.seed,
             threads=config.threads,
         )
+
+    def _draw(self) -> None:
+        """Redraw the curve; a picture is nothing to end a run for, whatever goes wrong with it."""
+        try:
+            draw_curve(self.run.folder.root)
+        except Exception as error:  # noqa: BLE001
+            self.run.progress.message(f"The curve could not be drawn: {error}")
 
     @property
     def _ppo(self) -> PPO:

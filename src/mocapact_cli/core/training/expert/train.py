@@ -16,6 +16,7 @@ from mocapact_cli.core.config import from_dict, to_dict
 from mocapact_cli.core.envs.batch import TrackingBatch
 from mocapact_cli.core.envs.starts import TaskStarts
 from mocapact_cli.core.errors import InterruptedRunError, InvalidInputError, NotFoundError, RunError, UsageError
+from mocapact_cli.core.evaluation.expert_report import CURVE_FILE
 from mocapact_cli.core.interop.expert_folder import write_clip_info
 from mocapact_cli.core.progress import NullProgress, Progress
 from mocapact_cli.core.sim.observables import TIME_INDEX
@@ -54,6 +55,12 @@ class ExpertResult:
     def model(self) -> Path:
         """The folder of the model that was best from random starts."""
         return self.root / "eval_rsi" / "model"
+
+    @property
+    def curve(self) -> Path | None:
+        """The picture of the training; None where it could not be drawn."""
+        path = self.root / CURVE_FILE
+        return path if path.is_file() else None
 
 
 def expert_root(log_root: Path, snippet: Snippet, seed: int) -> Path:
