@@ -52,6 +52,8 @@ class Soles:
         geoms, ends = _sole(walker)
         axes = quat_to_mat(model.geom_quat[geoms])[..., 2]
         self._bodies = model.geom_bodyid[geoms] - walker.tracking_bodies[0]
+        self._turned, turns = np.unique(self._bodies, return_inverse=True)
+        self._turns = turns.reshape(self._bodies.shape)
         self._offsets = model.geom_pos[geoms] + ends[..., None] * axes
         self._radius = model.geom_size[geoms, 0]
 
@@ -62,7 +64,8 @@ class Soles:
             body_positions: (..., 31, 3) of the tracked bodies, world frame.
             body_quaternions: (..., 31, 4) scalar first.
         """
-        rotations = quat_to_mat(body_quaternions[..., self._bodies, :])
+        # Each body carries several points but turns once.
+        rotations = quat_to_mat(body_quaternions[..., self._turned, :])[..., self._turns, :, :]
         points: FloatArray = body_positions[..., self._bodies, :] + np.einsum("...ij,...j", rotations, self._offsets)
         points[..., 2] -= self._radius
         return points
