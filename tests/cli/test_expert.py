@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -66,6 +67,7 @@ def test_the_run_folder_is_complete(expert: Path) -> None:
         "versions.json",
         "metrics.jsonl",
         "clip_info.json",
+        "curve.png",
         "checkpoints/last.pt",
         "eval_rsi/evaluations.npz",
         "eval_rsi/model/best_model.zip",
@@ -200,6 +202,12 @@ def test_without_opengl_the_numbers_come_out_all_the_same(mocapact, expert: Path
         (("train", "demo_reach-0-9999"), 4, "demo_reach"),
         (("train", "demo_reach", "--start-step", 9999), 4, "--start-step"),
         (("train", "demo_reach", "--preset", "papr"), 2, "paper"),
+        (("train", "demo_reach", "--preset", "fsat"), 2, "Did you mean fast?"),
+        (("train", "demo_reach", "--config", "typo.toml"), 2, "Did you mean learning_rate"),
+        (("train", "demo_reach", "--warm-start", "lqr"), 3, "pd, none or the folder of an expert"),
+        (("train", "demo_reach", "--config", "cuda.toml"), 2, "'cuda:99' is not available"),
+        (("report", "nowhere"), 3, "nowhere does not exist"),
+        (("report", "."), 3, "no expert"),
         (("train", "demo_reach", "--config", "bad.toml"), 2, "n_epochs"),
         (("train", "demo_reach", "--config", "missing.toml"), 3, "missing.toml"),
         (("train", "demo_reach", "--num-envs", 100), 2, "multiple"),
@@ -211,6 +219,8 @@ def test_without_opengl_the_numbers_come_out_all_the_same(mocapact, expert: Path
 )
 def test_bad_requests_end_in_one_line_and_their_code(mocapact, tmp_path: Path, arguments, code: int, says: str) -> None:
     (tmp_path / "bad.toml").write_text("n_epoch = 3\n")
+    (tmp_path / "typo.toml").write_text("learning_rat = 1\n")
+    (tmp_path / "cuda.toml").write_text('device = "cuda:99"\n')
     outcome = mocapact("expert", *arguments)
     assert outcome.code == code, outcome.stderr
     assert says in outcome.stderr
@@ -243,21 +253,91 @@ def start_long_run(settings: Path, folder: Path, *arguments: str) -> subprocess.
     return process
 
 
-def test_a_killed_run_continues(mocapact, settings: Path, tmp_path: Path) -> None:
-    process = start_long_run(settings, tmp_path)
+def curve(root: Path) -> list[dict]:
+    """The metrics but for the seconds."""
+    rows = [json.loads(line) for line in (root / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(mocapact, settings: Path, tmp_path: Path) -> None:
+    process = start_long_run(settings, tmp_path, "--threads", "1")
     process.kill()
     process.communicate()
     root = tmp_path / "experts" / REACH / "0"
-    before = [json.loads(line)["timesteps"] for line in (root / "metrics.jsonl").read_text().splitlines()]
-    command = ("expert", "train", REACH, "--log-root", "experts", "--resume", "--total-timesteps", max(before) + 256)
-    outcome = mocapact(*command, "--json")
+    before = max(row["timesteps"] for row in curve(root))
+    end = ("--threads", 1, "--config", settings, "--total-timesteps", 128 * (before // 128 + 2))
+    outcome = mocapact("expert", "train", REACH, "--log-root", "experts", "--resume", *end, "--json")
     assert outcome.code == 0, outcome.stderr
-    assert outcome.json["timesteps"] >= max(before) + 256
-    rows = [json.loads(line)["timesteps"] for line in (root / "metrics.jsonl").read_text().splitlines()]
-    assert rows == sorted(rows)
-    assert list(np.load(root / "eval_rsi/evaluations.npz")["timesteps"]) == sorted(
-        {json.loads(line)["timesteps"] for line in (root / "metrics.jsonl").read_text().splitlines() if "rsi_" in line}
-    )
+    assert outcome.json["timesteps"] > before
+    assert mocapact("expert", "train", REACH, "--log-root", "whole", *end).code == 0
+    assert curve(root) == curve(tmp_path / "whole" / REACH / "0")
+    assert list(np.load(root / "eval_rsi/evaluations.npz")["timesteps"]) == [
+        row["timesteps"] for row in curve(root) if "rsi_norm_return" in row
+    ]
+
+
+def test_a_learner_that_diverges_ends_in_one_line_and_keeps_what_was_good(mocapact, tmp_path: Path) -> None:
+    import torch
+
+    absurd = 'learning_rate = 1e30\ndesired_kl = "none"\nwarm_start = "none"\n'
+    (tmp_path / "absurd.toml").write_text(SETTINGS + absurd)
+    command = ("expert", "train", REACH, "--config", "absurd.toml", "--log-root", "experts", "--threads", 1, "--quiet")
+    outcome = mocapact(*command)
+    assert outcome.code == 1
+    root = Path("experts", REACH, "0")
+    (message, hint) = outcome.stderr.strip().splitlines()
+    assert message.endswith(f"diverged after 64 steps; the best model so far is kept in {root}.")
+    assert "learning_rate" in hint
+    saved = torch.load(tmp_path / root / "checkpoints/last.pt", weights_only=True)
+    assert saved["progression"]["timesteps"] == 0
+    assert all(bool(values.isfinite().all()) for values in saved["policy"].values())
+    assert mocapact("expert", "eval", root, *FEW).code == 0
+
+
+def test_an_option_wins_over_the_file_and_the_file_over_the_default(mocapact, settings: Path, tmp_path: Path) -> None:
+    (tmp_path / "device.toml").write_text(settings.read_text() + 'device = "cuda:99"\nwarm_start = "none"\n')
+    command = ("expert", "train", REACH, "--config", "device.toml", "--total-timesteps", 1, "--threads", 1)
+    assert mocapact(*command).code == 2
+    outcome = mocapact(*command, "--device", "cpu", "--json")
+    assert outcome.code == 0, outcome.stderr
+    recorded = json.loads((Path(outcome.json["root"]) / "config.json").read_text())
+    assert recorded["training"]["device"] == "cpu"
+
+
+def test_training_goes_on_from_another_experts_snippet(mocapact, expert: Path, tmp_path: Path) -> None:
+    few = ("--total-timesteps", 128, "--num-envs", 8, "--threads", 1, "--log-root", "experts")
+    (tmp_path / "sizes.toml").write_text(SETTINGS.replace("layers = [16]", "layers = [256, 256]"))
+    command = ("expert", "train", "demo_squat-0-40", "--warm-start", expert, *few)
+    refused = mocapact(*command, "--config", "sizes.toml")
+    assert refused.code == 2
+    assert "layers (256, 256) here, (16) there" in refused.stderr
+    (tmp_path / "sizes.toml").write_text(SETTINGS.replace("layers = [16]\n", ""))
+    outcome = mocapact(*command, "--config", "sizes.toml", "--json")
+    assert outcome.code == 0, outcome.stderr
+    assert f"Goes on from {expert}, which tracks {REACH}." in outcome.stderr
+    recorded = json.loads((Path(tmp_path, outcome.json["root"]) / "config.json").read_text())["training"]
+    assert (recorded["layers"], recorded["warm_start"]) == ([16], str(expert))
+
+
+def test_a_report_is_one_table_and_one_picture(mocapact, expert: Path, mocapact_home: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    damaged = tmp_path / "damaged"
+    shutil.copytree(expert, damaged)
+    (damaged / "clip_info.json").write_text("{")
+    shown = mocapact("expert", "report", expert, damaged)
+    assert shown.code == 0, shown.stderr
+    assert "2 experts, 1 of them failing" in shown.stdout
+    assert REACH in shown.stdout
+    assert "clip_info.json is not JSON" in shown.stdout
+    assert str(mocapact_home / "runs/experts-report.png") in shown.stdout
+    document = mocapact("expert", "report", expert, "--norm-length", 0, "-o", "all.png", "--json").json
+    assert (document["count"], document["failing"], document["picture"]) == (1, [], "all.png")
+    (card,) = document["experts"]
+    assert card["norm_return"] == document["norm_return"]["mean"]
+    assert card["seconds"] > 0
+    with Image.open(tmp_path / "all.png") as picture:
+        assert picture.size == (1560, 540)
 
 
 def test_ctrl_c_saves_and_names_the_command_that_continues(mocapact, settings: Path, tmp_path: Path) -> None:

@@ -44,6 +44,17 @@ def test_any_config_survives_the_round_trip(steps, rate, name, layers, flag):
     assert from_dict(Config, to_dict(config)) == config
 
 
+def test_a_file_says_none_where_a_number_may_be_missing():
+    @dataclass(frozen=True)
+    class Limits:
+        minutes: float | None = 3.0
+        name: str | None = None
+
+    assert apply_overrides(Limits(), {"minutes": "none", "name": "none"}) == Limits(None, "none")
+    with pytest.raises(UsageError):
+        apply_overrides(Limits(), {"minutes": "nine"})
+
+
 def test_the_dictionary_holds_plain_values_only():
     assert to_dict(Config())["out"] == "runs"
     assert to_dict(Config())["net"] == {"layers": [64, 64], "activation": "tanh"}

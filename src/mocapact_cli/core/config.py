@@ -118,7 +118,8 @@ def _coerce(hint: Any, value: Any, where: str) -> Any:
 
 
 def _coerce_union(options: tuple[Any, ...], value: Any, where: str) -> Any:
-    if value is None and type(None) in options:
+    # TOML has no null, so its files say "none".
+    if type(None) in options and (value is None or (value == "none" and str not in options)):
         return None
     problem: UsageError | None = None
     for option in options:

@@ -45,8 +45,15 @@ def test_resuming_keeps_everything(folder: RunFolder) -> None:
 def test_the_record_says_what_it_ran_with(folder: RunFolder) -> None:
     record = json.loads((folder.root / "versions.json").read_text())
     assert record["seed"] == 3
-    assert record["packages"]["torch"]
-    assert {"python", "git", "host"} <= set(record)
+    assert all(record["packages"].values())
+    assert {"mocapact", "mujoco", "torch", "stable-baselines3", "numpy", "scipy"} <= set(record["packages"])
+    assert record["python"].count(".") == 2
+    assert record["host"]
+    assert {"git", "platform"} <= set(record)
+    # Without a number of threads it is all processors.
+    assert record["threads"] == record["cpus"] >= 1
+    folder.write_record({}, 3, 2)
+    assert json.loads((folder.root / "versions.json").read_text())["threads"] == 2
 
 
 def test_metrics_survive_a_line_that_was_cut(folder: RunFolder) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mocapact_cli.core import paths
+from mocapact_cli.core.envs.batch import available_threads
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError
 
 CONFIG = "config.json"
@@ -21,7 +22,7 @@ METRICS = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
 _RUN = (CONFIG, "eval_rsi", "eval_start")
 """What shows that a folder holds a run; published experts have no configuration."""
-_PACKAGES = ("mocapact", "mujoco", "dm_control", "torch", "stable-baselines3", "gymnasium", "numpy")
+_PACKAGES = ("mocapact", "mujoco", "dm_control", "torch", "stable-baselines3", "gymnasium", "numpy", "scipy", "h5py")
 
 
 class RunFolder:
@@ -54,10 +55,17 @@ class RunFolder:
             shutil.rmtree(self.root)
         self.root.mkdir(parents=True, exist_ok=True)
 
-    def write_record(self, config: Mapping[str, Any], seed: int) -> None:
-        """Write the resolved configuration and the versions it ran with."""
+    def write_record(self, config: Mapping[str, Any], seed: int, threads: int | None = None) -> None:
+        """Write the resolved configuration, and what else its numbers depend on.
+
+        Args:
+            config: the configuration. seed: of all random choices.
+            threads: of physics and learner; None for all cores.
+        """
+        cores = available_threads()
+        ran_with = {"seed": seed, "cpus": cores, "threads": threads or cores}
         paths.write_json(self.root / CONFIG, dict(config))
-        paths.write_json(self.root / VERSIONS, versions() | {"seed": seed})
+        paths.write_json(self.root / VERSIONS, versions() | ran_with)
 
     def read_config(self) -> dict[str, Any]:
         """The configuration of the run that lies here.

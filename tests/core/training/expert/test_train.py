@@ -12,6 +12,7 @@ import torch
 from mocapact_cli.core.errors import InterruptedRunError, NotFoundError, RunError, UsageError
 from mocapact_cli.core.evaluation.report import read_evaluations
 from mocapact_cli.core.interop.expert_folder import load_expert
+from mocapact_cli.core.training.expert import monitor as monitoring
 from mocapact_cli.core.training.expert import train as training
 from mocapact_cli.core.training.expert.monitor import ExpertMonitor
 
@@ -88,6 +89,17 @@ def test_two_runs_with_one_seed_are_equal(trainer, whole: Path, tmp_path: Path) 
     trainer(tmp_path / "again")
     assert_equal_states(state(whole), state(tmp_path / "again"))
     assert curve(whole) == curve(tmp_path / "again")
+
+
+def test_the_common_samples_of_a_short_and_a_long_run_are_equal(trainer, tmp_path: Path) -> None:
+    usual = {"threads": 2, "total_timesteps": 256}
+    trainer(tmp_path / "short", **usual)
+    trainer(tmp_path / "long", **usual | {"total_timesteps": 384})
+    common = curve(tmp_path / "short")
+    assert curve(tmp_path / "long")[: len(common)] == common
+    # What the longer run had learned at the end of the shorter one, continued.
+    trainer(tmp_path / "short", resume=True, **usual | {"total_timesteps": 384})
+    assert_equal_states(state(tmp_path / "short"), state(tmp_path / "long"))
 
 
 def test_another_seed_is_another_run(trainer, whole: Path, tmp_path: Path) -> None:
@@ -225,6 +237,32 @@ def test_a_learner_that_diverges_stops_and_the_best_model_is_kept(
     assert "learning_rate" in caught.value.hint
     assert torch.isfinite(state(tmp_path / "run")["policy"]["action_net.weight"]).all()
     assert load_expert(tmp_path / "run").policy is not None
+
+
+def test_a_curve_is_drawn_at_each_evaluation(trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+    usual = monitoring.draw_curve
+
+    def draw(root: Path) -> Path:
+        path = usual(root)
+        drawn.append(path.read_bytes())
+        return path
+
+    monkeypatch.setattr(monitoring, "draw_curve", draw)
+    result = trainer(tmp_path / "run")
+    assert len(set(drawn)) == 3
+    assert result.curve is not None
+    assert result.curve.read_bytes() == drawn[-1]
+
+
+def test_a_failing_picture_ends_nothing(trainer, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(root: Path) -> Path:
+        raise ValueError("no font")
+
+    monkeypatch.setattr(monitoring, "draw_curve", fail)
+    result = trainer(tmp_path / "run")
+    assert result.curve is None
+    assert curve(tmp_path / "run") == curve(whole)
 
 
 def test_training_ends_when_the_return_no_longer_grows(trainer, tmp_path: Path) -> None:

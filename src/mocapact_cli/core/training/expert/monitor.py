@@ -47,6 +47,14 @@ class Run:
     progress: Progress
 
 
+def diverged(run: Run, timesteps: int) -> RunError:
+    """The error of a learner whose numbers are no longer finite."""
+    return RunError(
+        f"The learner diverged after {timesteps:,} steps; the best model so far is kept in {run.folder.root}.",
+        hint="Lower learning_rate or desired_kl in the configuration.",
+    )
+
+
 class ExpertMonitor(BaseCallback):
     """Runs between updates.
 
@@ -233,10 +241,7 @@ class ExpertMonitor(BaseCallback):
 
     def _check_finite(self) -> None:
         if not all(bool(torch.isfinite(values).all()) for values in self.model.policy.state_dict().values()):
-            raise RunError(
-                f"The learner diverged after {self.num_timesteps:,} steps; the best model so far is kept.",
-                hint="Lower learning_rate or desired_kl in the configuration.",
-            )
+            raise diverged(self.run, self.num_timesteps)
 
     def _record_update(self) -> None:
         config, episodes = self.run.config, self._episodes

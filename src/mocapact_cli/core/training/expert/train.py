@@ -15,7 +15,7 @@ from mocapact_cli.core.clips.snippets import Snippet
 from mocapact_cli.core.config import from_dict, to_dict
 from mocapact_cli.core.envs.batch import TrackingBatch
 from mocapact_cli.core.envs.starts import TaskStarts
-from mocapact_cli.core.errors import InterruptedRunError, InvalidInputError, NotFoundError, RunError, UsageError
+from mocapact_cli.core.errors import InterruptedRunError, InvalidInputError, NotFoundError, UsageError
 from mocapact_cli.core.evaluation.expert_report import CURVE_FILE
 from mocapact_cli.core.interop.expert_folder import write_clip_info
 from mocapact_cli.core.progress import NullProgress, Progress
@@ -24,7 +24,7 @@ from mocapact_cli.core.tasks.tracking import TrackingConfig
 from mocapact_cli.core.training.expert.checkpoint import Progression, load_checkpoint
 from mocapact_cli.core.training.expert.config import ExpertConfig
 from mocapact_cli.core.training.expert.model import build_env, build_model
-from mocapact_cli.core.training.expert.monitor import ExpertMonitor, Run
+from mocapact_cli.core.training.expert.monitor import ExpertMonitor, Run, diverged
 from mocapact_cli.core.training.expert.pretrained import adopt_networks, read_source, take_over
 from mocapact_cli.core.training.expert.warm_start import demonstrate, imitate
 from mocapact_cli.core.training.run_folder import RunFolder
@@ -108,7 +108,7 @@ def train_expert(
     folder.prepare(resume=resume, force=force)
     if not resume:
         record = {"kind": "expert", "snippet": str(snippet), "observables": list(TIME_INDEX)}
-        folder.write_record(record | {"training": to_dict(config)}, config.seed)
+        folder.write_record(record | {"training": to_dict(config)}, config.seed, config.threads)
         sources = [str(path.absolute()) for path in mocap]
         write_clip_info(root, snippet, TIME_INDEX, ref_steps=[0], mocap=sources)
     run = Run(config, folder, clip, snippet, TIME_INDEX, progress or NullProgress())
@@ -206,10 +206,7 @@ def _learn(run: Run, model: Any, batch: TrackingBatch, progression: Progression,
         except ValueError as error:
             if "nan" not in str(error).lower():
                 raise
-            raise RunError(
-                f"The learner diverged after {model.num_timesteps:,} steps; the best model so far is kept.",
-                hint="Lower learning_rate or desired_kl in the configuration.",
-            ) from error
+            raise diverged(run, model.num_timesteps) from error
     return _result(run, monitor, progression)
 
 
