@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from mocapact_cli.core.clips.snippets import Snippet
     from mocapact_cli.core.training.expert.train import ExpertResult
 
-app = Commands("Train and evaluate experts: policies that track one snippet.")
+app = Commands("Train, evaluate and compare experts: policies that track one snippet.")
 
 
 @app.command(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -145,7 +146,7 @@ def read_card(root: Path, *, threshold: float = NORM_LENGTH_THRESHOLD) -> Expert
     length = scores.get("norm_length")
     if length is not None and length < threshold:
         problems.append(f"The normalized length, {length:.3f}, is below {threshold:g}.")
-    return ExpertCard(root, _name(root, location), _one_line(problems), curves=curves, **scores)
+    return ExpertCard(root, _name(root, location), _one_line(problems, root), curves=curves, **scores)
 
 
 def read_curves(root: Path) -> dict[str, Evaluations]:
@@ -231,5 +232,7 @@ def _name(root: Path, location: ExpertLocation | None) -> str:
     return str(location.snippet) if location is not None else "/".join(root.parts[-2:])
 
 
-def _one_line(problems: list[str]) -> str:
-    return " ".join(dict.fromkeys(problems))
+def _one_line(problems: list[str], root: Path) -> str:
+    """Join what is wrong; files are named from the expert's folder, which stands beside."""
+    text = " ".join(dict.fromkeys(problems))
+    return text.replace(f"{root.absolute()}{os.sep}", "").replace(f"{root}{os.sep}", "")
