@@ -1,3 +1,4 @@
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -15,7 +16,9 @@ from mocapact_cli.core.walker.model import _DEFAULT_ARENA, _cache_key
 @pytest.fixture
 def mocapact(mocapact, mocapact_home: Path):
     """The program, with the walker compiled already."""
-    get_walker().save(mocapact_home / "cache" / "walker" / _cache_key(_DEFAULT_ARENA))
+    get_walker().save(
+        mocapact_home / "cache" / "walker" / _cache_key(importlib.metadata.version("dm_control"), _DEFAULT_ARENA)
+    )
     return mocapact
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mocapact_cli.core import paths
-from mocapact_cli.core.errors import InvalidInputError
+from mocapact_cli.core.errors import InvalidInputError, MissingDependencyError
 from mocapact_cli.core.walker import model as model_module
 from mocapact_cli.core.walker.model import Walker, get_walker
 
@@ -153,3 +153,46 @@ def test_the_engine_runs_from_a_saved_model_without_dm_control(tmp_path):
         expected = [batch.reset()]
         expected += [batch.step(np.full((3, 56), 0.1 * np.sin(step))).observations for step in range(20)]
     np.testing.assert_array_equal(np.load(tmp_path / "seen.npy"), np.array(expected))
+
+
+TRAINING_WITHOUT_DM_CONTROL = """
+import importlib.metadata, sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("dm_control", "dm_env"):
+            raise ImportError(f"{name} is not installed here")
+
+installed = importlib.metadata.version
+
+def version(name):
+    if name in ("dm_control", "dm-control"):
+        raise importlib.metadata.PackageNotFoundError(name)
+    return installed(name)
+
+importlib.metadata.version = version
+sys.meta_path.insert(0, Refuse())
+from mocapact_cli.cli.main import run
+
+run()
+"""
+
+
+def test_the_program_trains_from_a_copied_cache_where_dm_control_is_missing(mocapact_home, tmp_path):
+    get_walker.cache_clear()
+    get_walker()
+    settings = tmp_path / "small.toml"
+    settings.write_text("steps_per_update = 64\nn_rsi_episodes = 2\nn_start_episodes = 2\nlayers = [8, 8]\n")
+    options = ["--log-root", tmp_path, "--config", settings, "--total-timesteps", 64, "--num-envs", 4]
+    command = [sys.executable, "-c", TRAINING_WITHOUT_DM_CONTROL, "expert", "train", "demo_squat", *options]
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.glob("demo_squat*/0/eval_rsi/model/best_model.zip"))
+
+
+def test_without_dm_control_and_without_a_saved_model_the_error_says_what_to_copy(monkeypatch):
+    get_walker.cache_clear()
+    monkeypatch.setattr(model_module, "_has_dm_control", lambda: False)
+    with pytest.raises(MissingDependencyError, match=mujoco.__version__) as caught:
+        get_walker()
+    assert "copy" in caught.value.hint

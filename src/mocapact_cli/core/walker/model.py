@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mocapact_cli.core import paths
-from mocapact_cli.core.errors import InvalidInputError
+from mocapact_cli.core.errors import InvalidInputError, MissingDependencyError
 
 IntArray = NDArray[np.intp]
 FloatArray = NDArray[np.float64]
@@ -155,9 +155,16 @@ def _from_tables(model: mujoco.MjModel, tables: dict[str, Any]) -> Walker:
 def get_walker(arena_size: tuple[float, float] = _DEFAULT_ARENA) -> Walker:
     """The walker on a floor of ``arena_size`` metres (half extents), compiled once a process.
 
-    The compiled model is kept under the cache folder by versions, so only the first process pays for dm_control.
+    The compiled model is kept under the cache folder by versions, so only the first process pays for dm_control. Where
+    dm_control is not installed, a cache folder that was copied from another machine serves, whichever dm_control made
+    it.
+
+    Raises:
+        MissingDependencyError: if neither dm_control nor a saved model of this MuJoCo version is there.
     """
-    folder = paths.cache_dir() / "walker" / _cache_key(arena_size)
+    if not _has_dm_control():
+        return _copied(arena_size)
+    folder = _cache() / _cache_key(importlib.metadata.version("dm_control"), arena_size)
     try:
         return Walker.load(folder)
     except InvalidInputError:
@@ -168,9 +175,23 @@ def get_walker(arena_size: tuple[float, float] = _DEFAULT_ARENA) -> Walker:
     return walker
 
 
-def _cache_key(arena_size: tuple[float, float]) -> str:
-    version = importlib.metadata.version("dm_control") if _has_dm_control() else "none"
-    return f"{_FORMAT}-dm_control-{version}-mujoco-{mujoco.__version__}-{arena_size[0]:g}x{arena_size[1]:g}"
+def _cache() -> Path:
+    return paths.cache_dir() / "walker"
+
+
+def _cache_key(dm_control: str, arena_size: tuple[float, float]) -> str:
+    size = f"{arena_size[0]:g}x{arena_size[1]:g}"
+    return f"{_FORMAT}-dm_control-{dm_control}-mujoco-{mujoco.__version__}-{size}"
+
+
+def _copied(arena_size: tuple[float, float]) -> Walker:
+    for folder in sorted(_cache().glob(_cache_key("*", arena_size)), reverse=True):
+        with contextlib.suppress(InvalidInputError):
+            return Walker.load(folder)
+    raise MissingDependencyError(
+        f"dm_control is not installed, and {_cache()} holds no walker saved by MuJoCo {mujoco.__version__}.",
+        hint="Install dm_control, or copy that folder from a machine that has it, with the same MuJoCo.",
+    )
 
 
 def _has_dm_control() -> bool:

@@ -117,3 +117,9 @@ def test_environments_must_divide_the_steps() -> None:
     with pytest.raises(UsageError, match="multiple"):
         resolve("fast", None, num_envs=100)
     assert resolve("fast", None, num_envs=32).num_envs == 32
+
+
+def test_a_file_and_options_are_judged_together(tmp_path):
+    file = tmp_path / "small.toml"
+    file.write_text("steps_per_update = 64\n")
+    assert resolve("fast", file, num_envs=4).steps_per_update == 64

@@ -150,4 +150,6 @@ def resolve(name: str | None, file: Path | None, **overrides: Any) -> ExpertConf
     """
     settings = load_settings(file) if file is not None else {}
     chosen = preset(name or str(settings.get("preset", "fast")))
-    return apply_overrides(apply_overrides(chosen, settings | {"preset": chosen.preset}), overrides)
+    given = {key: value for key, value in overrides.items() if value is not None}
+    # At once, because settings of the file may only fit together with those that are given.
+    return apply_overrides(chosen, settings | {"preset": chosen.preset} | given)

@@ -1,0 +1,148 @@
+"""How good experts become in how many seconds and samples, and what each ingredient of the preset `fast` is worth.
+
+    python tests/benchmarks/study_experts.py --mocap 07_01.h5 --clip CMU_007_01 --minutes 20 fast paper
+    python tests/benchmarks/study_experts.py --minutes 5                     # every variant, on a built-in clip
+
+Runs lie below `MOCAPACT_HOME/runs/study`; one that is finished is used again, one that was killed goes on. At the end
+every variant's last policy is judged as the published experts were (200 episodes from random steps, action noise 0.1),
+and the table and the picture are written to `--out`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+VARIANTS: dict[str, dict[str, object]] = {
+    "fast": {},
+    "paper": {"preset": "paper", "eval_every": 200_000, "eval_min_steps": 10},
+    "no-warm-start": {"warm_start": "none"},
+    "no-first-step-starts": {"first_step_share": 0.0},
+    "fixed-step-size": {"desired_kl": "none"},
+    "no-bootstrap-at-end": {"bootstrap_at_end": False},
+}
+"""What each variant changes of the preset `fast`."""
+
+EPISODES = 200
+NOISE = 0.1
+
+
+def main() -> None:
+    options = parsed()
+    results = [studied(name, options) for name in options.variants or VARIANTS]
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "study.md").write_text(table(results), encoding="utf-8")
+    draw(results, options.out / "study.png", f"{results[0]['snippet']}, action noise {NOISE}")
+    print(table(results))
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("variants", nargs="*", choices=[*VARIANTS, []], help="default: all")
+    parser.add_argument("--clip", default="demo_walk")
+    parser.add_argument("--mocap", type=Path)
+    parser.add_argument("--minutes", type=float, default=20.0)
+    parser.add_argument("--steps", type=int, help="samples at most, for comparisons on a machine that is not quiet")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("study"))
+    return parser.parse_args()
+
+
+def studied(name: str, options: argparse.Namespace) -> dict[str, object]:
+    """Train one variant, unless that was done before, and judge it."""
+    from mocapact_cli.core.paths import runs_dir
+
+    folder = runs_dir("study") / options.clip / f"{name}-{options.minutes:g}min-{options.steps or 'all'}"
+    folder.mkdir(parents=True, exist_ok=True)
+    done = folder / "result.json"
+    if not done.is_file():
+        result = judged(name, trained(name, folder, options), options)
+        done.write_text(json.dumps(result), encoding="utf-8")
+    return json.loads(done.read_text(encoding="utf-8"))
+
+
+def trained(name: str, folder: Path, options: argparse.Namespace) -> dict[str, object]:
+    settings = folder / "settings.toml"
+    settings.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in VARIANTS[name].items()))
+    begun = next(folder.glob("*/*/config.json"), None) is not None
+    arguments = ["expert", "train", options.clip, "--log-root", folder, "--max-minutes", options.minutes]
+    arguments += ["--resume"] if begun else ["--config", settings, "--seed", options.seed]
+    arguments += ["--total-timesteps", options.steps] if options.steps else []
+    return mocapact(arguments, options)
+
+
+def judged(name: str, training: dict[str, object], options: argparse.Namespace) -> dict[str, object]:
+    root = Path(str(training["root"]))
+    arguments = ["expert", "eval", root / "eval_rsi", "--n-eval-episodes", EPISODES, "--act-noise", NOISE, "--seed", 1]
+    scores = mocapact(arguments, options)
+    rows = [json.loads(line) for line in (root / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    return {
+        "variant": name,
+        "snippet": training["snippet"],
+        "timesteps": training["timesteps"],
+        "seconds": training["seconds"],
+        "norm_length": scores["norm_length"]["mean"],
+        "norm_return": scores["norm_return"]["mean"],
+        "curve": [
+            [row["timesteps"], row["seconds"], row["rsi_norm_length"], row["rsi_norm_return"]]
+            for row in rows
+            if "rsi_norm_length" in row
+        ],
+    }
+
+
+def mocapact(arguments: list[object], options: argparse.Namespace) -> dict[str, object]:
+    """Call the installed command; its progress stays visible."""
+    shared: list[object] = ["--threads", options.threads, "--json"]
+    shared += ["--mocap", options.mocap] if options.mocap else []
+    command = [Path(sys.executable).with_name("mocapact"), *arguments, *shared]
+    done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, env=os.environ, check=True)
+    return json.loads(done.stdout)
+
+
+def table(results: list[dict[str, object]]) -> str:
+    """The results as Markdown; the first column of time is when the length first reached 0.98 in training."""
+    lines = [
+        "| variant | samples | seconds | normalized length | normalized return | seconds to length 0.98 |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for result in results:
+        reached = next((f"{seconds:.0f}" for _, seconds, length, _ in result["curve"] if length >= 0.98), "-")
+        lines.append(
+            f"| {result['variant']} | {result['timesteps']:,} | {result['seconds']:.0f} "
+            f"| {result['norm_length']:.3f} | {result['norm_return']:.3f} | {reached} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def draw(results: list[dict[str, object]], path: Path, title: str) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10.0, 6.0), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(2, 2, sharey="row", sharex="col")
+    for row, (score, name) in enumerate(((2, "normalized length"), (3, "normalized return"))):
+        for column, (scale, unit) in enumerate(((1e-6, "million samples"), (1.0 / 60.0, "minutes"))):
+            panel = panels[row, column]
+            for result in results:
+                x = [point[column] * scale for point in result["curve"]]
+                panel.plot(x, [point[score] for point in result["curve"]], marker=".", label=result["variant"])
+            panel.grid(alpha=0.3)
+            panel.set_xlim(left=0.0)
+            if row:
+                panel.set_xlabel(unit)
+            if not column:
+                panel.set_ylabel(name)
+    panels[0, 1].legend(fontsize="small")
+    figure.suptitle(title)
+    figure.savefig(path, dpi=110)
+
+
+if __name__ == "__main__":
+    main()
