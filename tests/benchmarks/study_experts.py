@@ -23,6 +23,9 @@ VARIANTS: dict[str, dict[str, object]] = {
     "no-warm-start": {"warm_start": "none"},
     "no-first-step-starts": {"first_step_share": 0.0},
     "fixed-step-size": {"desired_kl": "none"},
+    "small-updates": {"desired_kl": 0.08, "clip_range": 0.2},
+    "large-updates": {"desired_kl": 0.4, "clip_range": 0.8},
+    "shorter-horizon": {"gamma": 0.95, "gae_lambda": 0.9},
     "no-bootstrap-at-end": {"bootstrap_at_end": False},
 }
 """What each variant changes of the preset `fast`."""
@@ -42,7 +45,7 @@ def main() -> None:
 
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("variants", nargs="*", choices=[*VARIANTS, []], help="default: all")
+    parser.add_argument("variants", nargs="*", metavar="VARIANT", help=f"of {', '.join(VARIANTS)}; default: all")
     parser.add_argument("--clip", default="demo_walk")
     parser.add_argument("--mocap", type=Path)
     parser.add_argument("--minutes", type=float, default=20.0)
@@ -50,7 +53,11 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("study"))
-    return parser.parse_args()
+    options = parser.parse_args()
+    unknown = set(options.variants) - set(VARIANTS)
+    if unknown:
+        parser.error(f"no variant is called {', '.join(sorted(unknown))}; there are {', '.join(VARIANTS)}")
+    return options
 
 
 def studied(name: str, options: argparse.Namespace) -> dict[str, object]:

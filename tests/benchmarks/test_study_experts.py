@@ -1,0 +1,39 @@
+"""The study of expert training runs, uses a finished run again and says what came of it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).with_name("study_experts.py")
+
+
+@pytest.mark.slow
+def test_the_study_trains_judges_and_reuses_what_is_finished(tmp_path, mocapact_home):
+    options = [
+        "--clip",
+        "demo_squat",
+        "--minutes",
+        "1",
+        "--steps",
+        "4096",
+        "--out",
+        tmp_path / "study",
+        "no-warm-start",
+    ]
+    command = [str(part) for part in (sys.executable, SCRIPT, *options)]
+    first = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert "| no-warm-start | 4,096 |" in (tmp_path / "study" / "study.md").read_text()
+    assert (tmp_path / "study" / "study.png").stat().st_size < 300_000
+    weights = next(mocapact_home.rglob("best_model.zip"))
+    trained = weights.stat().st_mtime_ns
+    second = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert (second.stdout, weights.stat().st_mtime_ns) == (first.stdout, trained)
+
+
+def test_an_unknown_variant_is_named_with_those_that_exist():
+    done = subprocess.run([sys.executable, SCRIPT, "fsat"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "no variant is called fsat" in done.stderr
+    assert "no-warm-start" in done.stderr
