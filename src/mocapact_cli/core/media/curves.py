@@ -77,6 +77,7 @@ def plot_training(path: Path | str, curves: Mapping[str, Evaluations], *, title:
         panel.set(xlabel=label, ylim=(0.0, max(1.05, panel.get_ylim()[1])))
         panel.set_xlim(left=0.0)
         panel.grid(alpha=0.3)
+    _count_steps(panels[0])
     panels[0].set_ylabel("normalized score")
     panels[0].legend(fontsize="small", loc="lower right")
     figure.suptitle(title)
@@ -101,8 +102,16 @@ def plot_experts(path: Path | str, experts: Sequence[ExpertMark], *, threshold: 
     curves.set(xlabel="environment steps", ylabel="normalized return from random steps", title="Training")
     curves.set_ylim(bottom=0.0)
     curves.set_xlim(left=0.0)
+    _count_steps(curves)
     curves.grid(alpha=0.3)
     return _save(figure, Path(path))
+
+
+def _count_steps(panel: Any) -> None:
+    """Write steps as 200k or 1.5M, because the digits of more than half a million run into each other."""
+    from matplotlib.ticker import EngFormatter
+
+    panel.xaxis.set_major_formatter(EngFormatter(sep=""))
 
 
 def _draw_scores(panel: Any, kind: str, curve: Evaluations, x: Values) -> None:
