@@ -36,11 +36,14 @@ def batch(trainer):
         yield opened
 
 
-def test_the_controller_holds_the_next_pose(batch) -> None:
-    batch.reset()
-    actions = warm_start.HoldingController(batch).actions()
-    held = holding_actions(batch.walker, batch.task.bank.qpos[batch.reference_rows(1)])
-    np.testing.assert_array_equal(actions, np.clip(held, -1.0, 1.0))
+def test_a_demonstration_aims_where_the_next_pose_is_held(batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warm_start, "STEPS_PER_ENV", 1)
+    batch.reset(seed=4)
+    held = np.clip(holding_actions(batch.walker, batch.task.bank.qpos[batch.reference_rows(1)]), -1.0, 1.0)
+    # The demonstration's own reset takes the seed after this one.
+    batch.reset(seed=3)
+    shown = warm_start.demonstrate(batch, noise=0.1, gamma=0.9, seed=1)
+    np.testing.assert_allclose(shown.actions, held, atol=1e-6)
 
 
 def test_a_demonstration_repeats_itself(batch, monkeypatch: pytest.MonkeyPatch) -> None:

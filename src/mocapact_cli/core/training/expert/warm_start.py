@@ -17,14 +17,12 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 from mocapact_cli.core.envs.batch import TrackingBatch
 from mocapact_cli.core.progress import Progress
+from mocapact_cli.core.rollouts.controllers import PoseActor
 from mocapact_cli.core.training.expert.model import observation_statistics
 from mocapact_cli.core.walker.model import FloatArray
-from mocapact_cli.core.walker.statics import holding_actions
 
 Float32Array = NDArray[np.float32]
 
-LOOKAHEAD = 1
-"""Steps ahead of now at which the controller aims."""
 STEPS_PER_ENV = 160
 """Control steps that the controller acts in each environment."""
 FIT_STEPS = 600
@@ -47,30 +45,15 @@ class Demonstration:
     returns: FloatArray
 
 
-class HoldingController:
-    """Aims where holding the reference's next pose needs it, which is a little beyond that pose.
-
-    Args:
-        batch: the environments to act in.
-    """
-
-    def __init__(self, batch: TrackingBatch) -> None:
-        self.batch = batch
-        self.table = np.clip(holding_actions(batch.walker, batch.task.bank.qpos), -1.0, 1.0)
-
-    def actions(self) -> FloatArray:
-        """(N, 56) actions in [-1, 1] for the reference :data:`LOOKAHEAD` steps from now."""
-        return self.table[self.batch.reference_rows(LOOKAHEAD)]
-
-
 def demonstrate(batch: TrackingBatch, *, noise: float, gamma: float, seed: int) -> Demonstration:
     """Let the controller act, disturbed by Gaussian noise as the policy's own actions will be."""
     rng = np.random.default_rng(seed)
-    observation, rows, controller = batch.reset(), [], HoldingController(batch)
+    nobody = np.full(batch.num_envs, -1)
+    observation, rows, controller = batch.reset(), [], PoseActor(batch, against_gravity=True)
     for _ in range(STEPS_PER_ENV):
-        wanted = controller.actions()
+        wanted = controller.means(observation, nobody)
         result = batch.step(np.clip(wanted + noise * rng.standard_normal(wanted.shape), -1.0, 1.0))
-        rows.append((observation, wanted.astype(np.float32), result.rewards, result.terminated | result.truncated))
+        rows.append((observation, wanted, result.rewards, result.terminated | result.truncated))
         observation = result.observations
     observations, actions, rewards, dones = (np.stack(parts) for parts in zip(*rows, strict=True))
     returns = discounted_returns(rewards, dones, gamma)
