@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 from mocapact_cli.core.bench.composer_gym import ExpertFeatures, composer_vec_env
 from mocapact_cli.core.clips.library import open_library
 from mocapact_cli.core.envs.batch import TrackingBatch, available_threads
-from mocapact_cli.core.envs.starts import TaskStarts
+from mocapact_cli.core.envs.starts import FailureStarts
 from mocapact_cli.core.errors import RunError
 from mocapact_cli.core.progress import NullProgress, Progress
 from mocapact_cli.core.sim.observables import TIME_INDEX
@@ -143,8 +143,8 @@ def _samples(model: PPO) -> int:
 def _batch(config: ExpertConfig, threads: int) -> TrackingBatch:
     library = open_library()
     snippets = [(library.get(CLIP), library.resolve(CLIP))]
-    task = TrackingConfig(min_steps=config.min_steps)
-    starts = TaskStarts(config.first_step_share)
+    task = TrackingConfig(min_steps=config.min_steps, termination_error_threshold=config.train_error_threshold)
+    starts = FailureStarts(config.first_step_share, config.start_floor)
     return TrackingBatch(
         snippets, num_envs=config.num_envs, observables=TIME_INDEX, config=task, threads=threads, starts=starts
     )

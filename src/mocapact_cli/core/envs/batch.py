@@ -195,8 +195,9 @@ class TrackingBatch:
             for future in [self._pool.submit(self._work, turn, results) for _ in range(self.threads)]:
                 future.result()
         finished = [result for result in results if result is not None]
-        self._refill(finished)
-        return self._merge(finished)
+        merged = self._merge(finished)
+        self._refill(merged.episodes)
+        return merged
 
     def poses(self) -> tuple[FloatArray, FloatArray]:
         """Copies of the current qpos (N, 63) and of the reference's (N, 63) at the same moment."""
@@ -252,11 +253,12 @@ class TrackingBatch:
             return actions + self.config.act_noise * self._noise_rng.standard_normal(actions.shape)
         return actions
 
-    def _refill(self, results: Sequence[ShardResult]) -> None:
+    def _refill(self, ended: Sequence[EpisodeEnd]) -> None:
         """Draw the next starts in the order of the environments, whichever thread was first."""
-        for begin, result in zip(self._bounds, results, strict=False):
-            for env in result.done:
-                self._queued[begin + env] = self._sampler.next()
+        for episode in ended:
+            self._sampler.ended(Start(episode.snippet_index, episode.start_step), episode.norm_length)
+        for episode in ended:
+            self._queued[episode.env] = self._sampler.next()
 
     def _merge(self, results: Sequence[ShardResult]) -> StepBatch:
         def joined(name: str) -> NDArray[np.generic]:

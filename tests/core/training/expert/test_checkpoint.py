@@ -38,7 +38,9 @@ def build(trainer):
 
 def test_a_checkpoint_restores_everything(build, tmp_path: Path) -> None:
     model, env = build(learned=True)
-    saved = Progression(timesteps=128, next_eval=256, seconds=7.5, step_size=2e-4, kl=0.03, stale=2, best_rsi=0.5)
+    saved = Progression(
+        timesteps=128, next_eval=256, seconds=7.5, step_size=2e-4, kl=0.03, stale=2, best_rsi=0.5, missing=[0.1, 0.7]
+    )
     save_checkpoint(tmp_path, model, env, saved)
     other, other_env = build(seed=5)
     assert load_checkpoint(tmp_path, other, other_env) == saved

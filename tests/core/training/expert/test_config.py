@@ -26,6 +26,8 @@ PAPER = {
     "min_steps": 10,
     "warm_start": "none",
     "first_step_share": 0.0,
+    "start_floor": None,
+    "train_error_threshold": 0.3,
     "bootstrap_at_end": False,
     "eval_every": 1_000_000,
     "eval_min_steps": 30,

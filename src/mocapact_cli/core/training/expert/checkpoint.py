@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import pickle
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class Progression:
         seconds: wall-clock training time so far. step_size: Adam's now. kl: divergence of the last update.
         best_rsi, best_start: best mean normalized returns. stale: evaluations without a gain.
         reference_return: the normalized return that a gain is measured against.
+        missing: what is known of the starts, as :attr:`FailureStarts.missing`.
     """
 
     timesteps: int = 0
@@ -44,6 +45,7 @@ class Progression:
     best_start: float = -1.0
     stale: int = 0
     reference_return: float = -1.0
+    missing: list[float] = field(default_factory=list)
 
 
 def save_checkpoint(folder: Path, model: PPO, env: VecNormalize, progression: Progression) -> None:

@@ -52,6 +52,10 @@ class ExpertConfig:
     desired_kl: float | None = 0.08
     """Keep the change of the policy in an update near this divergence by adapting the step size; None: fixed."""
 
+    overlap: bool | None = None
+    """Take the steps of the next update while learning from the last ones, with the policy of one update before; None:
+    where the networks are on a GPU."""
+
     layers: tuple[int, ...] = (256, 256)
     """Hidden layers of policy and value network."""
     activation: Literal["Tanh", "ELU", "ReLU", "SiLU"] = "ELU"
@@ -62,10 +66,16 @@ class ExpertConfig:
     """Share of training episodes that begin at the snippet's first step instead of at a random one."""
     bootstrap_at_end: bool = True
     """Add the value of the last state where the snippet, not the walker, has come to its end."""
+    start_floor: float | None = 0.03
+    """Random starts are drawn in proportion to this plus the share of the snippet that episodes from there missed so
+    far; None draws all alike."""
     min_steps: int = 10
     """Shortest episode by which random starts keep their distance from the snippet's end."""
     termination_error_threshold: float = 0.3
-    """Error at which an episode fails."""
+    """Error at which an episode of an evaluation fails."""
+    train_error_threshold: float = 0.15
+    """Error at which a training episode fails. One that is falling passes it half a second before it lies on the floor:
+    the samples between teach nothing, and the fall is charged to what caused it."""
 
     warm_start: Literal["pd", "none"] | Path = "pd"
     """``pd`` first imitates the PD controller that aims at the next reference pose; a path is the folder of an expert,
@@ -112,9 +122,12 @@ PRESETS: dict[str, ExpertConfig] = {
         learning_rate=1e-5,
         lr_decay=1.73,
         desired_kl=None,
+        overlap=False,
         layers=(1024, 1024, 1024),
         activation="Tanh",
         first_step_share=0.0,
+        start_floor=None,
+        train_error_threshold=0.3,
         bootstrap_at_end=False,
         warm_start="none",
         eval_every=1_000_000,

@@ -15,6 +15,7 @@ from mocapact_cli.core.envs.batch import TrackingBatch
 from mocapact_cli.core.envs.sb3 import TrackingVecEnv
 from mocapact_cli.core.policies.expert import ExpertNetwork, ExpertPolicy, Normalizer
 from mocapact_cli.core.training.expert.config import ExpertConfig
+from mocapact_cli.core.training.overlap import OverlappedPPO
 
 
 def build_env(batch: TrackingBatch, config: ExpertConfig) -> VecNormalize:
@@ -30,7 +31,8 @@ def build_model(env: VecNormalize, config: ExpertConfig, step_size: Callable[[fl
     Args:
         step_size: of Adam, given the share of training that is left.
     """
-    model = PPO(
+    learner = OverlappedPPO if config.overlap else PPO
+    model = learner(
         "MlpPolicy",
         env,
         learning_rate=step_size,

@@ -15,6 +15,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 from mocapact_cli.core.clips.clip import Clip
 from mocapact_cli.core.clips.snippets import Snippet
+from mocapact_cli.core.envs.starts import FailureStarts
 from mocapact_cli.core.errors import RunError
 from mocapact_cli.core.evaluation.evaluate import EvalConfig, Evaluation, evaluate
 from mocapact_cli.core.evaluation.expert_report import draw_curve
@@ -63,12 +64,12 @@ class ExpertMonitor(BaseCallback):
     just as in one that is resumed, so both follow the same curve.
 
     Args:
-        run: the run. progression: where it stands. task: the progress bar.
+        run: the run. progression: where it stands. starts: where its episodes begin. task: the progress bar.
     """
 
-    def __init__(self, run: Run, progression: Progression, task: ProgressTask) -> None:
+    def __init__(self, run: Run, progression: Progression, starts: FailureStarts, task: ProgressTask) -> None:
         super().__init__()
-        self.run, self.progression, self.task = run, progression, task
+        self.run, self.progression, self.starts, self.task = run, progression, starts, task
         self.stopped_because = "all steps were taken"
         self._resumed_at = progression.seconds
         self._started = time.monotonic()
@@ -87,7 +88,7 @@ class ExpertMonitor(BaseCallback):
 
     def _on_rollout_start(self) -> None:
         self._judge_update()
-        if self.num_timesteps >= self.progression.next_eval:
+        if self.checkpoint_due():
             self.checkpoint()
         # The physics has its own threads on these cores while steps are collected.
         torch.set_num_threads(1)
@@ -110,6 +111,10 @@ class ExpertMonitor(BaseCallback):
             return True
         return False
 
+    def checkpoint_due(self) -> bool:
+        """Whether it is time to evaluate and save."""
+        return self.num_timesteps >= self.progression.next_eval
+
     def checkpoint(self) -> None:
         """Evaluate, keep the policy if it is the best so far, save all state and begin from a known seed."""
         rsi = self._evaluate(_RSI, self.run.config.n_rsi_episodes, self.run.config.rsi_act_noise)
@@ -130,6 +135,7 @@ class ExpertMonitor(BaseCallback):
     def save(self) -> None:
         """Write a checkpoint of what is now."""
         self.progression.timesteps, self.progression.seconds = self.num_timesteps, self.seconds
+        self.progression.missing = self.starts.missing.tolist()
         save_checkpoint(self.run.folder.checkpoints, self._ppo, self._env, self.progression)
         self._learned_since_checkpoint = False
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from stable_baselines3.common.utils import set_random_seed
+from stable_baselines3.common.utils import get_device, set_random_seed
 
 from mocapact_cli.core.clips.clip import Clip
 from mocapact_cli.core.clips.snippets import Snippet
 from mocapact_cli.core.config import from_dict, to_dict
 from mocapact_cli.core.envs.batch import TrackingBatch
-from mocapact_cli.core.envs.starts import TaskStarts
+from mocapact_cli.core.envs.starts import FailureStarts
 from mocapact_cli.core.errors import InterruptedRunError, InvalidInputError, NotFoundError, UsageError
 from mocapact_cli.core.evaluation.expert_report import CURVE_FILE
 from mocapact_cli.core.interop.expert_folder import write_clip_info
@@ -27,6 +27,7 @@ from mocapact_cli.core.training.expert.model import build_env, build_model
 from mocapact_cli.core.training.expert.monitor import ExpertMonitor, Run, diverged
 from mocapact_cli.core.training.expert.pretrained import adopt_networks, read_source, take_over
 from mocapact_cli.core.training.expert.warm_start import demonstrate, imitate
+from mocapact_cli.core.training.overlap import OverlappedPPO
 from mocapact_cli.core.training.run_folder import RunFolder
 from mocapact_cli.core.training.tensorboard import tensorboard_logger
 
@@ -104,7 +105,7 @@ def train_expert(
         limits = {name: getattr(config, name) for name in _CHANGEABLE}
         config = recorded_config(root, snippet, limits)
     else:
-        config = adopt_networks(config, TIME_INDEX, root, chosen)
+        config = _with_overlap_decided(adopt_networks(config, TIME_INDEX, root, chosen))
     folder.prepare(resume=resume, force=force)
     if not resume:
         record = {"kind": "expert", "snippet": str(snippet), "observables": list(TIME_INDEX)}
@@ -139,11 +140,20 @@ def recorded_config(root: Path, snippet: Snippet, changes: Mapping[str, Any]) ->
     return from_dict(ExpertConfig, {**settings, **changes})
 
 
+def _with_overlap_decided(config: ExpertConfig) -> ExpertConfig:
+    """Decide once, so that a run which is resumed on another device follows the same curve."""
+    if config.overlap is not None:
+        return config
+    return replace(config, overlap=get_device(config.device).type == "cuda")
+
+
 def _train(run: Run, *, resume: bool) -> ExpertResult:
     config = run.config
     task_config = TrackingConfig(
-        min_steps=config.min_steps, termination_error_threshold=config.termination_error_threshold
+        min_steps=config.min_steps,
+        termination_error_threshold=min(config.train_error_threshold, config.termination_error_threshold),
     )
+    starts = FailureStarts(config.first_step_share, config.start_floor)
     set_random_seed(config.seed)
     with TrackingBatch(
         [(run.clip, run.snippet)],
@@ -152,7 +162,7 @@ def _train(run: Run, *, resume: bool) -> ExpertResult:
         config=task_config,
         threads=config.threads,
         seed=config.seed,
-        starts=TaskStarts(config.first_step_share),
+        starts=starts,
     ) as batch:
         env = build_env(batch, config)
         progression = Progression(step_size=config.learning_rate)
@@ -160,13 +170,13 @@ def _train(run: Run, *, resume: bool) -> ExpertResult:
         logger = tensorboard_logger(run.folder.root / "tensorboard")
         model.set_logger(logger)
         try:
-            restored = resume and _restore(run, model, env, progression)
-            return _learn(run, model, batch, progression, fresh=not restored)
+            restored = resume and _restore(run, model, env, progression, starts)
+            return _learn(run, model, batch, progression, starts, fresh=not restored)
         finally:
             logger.close()
 
 
-def _restore(run: Run, model: Any, env: Any, progression: Progression) -> bool:
+def _restore(run: Run, model: Any, env: Any, progression: Progression, starts: FailureStarts) -> bool:
     try:
         saved = load_checkpoint(run.folder.checkpoints, model, env)
     except NotFoundError:
@@ -174,16 +184,22 @@ def _restore(run: Run, model: Any, env: Any, progression: Progression) -> bool:
         run.folder.keep_metrics_until(-1)
         return False
     vars(progression).update(vars(saved))
+    if saved.missing:
+        starts.restore(saved.missing)
     run.folder.keep_metrics_until(saved.timesteps)
     return True
 
 
-def _learn(run: Run, model: Any, batch: TrackingBatch, progression: Progression, *, fresh: bool) -> ExpertResult:
+def _learn(
+    run: Run, model: Any, batch: TrackingBatch, progression: Progression, starts: FailureStarts, *, fresh: bool
+) -> ExpertResult:
     config = run.config
     total = 60.0 * config.max_minutes if config.max_minutes else float(config.total_timesteps)
     with run.progress.task(f"Training {run.snippet}", total=total, unit="s" if config.max_minutes else "steps") as task:
-        monitor = ExpertMonitor(run, progression, task)
+        monitor = ExpertMonitor(run, progression, starts, task)
         monitor.init_callback(model)
+        if isinstance(model, OverlappedPPO):
+            model.pause_due = monitor.checkpoint_due
         begun = not fresh
         try:
             if not begun:
