@@ -22,11 +22,17 @@ VARIANTS: dict[str, dict[str, object]] = {
     "paper": {"preset": "paper", "eval_every": 200_000, "eval_min_steps": 10},
     "no-warm-start": {"warm_start": "none"},
     "no-first-step-starts": {"first_step_share": 0.0},
+    "uniform-starts": {"start_floor": "none"},
+    "lenient-training": {"train_error_threshold": 0.3},
+    "stricter-training": {"train_error_threshold": 0.11},
     "fixed-step-size": {"desired_kl": "none"},
-    "small-updates": {"desired_kl": 0.08, "clip_range": 0.2},
+    "small-updates": {"desired_kl": 0.05, "clip_range": 0.2},
     "large-updates": {"desired_kl": 0.4, "clip_range": 0.8},
     "shorter-horizon": {"gamma": 0.95, "gae_lambda": 0.9},
+    "longer-horizon": {"gae_lambda": 0.98},
+    "larger-networks": {"layers": [512, 256]},
     "no-bootstrap-at-end": {"bootstrap_at_end": False},
+    "overlap": {"overlap": True},
 }
 """What each variant changes of the preset `fast`."""
 

@@ -35,7 +35,7 @@ class ExpertConfig:
     """Samples a gradient step."""
     n_epochs: int = 5
     """Passes over the collected steps."""
-    clip_range: float = 0.2
+    clip_range: float = 0.5
     """PPO's limit of the probability ratio."""
     gamma: float = 0.97
     """Discount factor."""
@@ -49,9 +49,8 @@ class ExpertConfig:
     """Step size of Adam at the start."""
     lr_decay: float = 1.0
     """The step size is divided by this at one third and at two thirds of all steps."""
-    desired_kl: float | None = 0.08
+    desired_kl: float | None = 0.2
     """Keep the change of the policy in an update near this divergence by adapting the step size; None: fixed."""
-
     overlap: bool | None = None
     """Take the steps of the next update while learning from the last ones, with the policy of one update before; None:
     where the networks are on a GPU."""
@@ -62,7 +61,7 @@ class ExpertConfig:
     """Activation of the hidden layers."""
     std: float = 0.1
     """Fixed standard deviation of the actions."""
-    first_step_share: float = 0.4
+    first_step_share: float = 0.2
     """Share of training episodes that begin at the snippet's first step instead of at a random one."""
     bootstrap_at_end: bool = True
     """Add the value of the last state where the snippet, not the walker, has come to its end."""
