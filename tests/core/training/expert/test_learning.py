@@ -23,6 +23,8 @@ def test_a_policy_without_a_warm_start_learns_to_stay_up_longer(trainer, tmp_pat
         activation="Tanh",
         learning_rate=1e-3,
         desired_kl=None,
+        clip_range=0.2,
+        train_error_threshold=0.3,
         gamma=0.8,
         eval_every=100_000,
         n_rsi_episodes=24,
