@@ -11,7 +11,11 @@ import torch
 from mocapact_cli.core.clips.clip import Clip
 from mocapact_cli.core.clips.library import open_library
 from mocapact_cli.core.clips.snippets import Snippet
+from mocapact_cli.core.envs.batch import TrackingBatch
+from mocapact_cli.core.envs.starts import TaskStarts
+from mocapact_cli.core.sim.observables import TIME_INDEX
 from mocapact_cli.core.training.expert.config import ExpertConfig, preset
+from mocapact_cli.core.training.expert.model import training_batch
 from mocapact_cli.core.training.expert.train import ExpertResult, train_expert
 
 TINY = replace(
@@ -40,6 +44,10 @@ class Trainer:
     @property
     def clip(self) -> Clip:
         return open_library().get("demo_reach")
+
+    def batch(self, config: ExpertConfig) -> TrackingBatch:
+        """The environments in which these settings train, with starts drawn alike."""
+        return training_batch(self.clip, self.snippet, config, TIME_INDEX, TaskStarts())
 
     def __call__(self, root: Path, *, resume: bool = False, force: bool = False, **changes: object) -> ExpertResult:
         config: ExpertConfig = replace(self.config, **changes)

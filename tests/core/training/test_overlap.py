@@ -11,14 +11,20 @@ import pytest
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
 
-from mocapact_cli.core.envs.batch import TrackingBatch
-from mocapact_cli.core.sim.observables import TIME_INDEX
 from mocapact_cli.core.training.expert.config import preset
 from mocapact_cli.core.training.expert.model import build_env, build_model
 from mocapact_cli.core.training.expert.monitor import ExpertMonitor
 from mocapact_cli.core.training.overlap import OverlappedPPO
 
-SMALL: dict[str, Any] = {"num_envs": 8, "steps_per_update": 128, "batch_size": 64, "layers": (16,), "n_epochs": 2}
+SMALL: dict[str, Any] = {
+    "seed": 3,
+    "threads": 1,
+    "num_envs": 8,
+    "steps_per_update": 128,
+    "batch_size": 64,
+    "layers": (16,),
+    "n_epochs": 2,
+}
 LENGTH = 128
 
 
@@ -36,7 +42,7 @@ def build(trainer):
 
     def built(**settings: Any) -> Any:
         config = type(preset("fast"))(**{**SMALL, **settings})
-        batch = TrackingBatch([(trainer.clip, trainer.snippet)], num_envs=8, observables=TIME_INDEX, threads=1, seed=3)
+        batch = trainer.batch(config)
         batches.append(batch)
         return build_model(build_env(batch, config), config, lambda _: 1e-3)
 

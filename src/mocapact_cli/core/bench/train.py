@@ -22,7 +22,7 @@ from mocapact_cli.core.progress import NullProgress, Progress
 from mocapact_cli.core.sim.observables import TIME_INDEX
 from mocapact_cli.core.tasks.tracking import TrackingConfig
 from mocapact_cli.core.training.expert.config import ExpertConfig, preset
-from mocapact_cli.core.training.expert.model import build_env, build_model
+from mocapact_cli.core.training.expert.model import build_env, build_model, training_batch
 
 CLIP = "demo_walk"
 MAX_ROUNDS, MIN_ROUNDS = 5, 3
@@ -142,12 +142,9 @@ def _samples(model: PPO) -> int:
 
 def _batch(config: ExpertConfig, threads: int) -> TrackingBatch:
     library = open_library()
-    snippets = [(library.get(CLIP), library.resolve(CLIP))]
-    task = TrackingConfig(min_steps=config.min_steps, termination_error_threshold=config.train_error_threshold)
     starts = FailureStarts(config.first_step_share, config.start_floor)
-    return TrackingBatch(
-        snippets, num_envs=config.num_envs, observables=TIME_INDEX, config=task, threads=threads, starts=starts
-    )
+    config = replace(config, threads=threads)
+    return training_batch(library.get(CLIP), library.resolve(CLIP), config, TIME_INDEX, starts)
 
 
 def _our_side(name: str, threads: int) -> _Side:

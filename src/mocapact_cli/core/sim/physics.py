@@ -30,6 +30,7 @@ class PhysicsShard:
         self.features = Features(walker, 2 * size)
         self.data = [mujoco.MjData(walker.model) for _ in range(size)]
         self._controls = [data.ctrl for data in self.data]
+        self._inner_model = walker.inner_model
         self._subtree_velocities = subtree_velocities
         self._states = [self.features.state_row(row) for row in range(size)]
         self._copies = [self.features.copies(data, row) for row, data in enumerate(self.data)]
@@ -55,7 +56,7 @@ class PhysicsShard:
             mujoco.mj_Euler(model, data)
         else:
             mujoco.mj_step2(model, data)
-        mujoco.mj_step(model, data, SUBSTEPS - 1)
+        mujoco.mj_step(self._inner_model, data, SUBSTEPS - 1)
         mujoco.mj_forward(model, data)
         self._evaluated[env] = True
         if self._subtree_velocities:

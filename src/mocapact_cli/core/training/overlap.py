@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from stable_baselines3 import PPO
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import MaybeCallback
 from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv
@@ -104,7 +103,7 @@ class _Collector:
         # Not a copy of the object, which drags along the graph of what it computed last. Its first weights do not
         # matter, and must not change what is drawn later.
         with torch.random.fork_rng(devices=[]):
-            self._policy = ActorCriticPolicy(**model.policy._get_constructor_parameters()).to(model.device)
+            self._policy = type(model.policy)(**model.policy._get_constructor_parameters()).to(model.device)
         self._policy.set_training_mode(False)
         self.stopped = threading.Event()
 

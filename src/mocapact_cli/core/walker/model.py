@@ -12,7 +12,7 @@ import functools
 import importlib.metadata
 import json
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ _PREFIX = "walker/"
 _FORMAT = 1
 _END_EFFECTORS = ("rradius", "lradius", "rfoot", "lfoot")
 _DEFAULT_ARENA = (8.0, 8.0)
+_QUICK_ITERATIONS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +90,26 @@ class Walker:
         model = copy.deepcopy(self.model)
         model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_ACTUATION
         return model
+
+    @cached_property
+    def inner_model(self) -> mujoco.MjModel:
+        """The same model without its sensors, for physics steps whose outcome nobody observes; states are the same."""
+        model = copy.deepcopy(self.model)
+        model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_SENSOR
+        return model
+
+    def with_quick_contacts(self) -> Walker:
+        """The same body with contact forces from MuJoCo's dual solver, stopped after 20 iterations.
+
+        Both solvers approach the same forces. A walker has a dozen constraints at a time, for which the dual one is
+        faster by more than half; what it leaves out is far below what action noise does to a contact.
+        """
+        model = copy.deepcopy(self.model)
+        model.opt.solver = mujoco.mjtSolver.mjSOL_PGS
+        model.opt.iterations = _QUICK_ITERATIONS
+        model.opt.jacobian = mujoco.mjtJacobian.mjJAC_DENSE
+        model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_ISLAND | mujoco.mjtDisableBit.mjDSBL_MIDPHASE
+        return replace(self, model=model)
 
     def pose_to_action(self, joints: FloatArray) -> FloatArray:
         """Action whose position targets are the given joint angles.

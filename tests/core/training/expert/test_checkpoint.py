@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from mocapact_cli.core.envs.batch import TrackingBatch
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError
-from mocapact_cli.core.sim.observables import TIME_INDEX
 from mocapact_cli.core.training.expert.checkpoint import FILE, Progression, load_checkpoint, save_checkpoint
 from mocapact_cli.core.training.expert.model import build_env, build_model
 
@@ -23,8 +21,7 @@ def build(trainer):
 
     def make(*, learned: bool = False, **changes: object):
         config = replace(trainer.config, **changes)
-        batch = TrackingBatch([(trainer.clip, trainer.snippet)], num_envs=8, observables=TIME_INDEX, threads=1)
-        env = build_env(batch, config)
+        env = build_env(trainer.batch(config), config)
         opened.append(env)
         model = build_model(env, config, lambda left: 0.01)
         if learned:
@@ -47,8 +44,10 @@ def test_a_checkpoint_restores_everything(build, tmp_path: Path) -> None:
     assert other.num_timesteps == 128
     for mine, theirs in zip(model.policy.parameters(), other.policy.parameters(), strict=True):
         assert torch.equal(mine, theirs)
-    moments = [candidate.policy.optimizer.state_dict()["state"][1]["exp_avg"] for candidate in (model, other)]
-    assert torch.equal(*moments)
+    for name in ("optimizer", "critic_optimizer"):
+        moments = [getattr(of.policy, name).state_dict()["state"][1]["exp_avg"] for of in (model, other)]
+        assert torch.equal(*moments)
+        assert moments[0].any()
     np.testing.assert_array_equal(env.obs_rms.mean, other_env.obs_rms.mean)
     assert (env.ret_rms.var, env.ret_rms.count) == (other_env.ret_rms.var, other_env.ret_rms.count)
 

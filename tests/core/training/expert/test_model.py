@@ -6,17 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from mocapact_cli.core.envs.batch import TrackingBatch
 from mocapact_cli.core.sim.observables import TIME_INDEX
 from mocapact_cli.core.training.expert.model import build_env, build_model, snapshot
 
 
-@pytest.fixture
-def learning(trainer):
+@pytest.fixture(params=[True, False], ids=["privileged", "public"])
+def learning(trainer, request: pytest.FixtureRequest):
     """A model that has learned for an update, its environment and its settings."""
-    config = replace(trainer.config, learning_rate=0.01)
-    batch = TrackingBatch([(trainer.clip, trainer.snippet)], num_envs=8, observables=TIME_INDEX, threads=1)
-    env = build_env(batch, config)
+    config = replace(trainer.config, learning_rate=0.01, privileged_critic=request.param)
+    env = build_env(trainer.batch(config), config)
     model = build_model(env, config, lambda left: 0.01)
     model.learn(config.steps_per_update)
     yield model, env, config
@@ -34,12 +32,13 @@ def test_learning_moves_the_means_but_not_the_standard_deviation(learning) -> No
 def test_a_snapshot_acts_as_the_model_does(learning) -> None:
     model, env, config = learning
     policy = snapshot(model, env, config, TIME_INDEX)
-    observations = np.random.default_rng(0).standard_normal((5, policy.obs_size)).astype(np.float32)
-    expected, _ = model.predict(env.normalize_obs(observations), deterministic=True)
+    seen = np.random.default_rng(0).standard_normal((5, len(env.obs_rms.mean))).astype(np.float32)
+    observations = seen[:, : policy.obs_size]
+    expected, _ = model.predict(env.normalize_obs(seen), deterministic=True)
     np.testing.assert_allclose(policy.predict(observations)[0], expected, atol=1e-5)
-    normalized = torch.as_tensor(env.normalize_obs(observations), dtype=torch.float32)
-    scale = np.sqrt(env.ret_rms.var + env.epsilon)
-    values = model.policy.predict_values(normalized)[:, 0].detach().numpy() * scale
+    normalized = torch.as_tensor(env.normalize_obs(seen), dtype=torch.float32)
+    judge = model.policy.public_values if config.privileged_critic else model.policy.predict_values
+    values = judge(normalized)[:, 0].detach().numpy() * np.sqrt(env.ret_rms.var + env.epsilon)
     np.testing.assert_allclose(policy.values(observations), values, rtol=1e-4, atol=1e-5)
 
 

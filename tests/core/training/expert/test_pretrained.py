@@ -81,9 +81,13 @@ def test_the_first_evaluated_model_is_the_source(go_on, source: Path, tmp_path: 
 def test_it_learns_on_from_there(go_on, source: Path, tmp_path: Path) -> None:
     result = go_on(tmp_path / "run", source)
     before, after = load_expert(source).policy.network.state_dict(), trained_weights(tmp_path / "run")
-    moved = {name: float((after[name] - value).abs().max()) for name, value in before.items()}
+    shared = {name: value.shape[-1] if value.ndim else None for name, value in before.items()}
+    moved = {name: float((after[name][..., : shared[name]] - value).abs().max()) for name, value in before.items()}
     assert moved["log_std"] == 0.0
     assert 0.0 < moved["mlp_extractor.policy_net.0.weight"] < 0.05
+    # The critic of training begins as the source's, and without a mind for what it sees besides.
+    assert 0.0 < moved["mlp_extractor.value_net.0.weight"] < 0.05
+    assert 0.0 < float(after["mlp_extractor.value_net.0.weight"][:, SIZE:].abs().max()) < 0.05
     assert [row["timesteps"] for row in result.evaluations] == [0, 128]
 
 

@@ -36,6 +36,10 @@ def assert_equal_states(one: Any, other: Any) -> None:
         assert one.keys() == other.keys()
         for key in one.keys() - {"seconds"}:
             assert_equal_states(one[key], other[key])
+    elif isinstance(one, list):
+        assert len(one) == len(other)
+        for mine, theirs in zip(one, other, strict=True):
+            assert_equal_states(mine, theirs)
     elif isinstance(one, torch.Tensor):
         assert torch.equal(one, other)
     else:

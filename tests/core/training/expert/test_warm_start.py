@@ -1,14 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mocapact_cli.core.envs.batch import TrackingBatch
 from mocapact_cli.core.progress import NullProgress
-from mocapact_cli.core.sim.observables import TIME_INDEX
 from mocapact_cli.core.training.expert import warm_start
 from mocapact_cli.core.training.expert.model import build_env, build_model
 from mocapact_cli.core.walker.statics import holding_actions
@@ -30,9 +30,7 @@ def test_returns_are_discounted_sums_to_the_end_of_each_episode(seed: int, gamma
 
 @pytest.fixture
 def batch(trainer):
-    with TrackingBatch(
-        [(trainer.clip, trainer.snippet)], num_envs=8, observables=TIME_INDEX, threads=1, seed=3
-    ) as opened:
+    with trainer.batch(replace(trainer.config, seed=3)) as opened:
         yield opened
 
 
@@ -76,5 +74,6 @@ def test_imitation_brings_the_policy_close_to_the_controller(trainer, batch, mon
     # The statistics are the demonstration's, and so is the value function's scale.
     np.testing.assert_allclose(env.obs_rms.mean, shown.observations.mean(axis=0), atol=1e-3)
     normalized = torch.as_tensor(env.normalize_obs(shown.observations), dtype=torch.float32)
-    values = model.policy.predict_values(normalized)[:, 0].detach().numpy() * np.sqrt(env.ret_rms.var)
-    assert np.mean((values - shown.returns) ** 2) < np.mean(shown.returns**2)
+    for judge in (model.policy.predict_values, model.policy.public_values):
+        values = judge(normalized)[:, 0].detach().numpy() * np.sqrt(env.ret_rms.var)
+        assert np.mean((values - shown.returns) ** 2) < np.mean(shown.returns**2)

@@ -20,6 +20,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 from mocapact_cli.core import paths
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError
 from mocapact_cli.core.training.expert.model import observation_statistics
+from mocapact_cli.core.training.expert.privileged import PrivilegedPolicy
 
 FILE = "last.pt"
 
@@ -52,7 +53,7 @@ def save_checkpoint(folder: Path, model: PPO, env: VecNormalize, progression: Pr
     """Write the checkpoint atomically, in place of the one before."""
     state = {
         "policy": model.policy.state_dict(),
-        "optimizer": model.policy.optimizer.state_dict(),
+        "optimizers": [optimizer.state_dict() for optimizer in _optimizers(model)],
         "observations": _statistics(observation_statistics(env)),
         "returns": _statistics(env.ret_rms),
         "progression": asdict(progression),
@@ -77,7 +78,8 @@ def load_checkpoint(folder: Path, model: PPO, env: VecNormalize) -> Progression:
     try:
         state = torch.load(path, weights_only=True, map_location=model.device)
         model.policy.load_state_dict(state["policy"])
-        model.policy.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, saved in zip(_optimizers(model), state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
         _restore(observation_statistics(env), state["observations"])
         _restore(env.ret_rms, state["returns"])
         progression = Progression(**state["progression"])
@@ -86,6 +88,11 @@ def load_checkpoint(folder: Path, model: PPO, env: VecNormalize) -> Progression:
         raise InvalidInputError(f"{path} cannot be resumed: {reason}", hint="Start again with --force.") from error
     model.num_timesteps = progression.timesteps
     return progression
+
+
+def _optimizers(model: PPO) -> list[torch.optim.Optimizer]:
+    policy = model.policy
+    return [policy.optimizer, policy.critic_optimizer] if isinstance(policy, PrivilegedPolicy) else [policy.optimizer]
 
 
 def _statistics(running: RunningMeanStd) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class ExpertConfig:
     """Passes over the collected steps."""
     clip_range: float = 0.5
     """PPO's limit of the probability ratio."""
-    gamma: float = 0.97
+    gamma: float = 0.98
     """Discount factor."""
     gae_lambda: float = 0.95
     """Decay of generalized advantage estimation."""
@@ -51,6 +51,17 @@ class ExpertConfig:
     """The step size is divided by this at one third and at two thirds of all steps."""
     desired_kl: float | None = 0.2
     """Keep the change of the policy in an update near this divergence by adapting the step size; None: fixed."""
+    kl_half_life: int | None = 900_000
+    """Environment steps in which ``desired_kl`` halves, down to ``final_kl``: large changes find what works, small ones
+    what works best; None: it stays."""
+    final_kl: float = 0.02
+    """``desired_kl`` does not fall below this."""
+    privileged_critic: bool = True
+    """The critic of training also sees the walker beside its reference; the saved expert has one that does not."""
+    critic_learning_rate: float = 5e-4
+    """Step size of Adam for a privileged critic; another one learns with the policy, at its step size."""
+    quick_contacts: bool = True
+    """Take training steps with MuJoCo's faster dual contact solver; evaluations are always exact."""
     overlap: bool | None = None
     """Take the steps of the next update while learning from the last ones, with the policy of one update before; None:
     where the networks are on a GPU."""
@@ -106,6 +117,13 @@ class ExpertConfig:
                 hint="Choose a number of environments that divides it, such as 32, 64 or 128.",
             )
 
+    def desired_kl_after(self, timesteps: int) -> float | None:
+        """The divergence that an update should have after so many environment steps; None for any."""
+        if self.desired_kl is None or self.kl_half_life is None:
+            return self.desired_kl
+        halved: float = self.desired_kl * 0.5 ** (timesteps / self.kl_half_life)
+        return max(min(self.final_kl, self.desired_kl), halved)
+
 
 PRESETS: dict[str, ExpertConfig] = {
     "fast": ExpertConfig(),
@@ -121,6 +139,9 @@ PRESETS: dict[str, ExpertConfig] = {
         learning_rate=1e-5,
         lr_decay=1.73,
         desired_kl=None,
+        kl_half_life=None,
+        privileged_critic=False,
+        quick_contacts=False,
         overlap=False,
         layers=(1024, 1024, 1024),
         activation="Tanh",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -11,11 +11,60 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import VecNormalize
 
+from mocapact_cli.core.clips.clip import Clip
+from mocapact_cli.core.clips.snippets import Snippet
 from mocapact_cli.core.envs.batch import TrackingBatch
 from mocapact_cli.core.envs.sb3 import TrackingVecEnv
+from mocapact_cli.core.envs.starts import StartSampler
 from mocapact_cli.core.policies.expert import ExpertNetwork, ExpertPolicy, Normalizer
+from mocapact_cli.core.sim.observables import ObservableLayout
+from mocapact_cli.core.tasks.tracking import TrackingConfig
 from mocapact_cli.core.training.expert.config import ExpertConfig
+from mocapact_cli.core.training.expert.privileged import PRIVILEGED, PrivilegedPolicy, PrivilegedPPO
 from mocapact_cli.core.training.overlap import OverlappedPPO
+from mocapact_cli.core.walker.model import get_walker
+
+
+class _OverlappedPrivilegedPPO(OverlappedPPO, PrivilegedPPO):
+    """Both at once."""
+
+
+_LEARNERS: dict[tuple[bool, bool], type[PPO]] = {
+    (False, False): PPO,
+    (False, True): OverlappedPPO,
+    (True, False): PrivilegedPPO,
+    (True, True): _OverlappedPrivilegedPPO,
+}
+"""By whether the critic is privileged and whether steps overlap with learning."""
+
+
+def training_observables(config: ExpertConfig, public: tuple[str, ...]) -> tuple[str, ...]:
+    """What the environments of training give: what the expert sees, then what only its critic does."""
+    return public + PRIVILEGED if config.privileged_critic else public
+
+
+def training_batch(
+    clip: Clip, snippet: Snippet, config: ExpertConfig, public: tuple[str, ...], starts: StartSampler
+) -> TrackingBatch:
+    """The environments of training on a snippet.
+
+    Args:
+        public: observables of the expert. starts: where episodes begin.
+    """
+    task = TrackingConfig(
+        min_steps=config.min_steps,
+        termination_error_threshold=min(config.train_error_threshold, config.termination_error_threshold),
+    )
+    return TrackingBatch(
+        [(clip, snippet)],
+        num_envs=config.num_envs,
+        observables=training_observables(config, public),
+        config=task,
+        threads=config.threads,
+        seed=config.seed,
+        starts=starts,
+        walker=get_walker().with_quick_contacts() if config.quick_contacts else None,
+    )
 
 
 def build_env(batch: TrackingBatch, config: ExpertConfig) -> VecNormalize:
@@ -29,11 +78,12 @@ def build_model(env: VecNormalize, config: ExpertConfig, step_size: Callable[[fl
     """PPO with the configured networks; the standard deviation of the actions stays as it is.
 
     Args:
+        env: gives :func:`training_observables`.
         step_size: of Adam, given the share of training that is left.
     """
-    learner = OverlappedPPO if config.overlap else PPO
-    model = learner(
-        "MlpPolicy",
+    policy: type[PrivilegedPolicy] | str = PrivilegedPolicy if config.privileged_critic else "MlpPolicy"
+    model = _LEARNERS[config.privileged_critic, bool(config.overlap)](
+        policy,
         env,
         learning_rate=step_size,
         n_steps=config.steps_per_update // config.num_envs,
@@ -53,10 +103,21 @@ def build_model(env: VecNormalize, config: ExpertConfig, step_size: Callable[[fl
             "log_std_init": float(np.log(config.std)),
             # Stable-Baselines3's epsilon; fused, because the usual Adam takes a tenth of the time of large networks.
             "optimizer_kwargs": {"eps": 1e-5, "fused": True},
+            **_critic_options(env, config),
         },
     )
     model.policy.log_std.requires_grad_(False)
     return model
+
+
+def _critic_options(env: VecNormalize, config: ExpertConfig) -> dict[str, Any]:
+    if not config.privileged_critic:
+        return {}
+    hidden = ObservableLayout(PRIVILEGED, (0,)).size
+    return {
+        "public": len(observation_statistics(env).mean) - hidden,
+        "critic_learning_rate": config.critic_learning_rate,
+    }
 
 
 def observation_statistics(env: VecNormalize) -> RunningMeanStd:
@@ -67,17 +128,20 @@ def observation_statistics(env: VecNormalize) -> RunningMeanStd:
 def snapshot(model: PPO, env: VecNormalize, config: ExpertConfig, observables: tuple[str, ...]) -> ExpertPolicy:
     """A copy of the current policy with the current statistics; later training does not change it."""
     layers = list(config.layers)
-    network = ExpertNetwork(len(observation_statistics(env).mean), 56, layers, layers, activation=config.activation)
-    network.load_state_dict({name: value.detach().cpu().clone() for name, value in model.policy.state_dict().items()})
-    return ExpertPolicy(network, normalizer_of(env), observables)
+    policy = model.policy
+    weights = policy.expert_weights() if isinstance(policy, PrivilegedPolicy) else policy.state_dict()
+    normalizer = normalizer_of(env, ObservableLayout(observables, (0,)).size)
+    network = ExpertNetwork(len(normalizer.mean), 56, layers, layers, activation=config.activation)
+    network.load_state_dict({name: value.detach().cpu().clone() for name, value in weights.items()})
+    return ExpertPolicy(network, normalizer, observables)
 
 
-def normalizer_of(env: VecNormalize) -> Normalizer:
-    """The statistics of a ``VecNormalize``."""
+def normalizer_of(env: VecNormalize, columns: int) -> Normalizer:
+    """The statistics of a ``VecNormalize``, of its first columns."""
     seen = observation_statistics(env)
     return Normalizer(
-        mean=seen.mean.copy(),
-        var=seen.var.copy(),
+        mean=seen.mean[:columns].copy(),
+        var=seen.var[:columns].copy(),
         count=float(seen.count),
         return_mean=float(env.ret_rms.mean),
         return_var=float(env.ret_rms.var),

@@ -238,7 +238,7 @@ class ExpertMonitor(BaseCallback):
 
     def _adapt_step_size(self, divergence: float) -> None:
         """Keep the divergence of an update near the wanted one, as adaptive PPO does (Schulman et al., 2017)."""
-        wanted = self.run.config.desired_kl
+        wanted = self.run.config.desired_kl_after(self.num_timesteps)
         if wanted is None:
             return
         factor = 1.0 / _STEP_SIZE_FACTOR if divergence > 2.0 * wanted else 1.0

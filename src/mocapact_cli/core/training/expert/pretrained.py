@@ -21,6 +21,7 @@ from mocapact_cli.core.policies.expert import ExpertNetwork, ExpertPolicy, Norma
 from mocapact_cli.core.sim.observables import ObservableLayout
 from mocapact_cli.core.training.expert.config import PRESETS, ExpertConfig
 from mocapact_cli.core.training.expert.model import observation_statistics
+from mocapact_cli.core.training.expert.privileged import PrivilegedPolicy
 
 _SIZES = ("layers", "activation")
 
@@ -91,9 +92,16 @@ def take_over(model: PPO, env: VecNormalize, source: ExpertPolicy, observables: 
     """
     fitting = reordered(source, observables)
     weights = fitting.network.state_dict() | {"log_std": model.policy.log_std}
-    model.policy.load_state_dict(weights)
+    if isinstance(model.policy, PrivilegedPolicy):
+        model.policy.adopt(weights)
+    else:
+        model.policy.load_state_dict(weights)
     statistics, seen = fitting.normalizer, observation_statistics(env)
-    seen.mean, seen.var, seen.count = statistics.mean.copy(), statistics.var.copy(), statistics.count
+    hidden = len(seen.mean) - len(statistics.mean)
+    # The expert knows nothing of what only the critic sees: distances from the reference, of a tenth at a guess.
+    seen.mean = np.concatenate([statistics.mean, np.zeros(hidden)])
+    seen.var = np.concatenate([statistics.var, np.full(hidden, 0.01)])
+    seen.count = statistics.count
     returns = env.ret_rms
     returns.mean, returns.var = np.array(statistics.return_mean), np.array(statistics.return_var)
     returns.count = statistics.return_count

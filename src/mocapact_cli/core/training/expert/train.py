@@ -20,10 +20,9 @@ from mocapact_cli.core.evaluation.expert_report import CURVE_FILE
 from mocapact_cli.core.interop.expert_folder import write_clip_info
 from mocapact_cli.core.progress import NullProgress, Progress
 from mocapact_cli.core.sim.observables import TIME_INDEX
-from mocapact_cli.core.tasks.tracking import TrackingConfig
 from mocapact_cli.core.training.expert.checkpoint import Progression, load_checkpoint
 from mocapact_cli.core.training.expert.config import ExpertConfig
-from mocapact_cli.core.training.expert.model import build_env, build_model
+from mocapact_cli.core.training.expert.model import build_env, build_model, training_batch
 from mocapact_cli.core.training.expert.monitor import ExpertMonitor, Run, diverged
 from mocapact_cli.core.training.expert.pretrained import adopt_networks, read_source, take_over
 from mocapact_cli.core.training.expert.warm_start import demonstrate, imitate
@@ -149,21 +148,9 @@ def _with_overlap_decided(config: ExpertConfig) -> ExpertConfig:
 
 def _train(run: Run, *, resume: bool) -> ExpertResult:
     config = run.config
-    task_config = TrackingConfig(
-        min_steps=config.min_steps,
-        termination_error_threshold=min(config.train_error_threshold, config.termination_error_threshold),
-    )
     starts = FailureStarts(config.first_step_share, config.start_floor)
     set_random_seed(config.seed)
-    with TrackingBatch(
-        [(run.clip, run.snippet)],
-        num_envs=config.num_envs,
-        observables=run.observables,
-        config=task_config,
-        threads=config.threads,
-        seed=config.seed,
-        starts=starts,
-    ) as batch:
+    with training_batch(run.clip, run.snippet, config, run.observables, starts) as batch:
         env = build_env(batch, config)
         progression = Progression(step_size=config.learning_rate)
         model = build_model(env, config, lambda left: _step_size(config, progression, left))

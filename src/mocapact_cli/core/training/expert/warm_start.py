@@ -19,6 +19,7 @@ from mocapact_cli.core.envs.batch import TrackingBatch
 from mocapact_cli.core.progress import Progress
 from mocapact_cli.core.rollouts.controllers import PoseActor
 from mocapact_cli.core.training.expert.model import observation_statistics
+from mocapact_cli.core.training.expert.privileged import PrivilegedPolicy
 from mocapact_cli.core.walker.model import FloatArray
 
 Float32Array = NDArray[np.float32]
@@ -99,9 +100,12 @@ def imitate(model: PPO, env: VecNormalize, shown: Demonstration, progress: Progr
 def _imitation_step(
     model: PPO, optimizer: torch.optim.Optimizer, inputs: torch.Tensor, actions: torch.Tensor, values: torch.Tensor
 ) -> torch.Tensor:
-    policy_latent, value_latent = model.policy.mlp_extractor(inputs)
-    action_loss = torch.nn.functional.mse_loss(model.policy.action_net(policy_latent), actions)
-    value_loss = torch.nn.functional.mse_loss(model.policy.value_net(value_latent)[:, 0], values)
+    policy = model.policy
+    policy_latent, value_latent = policy.mlp_extractor(inputs)
+    action_loss = torch.nn.functional.mse_loss(policy.action_net(policy_latent), actions)
+    value_loss = torch.nn.functional.mse_loss(policy.value_net(value_latent)[:, 0], values)
+    if isinstance(policy, PrivilegedPolicy):
+        value_loss = value_loss + torch.nn.functional.mse_loss(policy.public_values(inputs)[:, 0], values)
     optimizer.zero_grad()
     torch.autograd.backward(action_loss + 0.1 * value_loss)
     torch.nn.utils.clip_grad_norm_(model.policy.parameters(), 1.0)
