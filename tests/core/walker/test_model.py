@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mocapact_cli.core import paths
+from mocapact_cli.core.clips.library import open_library
 from mocapact_cli.core.errors import InvalidInputError, MissingDependencyError
 from mocapact_cli.core.walker import model as model_module
 from mocapact_cli.core.walker.model import Walker, get_walker
@@ -196,3 +197,46 @@ def test_without_dm_control_and_without_a_saved_model_the_error_says_what_to_cop
     with pytest.raises(MissingDependencyError, match=mujoco.__version__) as caught:
         get_walker()
     assert "copy" in caught.value.hint
+
+
+def test_without_sensors_the_states_are_the_same():
+    walker = get_walker()
+    states = []
+    for model in (walker.model, walker.inner_model):
+        data = mujoco.MjData(model)
+        data.qpos[2] = 0.9
+        data.ctrl[:] = np.random.default_rng(0).uniform(-0.5, 0.5, 56)
+        mujoco.mj_step(model, data, 40)
+        states.append(np.concatenate([data.qpos, data.qvel, data.act]))
+        assert bool(data.sensordata.any()) is (model is walker.model)
+    np.testing.assert_array_equal(*states)
+
+
+def test_quick_contacts_are_nearly_the_same_forces():
+    """On a standing walker: what the quick solver leaves out is small beside what action noise does."""
+    walker = get_walker()
+    quick = walker.with_quick_contacts()
+    assert quick.model.opt.solver == mujoco.mjtSolver.mjSOL_PGS
+    assert walker.model.opt.solver == mujoco.mjtSolver.mjSOL_NEWTON
+    assert (quick.joint_names, quick.model.opt.timestep) == (walker.joint_names, walker.model.opt.timestep)
+    rng, left_out, noise, touched = np.random.default_rng(0), [], [], 0
+    exact = mujoco.MjData(walker.model)
+    exact.qpos[:] = open_library().get("demo_step").qpos()[0]
+    for _ in range(20):
+        other, disturbed = (_copy(walker, exact, model) for model in (quick.model, walker.model))
+        exact.ctrl[:] = other.ctrl[:] = walker.pose_to_action(exact.qpos[7:])
+        disturbed.ctrl[:] = exact.ctrl + 0.1 * rng.standard_normal(56)
+        mujoco.mj_step(walker.model, exact, 6)
+        mujoco.mj_step(quick.model, other, 6)
+        mujoco.mj_step(walker.model, disturbed, 6)
+        touched += exact.ncon > 0
+        left_out.append(np.square(other.qvel - exact.qvel).mean())
+        noise.append(np.square(disturbed.qvel - exact.qvel).mean())
+    assert touched > 15
+    assert np.sqrt(np.mean(left_out)) < 0.2 * np.sqrt(np.mean(noise))
+
+
+def _copy(walker, data, model):
+    copy = mujoco.MjData(model)
+    mujoco.mj_copyState(walker.model, data, copy, int(mujoco.mjtState.mjSTATE_INTEGRATION))
+    return copy

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -125,3 +126,13 @@ def test_a_file_and_options_are_judged_together(tmp_path):
     file = tmp_path / "small.toml"
     file.write_text("steps_per_update = 64\n")
     assert resolve("fast", file, num_envs=4).steps_per_update == 64
+
+
+def test_the_wanted_divergence_halves_with_the_steps() -> None:
+    config = ExpertConfig(desired_kl=0.2, kl_half_life=1000, final_kl=0.03)
+    assert [config.desired_kl_after(steps) for steps in (0, 1000, 2000)] == [0.2, 0.1, 0.05]
+    assert config.desired_kl_after(10**9) == 0.03
+    assert replace(config, desired_kl=0.01).desired_kl_after(10**9) == 0.01
+    assert replace(config, kl_half_life=None).desired_kl_after(10**9) == 0.2
+    assert replace(config, desired_kl=None).desired_kl_after(1) is None
+    assert preset("paper").desired_kl_after(10**6) is None
