@@ -37,7 +37,7 @@ class ExpertConfig:
     """Passes over the collected steps."""
     clip_range: float = 0.5
     """PPO's limit of the probability ratio."""
-    gamma: float = 0.98
+    gamma: float = 0.99
     """Discount factor."""
     gae_lambda: float = 0.95
     """Decay of generalized advantage estimation."""
