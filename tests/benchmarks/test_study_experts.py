@@ -1,10 +1,14 @@
 """The study of expert training runs, uses a finished run again and says what came of it."""
 
+import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from mocapact_cli.core.training.expert.config import preset, resolve
 
 SCRIPT = Path(__file__).with_name("study_experts.py")
 
@@ -37,3 +41,10 @@ def test_an_unknown_variant_is_named_with_those_that_exist():
     assert done.returncode == 2
     assert "no variant is called fsat" in done.stderr
     assert "no-warm-start" in done.stderr
+
+
+def test_each_variant_is_a_setting_that_differs_from_the_preset(tmp_path):
+    for name, changes in runpy.run_path(str(SCRIPT))["VARIANTS"].items():
+        file = tmp_path / f"{name}.toml"
+        file.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in changes.items()))
+        assert (resolve(None, file) == preset("fast")) is (name == "fast"), name

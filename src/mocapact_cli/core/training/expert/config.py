@@ -38,7 +38,7 @@ class ExpertConfig:
     clip_range: float = 0.5
     """PPO's limit of the probability ratio."""
     gamma: float = 0.99
-    """Discount factor."""
+    """Discount factor; a standing walker falls about two seconds after what made it fall."""
     gae_lambda: float = 0.95
     """Decay of generalized advantage estimation."""
     max_grad_norm: float = 1.0

@@ -259,7 +259,8 @@ class ExpertMonitor(BaseCallback):
         for name, value in row.items():
             self.logger.record(f"expert/{name}", value)
         self._episodes = []
-        done = self.seconds if config.max_minutes else self.num_timesteps
+        # An update is never cut short, so the last one may pass the limit.
+        done = self.seconds if config.max_minutes else min(self.num_timesteps, config.total_timesteps)
         self.task.update(completed=done)
         if episodes:
             self.task.update(length=f"{row['train_norm_length']:.2f}")

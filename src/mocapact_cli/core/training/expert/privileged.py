@@ -141,9 +141,7 @@ class PrivilegedPPO(PPO):
         judged, came = self.rollout_buffer.values.ravel(), self.rollout_buffer.returns.ravel()
         self.logger.record("train/approx_kl", sum(divergences) / len(divergences))
         self.logger.record("train/value_loss", sum(losses) / len(losses))
-        self.logger.record(
-            "train/explained_variance", explained_variance(judged, came)
-        )
+        self.logger.record("train/explained_variance", explained_variance(judged, came))
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
 
     def _teach_critics(self, samples: RolloutBufferSamples, *, public: bool) -> float:
