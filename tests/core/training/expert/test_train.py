@@ -246,6 +246,16 @@ def test_a_learner_that_diverges_stops_and_the_best_model_is_kept(
     assert load_expert(tmp_path / "run").policy is not None
 
 
+@pytest.mark.parametrize("privileged_critic", [True, False])
+def test_weights_that_run_away_but_stay_finite_are_divergence_too(
+    trainer, tmp_path: Path, privileged_critic: bool
+) -> None:
+    absurd = {"learning_rate": 1e3, "desired_kl": None, "privileged_critic": privileged_critic}
+    with pytest.raises(RunError, match="diverged after 128 steps"):
+        trainer(tmp_path / "run", **absurd)
+    assert load_expert(tmp_path / "run").policy is not None
+
+
 def test_a_curve_is_drawn_at_each_evaluation(trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = []
     usual = monitoring.draw_curve

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _STEP_SIZE_RANGE = (1e-5, 2e-3)
 _STEP_SIZE_FACTOR = 1.5
+_LOST = 100.0
+"""Divergence of an update after which the policy has nothing to do with what it was; numbers may still be finite."""
 _TRACKED = ("norm_length", "norm_return")
 _RSI, _START = "eval_rsi", "eval_start"
 
@@ -234,6 +236,8 @@ class ExpertMonitor(BaseCallback):
         divergence = self.logger.name_to_value.get("train/approx_kl")
         if divergence is not None:
             self.progression.kl = float(divergence)
+            if not self.progression.kl < _LOST:
+                raise diverged(self.run, self.num_timesteps)
             self._adapt_step_size(self.progression.kl)
 
     def _adapt_step_size(self, divergence: float) -> None:
