@@ -361,7 +361,9 @@ def test_time_ends_a_run(mocapact, settings: Path) -> None:
 
 
 def test_a_full_disk_is_one_line_and_the_checkpoint_stays(mocapact, settings: Path, small_disk) -> None:
-    log_root = small_disk(400) / "experts"
+    disk = small_disk(600)
+    (disk / "something else").write_bytes(bytes(100_000))
+    log_root = disk / "experts"
     command = ("expert", "train", REACH, "--config", settings, "--log-root", log_root, "--total-timesteps", 100_000)
     outcome = mocapact(*command, "--quiet")
     assert outcome.code == 1
@@ -371,5 +373,6 @@ def test_a_full_disk_is_one_line_and_the_checkpoint_stays(mocapact, settings: Pa
     root = log_root / REACH / "0"
     assert not list(root.rglob(".*"))
     assert mocapact("expert", "eval", root, *FEW).code == 0
+    (disk / "something else").unlink()
     enough = ("--total-timesteps", 1, "--json")
     assert mocapact("expert", "train", REACH, "--log-root", log_root, "--resume", *enough).code == 0
