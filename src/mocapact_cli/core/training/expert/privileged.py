@@ -18,6 +18,7 @@ from stable_baselines3.common.torch_layers import MlpExtractor
 from stable_baselines3.common.type_aliases import RolloutBufferSamples
 from stable_baselines3.common.utils import explained_variance
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 PRIVILEGED = (
     "walker/reference_rel_bodies_pos_local",
@@ -66,11 +67,10 @@ class PrivilegedPolicy(ActorCriticPolicy):
         head = {name.removeprefix(_HEAD): value for name, value in weights.items() if name.startswith(_HEAD)}
         public = {f"public_critic.0.{name}": value for name, value in hidden.items()}
         public |= {f"public_critic.1.{name}": value for name, value in head.items()}
-        widened = self.state_dict() | dict(weights)
-        for name, value in widened.items():
-            if (missing := self.state_dict()[name].shape[-1:].numel() - value.shape[-1:].numel()) > 0:
-                widened[name] = nn.functional.pad(value, (0, missing))
-        self.load_state_dict(widened | public)
+        own = self.state_dict()
+        # Only the first weights of the critic of training have more columns; nothing flows through the new ones yet.
+        widened = {name: pad(value, (0, own[name].shape[-1] - value.shape[-1])) for name, value in weights.items()}
+        self.load_state_dict(own | widened | public)
 
     def actor_parameters(self) -> list[nn.Parameter]:
         """All that decides on actions."""
