@@ -136,3 +136,11 @@ def test_the_wanted_divergence_halves_with_the_steps() -> None:
     assert replace(config, kl_half_life=None).desired_kl_after(10**9) == 0.2
     assert replace(config, desired_kl=None).desired_kl_after(1) is None
     assert preset("paper").desired_kl_after(10**6) is None
+
+
+@pytest.mark.parametrize("name", ["num_envs", "std", "critic_learning_rate", "kl_half_life", "desired_kl"])
+@pytest.mark.parametrize("value", [0, -1])
+def test_what_must_be_above_zero_is_said(name: str, value: int) -> None:
+    with pytest.raises(UsageError, match=f"^{name} is {value}") as caught:
+        ExpertConfig(**{name: value})
+    assert "above zero" in caught.value.hint

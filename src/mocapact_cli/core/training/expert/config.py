@@ -111,6 +111,9 @@ class ExpertConfig:
     """... by at least this."""
 
     def __post_init__(self) -> None:
+        for name in _ABOVE_ZERO:
+            if (value := getattr(self, name)) is not None and not value > 0:
+                raise UsageError(f"{name} is {value}.", hint="Give a number above zero.")
         if self.steps_per_update % self.num_envs:
             raise UsageError(
                 f"steps_per_update ({self.steps_per_update}) is not a multiple of num_envs ({self.num_envs}).",
@@ -124,6 +127,11 @@ class ExpertConfig:
         halved: float = self.desired_kl * 0.5 ** (timesteps / self.kl_half_life)
         return max(min(self.final_kl, self.desired_kl), halved)
 
+
+_ABOVE_ZERO = (
+    *("num_envs", "steps_per_update", "batch_size", "n_epochs", "std"),
+    *("learning_rate", "critic_learning_rate", "desired_kl", "kl_half_life"),
+)
 
 PRESETS: dict[str, ExpertConfig] = {
     "fast": ExpertConfig(),
