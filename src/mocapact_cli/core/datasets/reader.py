@@ -92,9 +92,14 @@ class Episode:
             return cast("Float32Array", h5.dataset(self._group, schema.PROPRIOCEPTIVE)[:, columns])
         return self.observations[:, columns]
 
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """Names of the cameras whose images were recorded."""
+        return tuple(name for name in schema.CAMERAS if h5.find(self._group, f"{schema.OBSERVATIONS}/{name}"))
+
     def camera(self, name: str) -> NDArray[np.uint8]:
         """Return the images of a camera, such as `walker/egocentric_camera`, as (T + 1, height, width, 3)."""
-        return cast("NDArray[np.uint8]", h5.dataset(self._group, f"observations/{name}")[()])
+        return cast("NDArray[np.uint8]", h5.dataset(self._group, f"{schema.OBSERVATIONS}/{name}")[()])
 
     def _read(self, path: str) -> Float32Array:
         return cast("Float32Array", h5.dataset(self._group, path)[()])

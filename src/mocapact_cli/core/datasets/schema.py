@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 FORMAT_NAME = "mocapact-rollouts"
 FORMAT_VERSION = 1
 OBSERVABLE_INDICES = "observable_indices"
-PROPRIOCEPTIVE = "observations/proprioceptive"
+OBSERVATIONS = "observations"
+PROPRIOCEPTIVE = f"{OBSERVATIONS}/proprioceptive"
+CAMERAS = ("walker/egocentric_camera", "walker/body_camera")
+CAMERA_PATHS = tuple(f"{OBSERVATIONS}/{name}" for name in CAMERAS)
 METRIC_GROUPS = ("start_metrics", "rsi_metrics")
 METRICS = ("episode_returns", "episode_lengths", "norm_episode_returns", "norm_episode_lengths")
 
@@ -72,8 +75,7 @@ SNIPPET_ARRAYS = (
 
 EPISODE_ARRAYS = (
     ArraySpec(PROPRIOCEPTIVE, "float32", ("T+1", "P"), "observations side by side, see observable_indices"),
-    ArraySpec("observations/walker/body_camera", "uint8", ("T+1", 64, 64, 3), "RGB images", required=False),
-    ArraySpec("observations/walker/egocentric_camera", "uint8", ("T+1", 64, 64, 3), "RGB images", required=False),
+    *(ArraySpec(path, "uint8", ("T+1", 64, 64, 3), "RGB images", required=False) for path in CAMERA_PATHS),
     ArraySpec("actions", "float32", ("T", "A"), "sampled actions, executed in the environment"),
     ArraySpec("mean_actions", "float32", ("T", "A"), "the policy's mean actions", required=False),
     ArraySpec("rewards", "float32", ("T",), "rewards of the environment"),

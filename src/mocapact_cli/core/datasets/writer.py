@@ -84,6 +84,7 @@ class EpisodeRecord:
         episode_return: Sum of rewards.
         norm_return: Normalized return.
         norm_length: Normalized length.
+        cameras: (T + 1, height, width, 3) images by camera, such as `walker/egocentric_camera`.
     """
 
     observations: FloatArray
@@ -96,11 +97,13 @@ class EpisodeRecord:
     episode_return: float
     norm_return: float
     norm_length: float
+    cameras: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
 
-    def arrays(self) -> dict[str, FloatArray]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays under their paths in the file."""
         names = ("actions", "mean_actions", "rewards", "values", "advantages")
-        return {schema.PROPRIOCEPTIVE: self.observations} | {name: getattr(self, name) for name in names}
+        images = {f"{schema.OBSERVATIONS}/{name}": frames for name, frames in self.cameras.items()}
+        return {schema.PROPRIOCEPTIVE: self.observations} | {name: getattr(self, name) for name in names} | images
 
 
 @dataclass
@@ -280,7 +283,14 @@ class RolloutWriter:
             spec = by_path[path]
             if np.shape(values) != schema.fill_shape(spec, known):
                 raise UsageError(f"{path} has shape {np.shape(values)}, expected {schema.fill_shape(spec, known)}.")
-            group.create_dataset(path, data=np.asarray(values, dtype=spec.dtype))
+            group.create_dataset(path, data=np.asarray(values, dtype=spec.dtype), **_storage(spec, np.shape(values)))
+
+
+def _storage(spec: schema.ArraySpec, shape: tuple[int, ...]) -> dict[str, Any]:
+    """Images are compressed one by one, so that a reader may take any of them; everything else lies contiguous."""
+    if spec.path not in schema.CAMERA_PATHS:
+        return {}
+    return {"chunks": (1, *shape[1:]), "compression": "gzip", "compression_opts": 4}
 
 
 @contextlib.contextmanager
