@@ -15,10 +15,10 @@ import pytest
 
 from mocapact_cli.core.clips.demos import demo
 from mocapact_cli.core.datasets.check import check_rollouts
+from mocapact_cli.core.datasets.metrics_npz import read_metrics
 from mocapact_cli.core.datasets.reader import Episode, read_rollouts
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError
 from mocapact_cli.core.interop.expert_folder import load_expert
-from mocapact_cli.core.interop.metrics_npz import read_metrics
 from mocapact_cli.core.rollouts.gae import generalized_advantages
 from mocapact_cli.core.rollouts.recorder import RolloutConfig, plan_rollouts, record_rollouts
 from mocapact_cli.core.sim.observables import ALL_PROPRIOS, ObservableLayout

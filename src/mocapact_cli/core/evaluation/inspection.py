@@ -15,13 +15,13 @@ from mocapact_cli.core.clips.mocap_h5 import MocapFile
 from mocapact_cli.core.datasets import h5
 from mocapact_cli.core.datasets.check import check_rollouts
 from mocapact_cli.core.datasets.metrics import METRICS_FILE
+from mocapact_cli.core.datasets.metrics_npz import read_metrics
 from mocapact_cli.core.datasets.reader import RolloutFile, SnippetRollouts
 from mocapact_cli.core.datasets.schema import OBSERVABLE_INDICES
 from mocapact_cli.core.errors import InvalidInputError, MocapactError, NotFoundError
 from mocapact_cli.core.evaluation.report import EVALUATIONS_FILE, EvaluationHistory, read_evaluations
 from mocapact_cli.core.interop import expert_folder, sb3_zip
-from mocapact_cli.core.interop.archives import read_npz
-from mocapact_cli.core.interop.metrics_npz import read_metrics
+from mocapact_cli.core.safe.archives import read_npz
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

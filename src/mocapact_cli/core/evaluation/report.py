@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mocapact_cli.core.errors import InvalidInputError
-from mocapact_cli.core.interop.archives import read_npz
 from mocapact_cli.core.paths import atomic_write
+from mocapact_cli.core.safe.archives import read_npz
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError
-from mocapact_cli.core.interop import safe_pickle
 from mocapact_cli.core.policies.expert import Normalizer
+from mocapact_cli.core.safe import pickles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from mocapact_cli.core.interop.safe_pickle import Inert
+    from mocapact_cli.core.safe.pickles import Inert
 
 _SPACES = ("box.Box", "dict.Dict")
 _RANDOM = ("__randomstate_ctor", "__generator_ctor", "__bit_generator_ctor")
 VECNORMALIZE_GLOBALS: Mapping[str, object] = {
-    **safe_pickle.NUMPY_GLOBALS,
-    "stable_baselines3.common.vec_env.vec_normalize.VecNormalize": safe_pickle.Inert,
-    "stable_baselines3.common.running_mean_std.RunningMeanStd": safe_pickle.Inert,
-    **{f"{gym}.spaces.{space}": safe_pickle.Inert for gym in ("gym", "gymnasium") for space in _SPACES},
-    **{f"numpy.random._pickle.{name}": safe_pickle.Inert for name in _RANDOM},
+    **pickles.NUMPY_GLOBALS,
+    "stable_baselines3.common.vec_env.vec_normalize.VecNormalize": pickles.Inert,
+    "stable_baselines3.common.running_mean_std.RunningMeanStd": pickles.Inert,
+    **{f"{gym}.spaces.{space}": pickles.Inert for gym in ("gym", "gymnasium") for space in _SPACES},
+    **{f"numpy.random._pickle.{name}": pickles.Inert for name in _RANDOM},
 }
 """Every name in a pickled VecNormalize; none of the classes is wanted itself."""
 
@@ -70,7 +70,7 @@ def read_vecnormalize(path: Path | str, observables: Sequence[str]) -> Normalize
     path = Path(path)
     if not path.is_file():
         raise NotFoundError(f"{path} does not exist.", hint="An expert's normalizer lies beside its model.")
-    content = safe_pickle.loads(path.read_bytes(), VECNORMALIZE_GLOBALS, source=str(path))
+    content = pickles.loads(path.read_bytes(), VECNORMALIZE_GLOBALS, source=str(path))
     try:
         return _checked(_from_state(content.state, observables), str(path))
     except (AttributeError, KeyError, TypeError, ValueError) as error:

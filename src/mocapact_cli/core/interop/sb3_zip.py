@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mocapact_cli.core.errors import InvalidInputError
-from mocapact_cli.core.interop import archives
+from mocapact_cli.core.safe import archives
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

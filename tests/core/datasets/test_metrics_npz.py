@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mocapact_cli.core.datasets.metrics_npz import read_metrics
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError
-from mocapact_cli.core.interop.metrics_npz import read_metrics
 
 
 def _npz(path: Path, **content: Any) -> Path:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from mocapact_cli.core.errors import InvalidInputError
-from mocapact_cli.core.interop import safe_pickle
-from mocapact_cli.core.interop.safe_pickle import NUMPY_GLOBALS, Inert, loads
+from mocapact_cli.core.safe import pickles
+from mocapact_cli.core.safe.pickles import NUMPY_GLOBALS, Inert, loads
 
 NUMBERS = hnp.arrays(
     hnp.scalar_dtypes().filter(lambda dtype: dtype.kind in "biuf" and dtype.itemsize <= 8), hnp.array_shapes(min_side=0)
@@ -125,7 +125,7 @@ def test_a_huge_memo_index_allocates_nothing() -> None:
 
 def test_sharing_does_not_blow_a_small_pickle_up() -> None:
     value: list[Any] = []
-    for _ in range(safe_pickle.MAX_DEPTH // 2 - 1):
+    for _ in range(pickles.MAX_DEPTH // 2 - 1):
         value = [value, value]
     assert len(loads(pickle.dumps(value), NUMPY_GLOBALS, source="test")) == 2
 

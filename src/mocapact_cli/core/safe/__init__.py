@@ -1,0 +1,1 @@
+"""Opening what anybody may have written: archives and pickles, without running anything that they hold."""
