@@ -15,6 +15,9 @@ _PUBLIC: dict[str, str] = {
     "make_env": "mocapact_cli.envs",
     "load_policy": "mocapact_cli.core.interop.policies",
     "read_rollouts": "mocapact_cli.core.datasets.reader",
+    "ExpertDataset": "mocapact_cli.core.datasets.expert_dataset",
+    "D4RLDataset": "mocapact_cli.core.datasets.d4rl_dataset",
+    "BatchLoader": "mocapact_cli.core.datasets.loader",
 }
 """Public name -> module that defines it."""
 

@@ -1,0 +1,94 @@
+"""How much each sample counts in policy distillation: BC, CWR, AWR and RWR (Wagener et al., MoCapAct, 2022)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    FloatArray = NDArray[np.floating]
+
+
+def weight_offset(values: FloatArray, temperature: float | None) -> float:
+    """The offset with which ``exp((values - offset) / temperature)`` is one on average; zero without a temperature."""
+    if not is_weighted(temperature):
+        return 0.0
+    from scipy.special import logsumexp
+
+    return float(temperature * logsumexp(values / temperature - np.log(values.size)))  # type: ignore[operator]
+
+
+def is_weighted(temperature: float | None) -> bool:
+    """Whether there are weights at all: without a temperature, or with an endless one, every sample counts alike."""
+    return temperature is not None and temperature != math.inf
+
+
+@dataclass(frozen=True)
+class Weighting:
+    """A rule that gives every sample a weight.
+
+    Attributes:
+        temperature: None or infinity for equal weights (BC).
+        clip_weighted: by the mean normalized return of the sample's snippet (CWR) instead of by the sample.
+        advantage_weights: by the sample's advantage (AWR) instead of by value plus advantage (RWR).
+        max_weight: no weight is above this.
+    """
+
+    temperature: float | None = None
+    clip_weighted: bool = False
+    advantage_weights: bool = True
+    max_weight: float = math.inf
+
+    def of_snippet(self, mean_return: float, offset: float) -> float:
+        """The weight of all samples of a snippet under CWR."""
+        return float(np.minimum(np.exp((np.float64(mean_return) - offset) / self.temperature), self.max_weight))
+
+    def of_samples(self, energies: FloatArray, offset: float, *, precise: bool) -> NDArray[np.float32]:
+        """The weights (n,) of samples with these advantages, or values plus advantages, (n,).
+
+        Args:
+            energies: (n,) in float32.
+            offset: from :func:`weight_offset`.
+            precise: compute in float64, as the original does for single steps; for sequences it uses float32.
+        """
+        kind = np.dtype(np.float64 if precise else np.float32)
+        shifted = np.subtract(energies, np.asarray(offset, kind), dtype=kind)
+        weights = np.exp(np.divide(shifted, np.asarray(self.temperature, kind), dtype=kind))
+        return np.asarray(np.minimum(weights, self.max_weight), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Offsets:
+    """What the weights of a dataset are measured from.
+
+    Attributes:
+        snippet_return: of the snippets' mean normalized returns.
+        advantage: of all advantages. q_value: of all values plus advantages.
+    """
+
+    snippet_return: float
+    advantage: float
+    q_value: float
+
+    @classmethod
+    def of_dataset(
+        cls,
+        returns: Mapping[str, float],
+        values: Mapping[str, FloatArray],
+        advantages: Mapping[str, FloatArray],
+        temperature: float | None,
+    ) -> Offsets:
+        """The offsets of a dataset's metrics, each a mapping by snippet."""
+        advantage, value = (np.concatenate(list(part.values())) for part in (advantages, values))
+        return cls(
+            snippet_return=weight_offset(np.array(list(returns.values())), temperature),
+            advantage=weight_offset(advantage, temperature),
+            q_value=weight_offset(value + advantage, temperature),
+        )
