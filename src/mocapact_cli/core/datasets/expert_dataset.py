@@ -16,7 +16,7 @@ from mocapact_cli.core.datasets.metrics import METRICS_FILE, DatasetMetrics, col
 from mocapact_cli.core.datasets.metrics_npz import read_metrics
 from mocapact_cli.core.datasets.reader import Rollouts
 from mocapact_cli.core.datasets.scan import ALL, DatasetScan, scan_dataset
-from mocapact_cli.core.datasets.weighting import Offsets, Weighting, is_weighted
+from mocapact_cli.core.datasets.weighting import Offsets, Weighting
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -114,6 +114,8 @@ class ExpertDataset:
         in_memory: bool = False,
         progress: Progress | None = None,
     ) -> None:
+        if temperature is not None and not temperature > 0.0:
+            raise UsageError(f"The temperature of the weights is {temperature}.", hint="Give a number above zero.")
         if not 1 <= min_seq_steps <= max_seq_steps:
             raise UsageError(f"Windows of {min_seq_steps} to {max_seq_steps} steps are impossible.")
         self._scan = scan_dataset(
@@ -125,7 +127,9 @@ class ExpertDataset:
         self._normalize_obs, self._normalize_act = normalize_obs, normalize_act
         self._act_name = "mean_actions" if return_mean_act else "actions"
         self._concat_observables = concat_observables
-        self._weighting = Weighting(temperature, clip_weighted, advantage_weights, max_weight)
+        self._weighting = Weighting(
+            math.inf if temperature is None else temperature, clip_weighted, advantage_weights, max_weight
+        )
         self._metrics = _metrics(self._scan, metrics_path)
         self._index(max_clip_len if clip_len_upsampling else None)
         columns = {view: self._columns_of(names) for view, names in self._observables.items()}
@@ -321,12 +325,12 @@ class ExpertDataset:
 
     @property
     def _weighted_by_sample(self) -> bool:
-        return is_weighted(self._weighting.temperature) and not self._weighting.clip_weighted
+        return not self._weighting.equal and not self._weighting.clip_weighted
 
     @cached_property
     def row_weights(self) -> Float32Array:
         """(N,) weight of every row of the store."""
-        if not is_weighted(self._weighting.temperature):
+        if self._weighting.equal:
             return np.ones(len(self.store.rewards), dtype=np.float32)
         if self._weighting.clip_weighted:
             known = {name: self._snippet_weight(name) for name in self.clip_snippets_flat}

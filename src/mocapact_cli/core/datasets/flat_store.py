@@ -16,6 +16,7 @@ import hashlib
 import json
 import shutil
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 _META = "meta.json"
+_ABANDONED = 3600.0
+"""Seconds after which an unfinished copy that nobody touched is garbage."""
 _SCALARS = ("rewards", "values", "advantages")
 
 
@@ -162,8 +165,9 @@ def _is_complete(place: Path, request: Request) -> bool:
 
 def _make(place: Path, request: Request, record: Mapping[str, Any], progress: Progress) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(place.parent)
     _need_space(place.parent, request.bytes())
-    temporary = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=f".{place.name}.", suffix=".partial", dir=place.parent))
     try:
         with contextlib.ExitStack() as stack:
             files = {name: stack.enter_context((temporary / name).open("wb")) for name in request.shapes()}
@@ -240,6 +244,14 @@ def _read(group: Any, path: str, rows: int) -> Float32Array:
 def _padded(values: Float32Array, rows: int) -> Float32Array:
     missing = rows - len(values)
     return np.concatenate([values, np.zeros((missing, *values.shape[1:]), np.float32)]) if missing else values
+
+
+def _sweep(folder: Path) -> None:
+    """Delete what killed processes left; one that is at work touches its files all the time."""
+    for left in folder.glob(".*.partial"):
+        with contextlib.suppress(OSError):
+            if time.time() - max(path.stat().st_mtime for path in [left, *left.iterdir()]) > _ABANDONED:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _need_space(folder: Path, size: int) -> None:

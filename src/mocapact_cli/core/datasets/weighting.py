@@ -16,18 +16,13 @@ if TYPE_CHECKING:
     FloatArray = NDArray[np.floating]
 
 
-def weight_offset(values: FloatArray, temperature: float | None) -> float:
-    """The offset with which ``exp((values - offset) / temperature)`` is one on average; zero without a temperature."""
-    if not is_weighted(temperature):
+def weight_offset(values: FloatArray, temperature: float) -> float:
+    """The offset with which ``exp((values - offset) / temperature)`` is one on average; zero where that is endless."""
+    if temperature == math.inf:
         return 0.0
     from scipy.special import logsumexp
 
-    return float(temperature * logsumexp(values / temperature - np.log(values.size)))  # type: ignore[operator]
-
-
-def is_weighted(temperature: float | None) -> bool:
-    """Whether there are weights at all: without a temperature, or with an endless one, every sample counts alike."""
-    return temperature is not None and temperature != math.inf
+    return float(temperature * logsumexp(values / temperature - np.log(values.size)))
 
 
 @dataclass(frozen=True)
@@ -35,16 +30,21 @@ class Weighting:
     """A rule that gives every sample a weight.
 
     Attributes:
-        temperature: None or infinity for equal weights (BC).
+        temperature: infinity for equal weights (BC).
         clip_weighted: by the mean normalized return of the sample's snippet (CWR) instead of by the sample.
         advantage_weights: by the sample's advantage (AWR) instead of by value plus advantage (RWR).
         max_weight: no weight is above this.
     """
 
-    temperature: float | None = None
+    temperature: float = math.inf
     clip_weighted: bool = False
     advantage_weights: bool = True
     max_weight: float = math.inf
+
+    @property
+    def equal(self) -> bool:
+        """Whether every sample counts alike."""
+        return self.temperature == math.inf
 
     def of_snippet(self, mean_return: float, offset: float) -> float:
         """The weight of all samples of a snippet under CWR."""
@@ -83,7 +83,7 @@ class Offsets:
         returns: Mapping[str, float],
         values: Mapping[str, FloatArray],
         advantages: Mapping[str, FloatArray],
-        temperature: float | None,
+        temperature: float,
     ) -> Offsets:
         """The offsets of a dataset's metrics, each a mapping by snippet."""
         advantage, value = (np.concatenate(list(part.values())) for part in (advantages, values))
