@@ -105,3 +105,32 @@ def _env_report(measured: dict[str, Any]) -> list[RenderableType]:
     ratios = {name: measured[key] for key, name in _ENV_RATIOS.items()}
     columns = ["Environment", "Control steps a second", "Steps an episode"]
     return [table(columns, rows, numeric=columns[1:]), facts(ratios, title="Medians of rounds side by side")]
+
+
+@app.command("dataset", examples=["mocapact bench dataset", "mocapact bench dataset --json"])
+def dataset() -> None:
+    """Measure how fast batches of a dataset are read, on about 1 GB of generated rollouts."""
+    from mocapact_cli.core.bench.dataset import measure_dataset
+
+    measured = measure_dataset(progress=out.progress())
+    out.show(measured, lambda: _dataset_report(measured), short=f"{measured['samples_per_s']:.0f}")
+
+
+_DATASET_ROWS = (
+    ("Single steps", "samples_per_s", ""),
+    ("Windows of 30 steps", "windows_per_s", "_windows"),
+)
+
+
+def _dataset_report(measured: dict[str, Any]) -> list[RenderableType]:
+    columns = ["Batches of 256", "A second", "Item by item", "Taken from memory", "Times item by item", "Of taking"]
+    parts = ("naive{}_per_s", "gather{}_per_s", "over_naive{}", "of_gather{}")
+    rows = [
+        (name, measured[ours], *(measured[part.format(suffix)] for part in parts))
+        for name, ours, suffix in _DATASET_ROWS
+    ]
+    laid = f"{measured['flat_mb']:,.0f} MB of {measured['dataset_mb']:,.0f} MB in {measured['build_s']:.0f} s"
+    return [
+        table(columns, rows, title="Medians of rounds side by side", numeric=columns[1:]),
+        facts([("Steps", f"{measured['steps']:,}"), ("Columns", measured["columns"]), ("Laid flat", laid)]),
+    ]

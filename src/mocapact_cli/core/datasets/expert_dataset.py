@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from mocapact_cli.core.datasets.scan import ScannedEpisode
     from mocapact_cli.core.progress import Progress
 
     Float32Array = NDArray[np.float32]
@@ -182,6 +183,16 @@ class ExpertDataset:
     def views(self) -> dict[str, tuple[str, ...]]:
         """Name of each view -> its observables; a plain list is one view without a name."""
         return dict(self._observables)
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files."""
+        return self._scan.paths
+
+    @property
+    def episodes(self) -> tuple[ScannedEpisode, ...]:
+        """The episodes, as :attr:`Rows.episodes` counts them."""
+        return self._scan.episodes
 
     @property
     def columns(self) -> Mapping[str, NDArray[np.int64]]:
