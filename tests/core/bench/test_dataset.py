@@ -12,6 +12,7 @@ def small(monkeypatch):
     monkeypatch.setattr(bench, "EPISODE_STEPS", 40)
     monkeypatch.setattr(bench, "SNIPPETS", 2)
     monkeypatch.setattr(bench, "ROUNDS", 2)
+    monkeypatch.setattr(bench, "BATCH_SIZE", 32)
 
 
 @pytest.mark.parametrize("window", [1, 30])
