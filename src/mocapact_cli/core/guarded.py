@@ -19,7 +19,7 @@ import signal
 import subprocess
 import sys
 import traceback
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from mocapact_cli.core import errors
 from mocapact_cli.core.errors import InvalidInputError, MocapactError
@@ -53,7 +53,7 @@ def run_guarded(
     Args:
         function: "package.module:name"; the child imports it.
         arguments: Keyword arguments, plain JSON values; `path` is the file that messages name.
-        timeout_s: Seconds that may pass without a word of `now_reading`. A file may be large, so the whole is not limited.
+        timeout_s: Seconds without a word of `now_reading`; a large file as a whole may take longer.
         memory_bytes: How much the child may allocate, where the system can limit it; None for no limit.
         progress: Told how far the child is, where the function counts.
 
@@ -242,6 +242,11 @@ class _Child:
                     resource.setrlimit(limit, (size, resource.getrlimit(limit)[1]))
 
 
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
 _child: _Child | None = None
 
 
@@ -255,15 +260,19 @@ def serve() -> None:
         _child.serve()
 
 
-def now_reading(place: str, *, done: float | None = None, total: float | None = None) -> None:
+def now_reading(
+    place: str, *, inside: _Named | None = None, done: float | None = None, total: float | None = None
+) -> None:
     """Say what is being read, so that a crash can be told where; outside a guarded process this does nothing.
 
     Args:
         place: Such as the path of an array inside its file.
+        inside: The group, if `place` is a path inside it.
         done: Megabytes behind us.
         total: Megabytes in all, where they are known.
     """
     if _child is not None:
+        place = place if inside is None else f"{str(inside.name).rstrip('/')}/{place}"
         counts = {} if total is None else {"done": done, "total": total}
         _child.report({"place": _printable(place), **counts})
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError
+from mocapact_cli.core.guarded import now_reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +19,14 @@ if TYPE_CHECKING:
 SMALL_ARRAY = 1 << 24
 """Elements above which an array is not read whole where only a summary is wanted."""
 
-_HDF5_ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError)
+BLOCK_BYTES = 1 << 23
+"""About how much of an array is read at once where it is read from end to end."""
+_MAX_RATIO = 2000
+"""No honest array is stored in less than its size by this: gzip reaches 1,032."""
+_HDF5_ERRORS = (
+    *(OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError),
+    *(AttributeError, IndexError, OverflowError, ZeroDivisionError),
+)
 
 
 def open_h5(path: Path | str) -> h5py.File:
@@ -35,6 +43,7 @@ def open_h5(path: Path | str) -> h5py.File:
         raise NotFoundError(f"{path} does not exist.", hint="Check the path.")
     if path.stat().st_size == 0:
         raise InvalidInputError(f"{path} is empty.")
+    now_reading("the header")
     if not h5py.is_hdf5(path):
         raise InvalidInputError(f"{path} is not an HDF5 file.")
     try:
@@ -64,6 +73,7 @@ def find(group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset | None:
     """
     import h5py
 
+    now_reading(path, inside=group)
     item: Any = group
     for part in path.split("/"):
         link = item.get(part, getlink=True) if isinstance(item, h5py.Group) else None
@@ -105,6 +115,36 @@ def read_small(group: h5py.Group, path: str) -> NDArray[np.generic]:
     if array.size is None or array.size > SMALL_ARRAY:
         raise InvalidInputError(f"{array.name} claims {array.size} values, which is absurd here.")
     return np.asarray(array[()])
+
+
+def check_claim(array: h5py.Dataset) -> None:
+    """See that an array is not claimed to be much larger than what is stored of it.
+
+    Raises:
+        InvalidInputError: It is, or nothing is stored at all.
+    """
+    stored = array.id.get_storage_size()
+    if array.size and (stored == 0 or array.nbytes > _MAX_RATIO * stored):
+        raise InvalidInputError(f"{array.name} claims {array.nbytes} bytes, but {stored} are stored.")
+
+
+def row_blocks(array: h5py.Dataset) -> Iterator[NDArray[np.generic]]:
+    """Yield the rows of an array in order, some megabytes at a time; a single number is one block.
+
+    Raises:
+        InvalidInputError: A single row claims an absurd size.
+    """
+    import numpy as np
+
+    if not array.shape:
+        yield np.asarray(array[()])
+        return
+    row = array.nbytes // max(array.shape[0], 1)
+    if row > SMALL_ARRAY:
+        raise InvalidInputError(f"a row of {array.name} claims {row} bytes, which is absurd here.")
+    step = max(1, BLOCK_BYTES // max(row, 1))
+    for first in range(0, array.shape[0], step):
+        yield array[first : first + step]
 
 
 def _first_line(error: BaseException) -> str:
