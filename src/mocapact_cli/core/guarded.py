@@ -279,17 +279,33 @@ def now_reading(
 
 def _printable(text: str) -> str:
     """Return a name that a damaged file gave in one short line."""
-    clean = "".join(letter if letter.isprintable() else "?" for letter in text[: _LONGEST_NAME + 1])
+    clean = _one_line(text[: _LONGEST_NAME + 1])
     return clean if len(clean) <= _LONGEST_NAME else f"{clean[:_LONGEST_NAME]}..."
+
+
+def _one_line(text: str) -> str:
+    return "".join(letter if letter.isprintable() or "\udc80" <= letter <= "\udcff" else "?" for letter in text)
+
+
+_CONTROLS = {code: "?" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
+
+
+def _without_controls(value: Any) -> Any:
+    """Take from all texts of a document what would move the cursor or recolour the terminal that shows them."""
+    if isinstance(value, str):
+        return value.translate(_CONTROLS)
+    if isinstance(value, dict):
+        return {_without_controls(key): _without_controls(item) for key, item in value.items()}
+    return [_without_controls(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _outcome(request: Mapping[str, Any]) -> dict[str, Any]:
     """Call what is asked for; whatever happens becomes a document."""
     try:
-        return {"result": _find(request["function"])(**request["arguments"])}
+        return {"result": _without_controls(_find(request["function"])(**request["arguments"]))}
     except MocapactError as error:
         base = next(kind for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
-        return {"kind": base.__name__, "message": error.message, "hint": error.hint}
+        return {"kind": base.__name__, "message": _one_line(error.message), "hint": error.hint}
     except MemoryError:
         return {"kind": "MemoryError"}
     except OSError as error:
