@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from mocapact_cli.core.progress import ProgressTask
 
-TIMEOUT_S = 60.0
+TIMEOUT_S = 30.0
 MEMORY_BYTES = 4 << 30
 _PROGRAM = "from mocapact_cli.core.guarded import serve; serve()"
 _LONGEST_NAME = 200
