@@ -76,12 +76,13 @@ def find(group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset | None:
     now_reading(path, inside=group)
     item: Any = group
     for part in path.split("/"):
-        link = item.get(part, getlink=True) if isinstance(item, h5py.Group) else None
-        if link is None:
-            return None
-        if not isinstance(link, h5py.HardLink):
-            raise InvalidInputError(f"{item.name.rstrip('/')}/{part} is a link to elsewhere, which is refused.")
-        item = item[part]
+        with _failures_at(item, part):
+            link = item.get(part, getlink=True) if isinstance(item, h5py.Group) else None
+            if link is None:
+                return None
+            if not isinstance(link, h5py.HardLink):
+                raise InvalidInputError(f"{item.name.rstrip('/')}/{part} is a link to elsewhere, which is refused.")
+            item = item[part]
     if isinstance(item, h5py.Dataset) and (item.external or item.is_virtual):
         raise InvalidInputError(f"{item.name} keeps its data outside the file, which is refused.")
     return item
@@ -114,7 +115,8 @@ def read_small(group: h5py.Group, path: str) -> NDArray[np.generic]:
     array = dataset(group, path)
     if array.size is None or array.size > SMALL_ARRAY:
         raise InvalidInputError(f"{array.name} claims {array.size} values, which is absurd here.")
-    return np.asarray(array[()])
+    with _failures_at(array):
+        return np.asarray(array[()])
 
 
 def check_claim(array: h5py.Dataset) -> None:
@@ -128,6 +130,17 @@ def check_claim(array: h5py.Dataset) -> None:
         raise InvalidInputError(f"{array.name} claims {array.nbytes} bytes, but {stored} are stored.")
 
 
+def check_readable(array: h5py.Dataset) -> None:
+    """Read an array from end to end.
+
+    Raises:
+        InvalidInputError: Something of it cannot be read, or it claims more than is stored.
+    """
+    check_claim(array)
+    for _ in row_blocks(array):
+        pass
+
+
 def row_blocks(array: h5py.Dataset) -> Iterator[NDArray[np.generic]]:
     """Yield the rows of an array in order, some megabytes at a time; a single number is one block.
 
@@ -137,15 +150,31 @@ def row_blocks(array: h5py.Dataset) -> Iterator[NDArray[np.generic]]:
     import numpy as np
 
     if not array.shape:
-        yield np.asarray(array[()])
+        with _failures_at(array):
+            values = np.asarray(array[()])
+        yield values
         return
     row = array.nbytes // max(array.shape[0], 1)
     if row > SMALL_ARRAY:
         raise InvalidInputError(f"a row of {array.name} claims {row} bytes, which is absurd here.")
     step = max(1, BLOCK_BYTES // max(row, 1))
     for first in range(0, array.shape[0], step):
-        yield array[first : first + step]
+        with _failures_at(array):
+            block = array[first : first + step]
+        yield block
+
+
+@contextlib.contextmanager
+def _failures_at(item: h5py.HLObject, name: str = "") -> Iterator[None]:
+    """Name the place where HDF5 fails: its own messages do not."""
+    try:
+        yield
+    except InvalidInputError:
+        raise
+    except _HDF5_ERRORS as error:
+        place = f"{str(item.name).rstrip('/')}/{name}" if name else str(item.name)
+        raise InvalidInputError(f"{place} is damaged: {_first_line(error)}.") from error
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    return (str(error).strip("\"' \n") or type(error).__name__).splitlines()[0].rstrip(".")

@@ -65,7 +65,7 @@ def check_mocap(path: Path) -> None:
     with h5.open_h5(path) as file, h5.damage_named(path):
         for clip_id in mocap.ids():
             for name in ARRAYS:
-                h5.check_claim(h5.dataset(file, f"{clip_id}/walkers/walker_0/{name}"))
+                h5.check_readable(h5.dataset(file, f"{clip_id}/walkers/walker_0/{name}"))
             clip = mocap.get(clip_id)
             if not np.allclose(np.linalg.norm(clip.quaternion, axis=1), 1.0, atol=1e-3):
                 raise InvalidInputError(f"/{clip_id}/walkers/walker_0/quaternion holds no rotations.")
