@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 TIMEOUT_S = 30.0
 MEMORY_BYTES = 4 << 30
 _PROGRAM = "from mocapact_cli.core.guarded import serve; serve()"
+_LAST_WORDS_S = 1.0
 _LONGEST_NAME = 200
 _DAMAGED = "It is damaged or hostile: copy, download or record it again."
 _DEFECT = "If the file is sound, this is a defect of mocapact; MOCAPACT_DEBUG=1 shows where."
@@ -143,8 +144,7 @@ class GuardedProcess:
         return self._process
 
     def _death(self, subject: str, place: str) -> InvalidInputError:
-        process = self._process
-        code = process.wait() if process is not None else 0
+        code = _exit_code(self._process)
         self.close()
         where = f" while reading {place}" if place else ""
         if code == -signal.SIGALRM:
@@ -185,6 +185,17 @@ def _error(outcome: Mapping[str, Any], subject: str, place: str) -> Exception:
     if isinstance(known, type) and issubclass(known, MocapactError):
         return known(message, hint=str(outcome.get("hint", "")))
     return InvalidInputError(f"{subject} could not be read: {kind}{where}.", hint=_DEFECT)
+
+
+def _exit_code(process: subprocess.Popen[bytes] | None) -> int:
+    """Return how a child ended; one that only talks nonsense is ended first."""
+    if process is None:
+        return 0
+    try:
+        return process.wait(timeout=_LAST_WORDS_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
