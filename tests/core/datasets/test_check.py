@@ -142,6 +142,15 @@ def test_names_and_attributes_are_covered(walk: Path, name: str) -> None:
     assert message in _refusal(walk, damage)
 
 
+def test_files_of_the_first_version_had_no_checksums(walk: Path) -> None:
+    with h5py.File(walk, "r+") as file:
+        file.attrs["format_version"] = 1
+        for group in (file, file["walk-0-9"], *(file[f"walk-0-9/{slot}"] for slot in range(3))):
+            del group.attrs["checksums"]
+        del file.attrs["contents_checksum"]
+    check_rollouts(walk)
+
+
 def test_claims_without_anything_behind_them_are_refused(walk: Path, unsealed) -> None:
     unsealed(walk)
 

@@ -141,12 +141,12 @@ class _Checker:
 
 
 def _is_sealed(file: RolloutFile) -> bool:
-    """Whether mocapact wrote the file; each sign of it counts, so that none can be lost unseen."""
-    signs = {*(spec.name for spec in schema.FILE_ATTRIBUTES if spec.required)} & set(file.handle.attrs)
+    """Whether the file was written with checksums; any trace of them counts, so that none can be lost unseen."""
+    attributes = file.handle.attrs
     groups = (h5.find(file.handle, name) for name in file.snippets)
-    return bool(
-        signs
-        or h5.find(file.handle, "stats/act_count") is not None
+    return (
+        schema.CHECKSUMS in attributes
+        or schema.CONTENTS_CHECKSUM in attributes
         or any(group is not None and schema.CHECKSUMS in group.attrs for group in groups)
     )
 

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 FORMAT_NAME = "mocapact-rollouts"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Files of version 1 had no checksums."""
 OBSERVABLE_INDICES = "observable_indices"
 OBSERVATIONS = "observations"
 PROPRIOCEPTIVE = f"{OBSERVATIONS}/proprioceptive"
