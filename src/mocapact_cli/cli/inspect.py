@@ -23,6 +23,7 @@ _METRIC_COLUMNS = ("Norm. return", "Norm. length", "Return", "Length", "Failed")
     examples=[
         "mocapact inspect dataset/",
         "mocapact inspect dataset/CMU_016_22.hdf5 --tree",
+        "mocapact inspect dataset/ --check",
         "mocapact inspect experts/CMU_016_22-0-82 --json",
     ],
 )
@@ -30,19 +31,21 @@ def inspect(
     path: Annotated[Path, typer.Argument(metavar="FILE|DIR", help="What to look at.")],
     tree: Annotated[bool, typer.Option("--tree", help="List every array with its shape and type.")] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Read rollout files from end to end and compare them with the layout.")
+        bool, typer.Option("--check", help="Read everything and compare it with its layout, checksums and neighbours.")
     ] = False,
 ) -> None:
     """Say what a file or folder holds: rollouts, motion capture, experts, runs, metrics."""
-    from mocapact_cli.core.evaluation.inspection import inspect_path
+    from mocapact_cli.core.guarded import run_guarded
 
-    found = inspect_path(path, tree=tree, check=check)
+    arguments = {"path": str(path), "tree": tree, "check": check}
+    found = run_guarded("mocapact_cli.core.evaluation.inspection:inspect_path", arguments, progress=out.progress())
     out.show(found, lambda: list(_views(found)), short=found["kind"])
 
 
 def _views(found: Mapping[str, Any]) -> Iterator[Any]:
     """Yield the tables of one kind of thing."""
-    yield facts([("Kind", found["kind"].replace("_", " ")), *_VIEWS[found["kind"]](found)])
+    checked = _optional(found, ("check", "Check"))
+    yield facts([("Kind", found["kind"].replace("_", " ")), *_VIEWS[found["kind"]](found), *checked])
     if found.get("snippets"):
         yield _snippet_table(found["snippets"])
     if found.get("clips"):
@@ -64,7 +67,7 @@ def _rollout_facts(found: Mapping[str, Any]) -> list[tuple[str, Any]]:
         ("A snippet", f"{found['n_start_rollouts']} from the start, then {found['n_rsi_rollouts']} from random steps"),
         ("Observations", f"{found['columns']:,} columns, {len(found['observables'])} observables"),
         ("Reference steps", ", ".join(map(str, found["ref_steps"]))),
-        *_optional(found, ("files", "Files"), ("has_metrics", "Metrics beside"), ("check", "Check")),
+        *_optional(found, ("files", "Files"), ("has_metrics", "Metrics beside")),
         *[(name, value) for name, value in found.get("recorded_by", {}).items() if name in ("seed", "config")],
     ]
 

@@ -112,11 +112,15 @@ def write_text(path: Path | str, text: str) -> Path:
 
 def write_json(path: Path | str, value: Any) -> Path:
     """Write `value` to `path` atomically as indented JSON that ends with a newline, and return the path."""
-    return write_text(path, json.dumps(value, indent=2, default=_jsonable) + "\n")
+    return write_text(path, json.dumps(value, indent=2, default=jsonable) + "\n")
 
 
-def _jsonable(value: Any) -> Any:
-    """Turn paths and NumPy scalars and arrays into what JSON knows."""
+def jsonable(value: Any) -> Any:
+    """Turn paths and NumPy scalars and arrays into what JSON knows, for `json.dumps(default=...)`.
+
+    Raises:
+        TypeError: The value is neither.
+    """
     if isinstance(value, Path):
         return str(value)
     if hasattr(value, "tolist"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -20,15 +21,16 @@ class Rolls:
     def record(self, steps: int, seed: int = 0, layout: RolloutLayout | None = None) -> EpisodeRecord:
         layout = layout or self.layout
         rng = np.random.default_rng(seed)
+        rewards = rng.random(steps)
         return EpisodeRecord(
             observations=rng.standard_normal((steps + 1, layout.obs_size)).astype(np.float32),
             actions=rng.standard_normal((steps, layout.act_size)).astype(np.float32),
             mean_actions=rng.standard_normal((steps, layout.act_size)).astype(np.float32),
-            rewards=rng.random(steps),
+            rewards=rewards,
             values=rng.random(steps).astype(np.float32),
             advantages=rng.standard_normal(steps),
             early_termination=bool(seed % 2),
-            episode_return=float(rng.random() * steps),
+            episode_return=float(rewards.sum()),
             norm_return=float(rng.random()),
             norm_length=float(rng.random()),
         )
@@ -44,6 +46,23 @@ class Rolls:
             for (snippet, slot), record in reversed(records.items()) if reverse else records.items():
                 writer.add(snippet, slot, record)
         return records
+
+
+def unseal(path: Path) -> None:
+    """Take from a file what files of the original project do not have."""
+    with h5py.File(path, "r+") as file:
+        groups: list[h5py.Group] = [file]
+        file.visititems(lambda _, item: groups.append(item) if isinstance(item, h5py.Group) else None)
+        for group in groups:
+            for name in list(group.attrs):
+                del group.attrs[name]
+        del file["stats/act_count"]
+
+
+@pytest.fixture
+def unsealed():
+    """Return the function that makes one of our files look like a published one."""
+    return unseal
 
 
 @pytest.fixture

@@ -122,7 +122,7 @@ class MocapFile:
         try:
             with h5py.File(self.path, "r") as file:
                 yield file
-        except (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
+        except (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError, OverflowError) as error:
             if isinstance(error, PermissionError):
                 raise
             message = str(error).strip().split("\n", maxsplit=1)[0].strip("'\"")

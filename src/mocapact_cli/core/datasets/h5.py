@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError
+from mocapact_cli.core.guarded import now_reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +19,14 @@ if TYPE_CHECKING:
 SMALL_ARRAY = 1 << 24
 """Elements above which an array is not read whole where only a summary is wanted."""
 
-_HDF5_ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError)
+BLOCK_BYTES = 1 << 23
+"""About how much of an array is read at once where it is read from end to end."""
+_MAX_RATIO = 2000
+"""No honest array is stored in less than its size by this: gzip reaches 1,032."""
+_HDF5_ERRORS = (
+    *(OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError),
+    *(AttributeError, IndexError, OverflowError, ZeroDivisionError),
+)
 
 
 def open_h5(path: Path | str) -> h5py.File:
@@ -35,6 +43,7 @@ def open_h5(path: Path | str) -> h5py.File:
         raise NotFoundError(f"{path} does not exist.", hint="Check the path.")
     if path.stat().st_size == 0:
         raise InvalidInputError(f"{path} is empty.")
+    now_reading("the header")
     if not h5py.is_hdf5(path):
         raise InvalidInputError(f"{path} is not an HDF5 file.")
     try:
@@ -64,14 +73,16 @@ def find(group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset | None:
     """
     import h5py
 
+    now_reading(path, inside=group)
     item: Any = group
     for part in path.split("/"):
-        link = item.get(part, getlink=True) if isinstance(item, h5py.Group) else None
-        if link is None:
-            return None
-        if not isinstance(link, h5py.HardLink):
-            raise InvalidInputError(f"{item.name.rstrip('/')}/{part} is a link to elsewhere, which is refused.")
-        item = item[part]
+        with _failures_at(item, part):
+            link = item.get(part, getlink=True) if isinstance(item, h5py.Group) else None
+            if link is None:
+                return None
+            if not isinstance(link, h5py.HardLink):
+                raise InvalidInputError(f"{item.name.rstrip('/')}/{part} is a link to elsewhere, which is refused.")
+            item = item[part]
     if isinstance(item, h5py.Dataset) and (item.external or item.is_virtual):
         raise InvalidInputError(f"{item.name} keeps its data outside the file, which is refused.")
     return item
@@ -104,8 +115,66 @@ def read_small(group: h5py.Group, path: str) -> NDArray[np.generic]:
     array = dataset(group, path)
     if array.size is None or array.size > SMALL_ARRAY:
         raise InvalidInputError(f"{array.name} claims {array.size} values, which is absurd here.")
-    return np.asarray(array[()])
+    with _failures_at(array):
+        return np.asarray(array[()])
+
+
+def check_claim(array: h5py.Dataset) -> None:
+    """See that an array is not claimed to be much larger than what is stored of it.
+
+    Raises:
+        InvalidInputError: It is, or nothing is stored at all.
+    """
+    stored = array.id.get_storage_size()
+    if array.size and (stored == 0 or array.nbytes > _MAX_RATIO * stored):
+        raise InvalidInputError(f"{array.name} claims {array.nbytes} bytes, but {stored} are stored.")
+
+
+def check_readable(array: h5py.Dataset) -> None:
+    """Read an array from end to end.
+
+    Raises:
+        InvalidInputError: Something of it cannot be read, or it claims more than is stored.
+    """
+    check_claim(array)
+    for _ in row_blocks(array):
+        pass
+
+
+def row_blocks(array: h5py.Dataset) -> Iterator[NDArray[np.generic]]:
+    """Yield the rows of an array in order, some megabytes at a time; a single number is one block.
+
+    Raises:
+        InvalidInputError: A single row claims an absurd size.
+    """
+    import numpy as np
+
+    if not array.shape:
+        with _failures_at(array):
+            values = np.asarray(array[()])
+        yield values
+        return
+    row = array.nbytes // max(array.shape[0], 1)
+    if row > SMALL_ARRAY:
+        raise InvalidInputError(f"a row of {array.name} claims {row} bytes, which is absurd here.")
+    step = max(1, BLOCK_BYTES // max(row, 1))
+    for first in range(0, array.shape[0], step):
+        with _failures_at(array):
+            block = array[first : first + step]
+        yield block
+
+
+@contextlib.contextmanager
+def _failures_at(item: h5py.HLObject, name: str = "") -> Iterator[None]:
+    """Name the place where HDF5 fails: its own messages do not."""
+    try:
+        yield
+    except InvalidInputError:
+        raise
+    except _HDF5_ERRORS as error:
+        place = f"{str(item.name).rstrip('/')}/{name}" if name else str(item.name)
+        raise InvalidInputError(f"{place} is damaged: {_first_line(error)}.") from error
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    return (str(error).strip("\"' \n") or type(error).__name__).splitlines()[0].rstrip(".")

@@ -6,12 +6,15 @@ themselves (`EPISODE_ARRAYS`): the S episodes from the snippet's first step come
 
 Shapes are written in symbols: S and R as above, E = S + R, T steps of an episode, P columns of `proprioceptive`,
 A actions, K reference steps. `T+1` is the one expression there is: an episode has one observation more than actions.
+
+Attributes say how a file was made and carry the checksums of its arrays (`FILE_ATTRIBUTES` and its siblings; see
+`datasets.checksums`). Files of the original project have none.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mocapact_cli.core.clips.snippets import Snippet
 from mocapact_cli.core.errors import InvalidInputError
@@ -20,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 FORMAT_NAME = "mocapact-rollouts"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Files of version 1 had no checksums."""
 OBSERVABLE_INDICES = "observable_indices"
 OBSERVATIONS = "observations"
 PROPRIOCEPTIVE = f"{OBSERVATIONS}/proprioceptive"
@@ -31,15 +35,73 @@ METRICS = ("episode_returns", "episode_lengths", "norm_episode_returns", "norm_e
 
 
 @dataclass(frozen=True)
+class Storage:
+    """How an array lies in a file; `docs/storage.md` has the measurements behind the choice.
+
+    Attributes:
+        chunk_rows: Rows that are stored, and compressed, together; None for an array that lies contiguous.
+        gzip: Level of compression of chunks; None for none.
+    """
+
+    chunk_rows: int | None = None
+    gzip: int | None = None
+
+    def options(self, shape: Sequence[int]) -> dict[str, Any]:
+        """Return h5py's arguments for a new array of this shape."""
+        if self.chunk_rows is None or 0 in shape:
+            return {}
+        chunks = {"chunks": (min(self.chunk_rows, shape[0]), *shape[1:])}
+        return chunks | ({} if self.gzip is None else {"compression": "gzip", "compression_opts": self.gzip})
+
+    def __str__(self) -> str:
+        if self.chunk_rows is None:
+            return "contiguous"
+        rows = "row by row" if self.chunk_rows == 1 else f"{self.chunk_rows} rows a chunk"
+        return rows if self.gzip is None else f"{rows}, gzip {self.gzip}"
+
+
+CONTIGUOUS = Storage()
+IMAGES = Storage(chunk_rows=1, gzip=4)
+"""Images are compressed one by one, so that a reader may take any of them."""
+
+
+@dataclass(frozen=True)
 class ArraySpec:
-    """One array of the layout: its path inside its group, what it holds and of which type and shape it is."""
+    """One array of the layout: its path inside its group, what it holds and of which type, shape and storage it is."""
 
     path: str
     dtype: str
     shape: tuple[str | int, ...]
     text: str
     required: bool = True
+    storage: Storage = CONTIGUOUS
 
+
+@dataclass(frozen=True)
+class AttributeSpec:
+    """One attribute of a file or group; files that mocapact writes have it unless it is optional."""
+
+    name: str
+    kind: str
+    text: str
+    required: bool = True
+
+
+CHECKSUMS = "checksums"
+CONTENTS_CHECKSUM = "contents_checksum"
+_CHECKSUMS = AttributeSpec(CHECKSUMS, "JSON", "path -> SHA-256 of each array, without groups that have their own")
+FILE_ATTRIBUTES = (
+    AttributeSpec("format", "text", f"`{FORMAT_NAME}`"),
+    AttributeSpec("format_version", "int", f"{FORMAT_VERSION}"),
+    AttributeSpec("statistics", "text", "over how many rows the statistics are"),
+    _CHECKSUMS,
+    AttributeSpec(CONTENTS_CHECKSUM, "text", "SHA-256 of every name and every other attribute in the file"),
+    AttributeSpec("config", "JSON", "settings of the recording", required=False),
+    AttributeSpec("experts", "JSON", "snippet -> SHA-256 of the expert's model", required=False),
+    AttributeSpec("versions", "JSON", "versions of mocapact and MuJoCo", required=False),
+    AttributeSpec("seed", "int", "of starts and noise", required=False),
+)
+SNIPPET_ATTRIBUTES = EPISODE_ATTRIBUTES = (_CHECKSUMS,)
 
 FILE_ARRAYS = (
     ArraySpec("n_start_rollouts", "int64", (), "S, episodes of each snippet that start at its first step"),
@@ -75,7 +137,10 @@ SNIPPET_ARRAYS = (
 
 EPISODE_ARRAYS = (
     ArraySpec(PROPRIOCEPTIVE, "float32", ("T+1", "P"), "observations side by side, see observable_indices"),
-    *(ArraySpec(path, "uint8", ("T+1", 64, 64, 3), "RGB images", required=False) for path in CAMERA_PATHS),
+    *(
+        ArraySpec(path, "uint8", ("T+1", 64, 64, 3), "RGB images", required=False, storage=IMAGES)
+        for path in CAMERA_PATHS
+    ),
     ArraySpec("actions", "float32", ("T", "A"), "sampled actions, executed in the environment"),
     ArraySpec("mean_actions", "float32", ("T", "A"), "the policy's mean actions", required=False),
     ArraySpec("rewards", "float32", ("T",), "rewards of the environment"),

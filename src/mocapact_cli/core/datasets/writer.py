@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mocapact_cli.core.datasets import schema
+from mocapact_cli.core.datasets import checksums, schema
 from mocapact_cli.core.datasets.disk_file import DiskFile, interrupts_after
 from mocapact_cli.core.datasets.statistics import RolloutStatistics
 from mocapact_cli.core.errors import RunError, UsageError
@@ -138,7 +138,7 @@ class RolloutWriter:
     """Writes one clip's file under a temporary name; it appears, complete, when the `with` block ends well.
 
     Every episode goes to disk as it is added and only its metrics stay in memory, so memory does not grow with the
-    number of episodes.
+    number of episodes. Each array's checksum is taken from memory, so that it also covers the way to the disk.
 
     Args:
         path: The final file.
@@ -158,6 +158,7 @@ class RolloutWriter:
         self.layout = layout
         self._attributes = dict(attributes or {})
         self._snippets = {name: _SnippetMetrics.of_size(layout.episodes) for name in snippets}
+        self._checksums: dict[str, str] = {}
         self._stack = contextlib.ExitStack()
         self._file: h5py.File | None = None
         self._disk: DiskFile | None = None
@@ -203,7 +204,8 @@ class RolloutWriter:
             raise UsageError(f"{self.path.name} has no free episode {slot} of {snippet}.")
         with self._operation():
             group = self._opened().create_group(f"{snippet}/{slot}")
-            self._put(group, schema.EPISODE_ARRAYS, record.arrays(), {"T": len(record.actions)})
+            found = self._put(group, schema.EPISODE_ARRAYS, record.arrays(), {"T": len(record.actions)})
+            checksums.seal(group, found)
         self._snippets[snippet].fill(slot, record)
 
     def _open(self) -> None:
@@ -242,10 +244,11 @@ class RolloutWriter:
             "n_rsi_rollouts": np.array(layout.n_rsi_rollouts),
             "ref_steps": np.array(layout.ref_steps, dtype=np.int64),
         }
-        self._put(file, schema.FILE_ARRAYS, header)
+        self._checksums |= self._put(file, schema.FILE_ARRAYS, header)
         first = 0
         for name, size in layout.observables.items():
-            file[f"{schema.OBSERVABLE_INDICES}/{name}"] = np.arange(first, first + size, dtype=np.int64)
+            path, columns = f"{schema.OBSERVABLE_INDICES}/{name}", np.arange(first, first + size, dtype=np.int64)
+            file[path], self._checksums[path] = columns, checksums.of_array(columns)
             first += size
 
     def _write_summaries(self) -> None:
@@ -254,9 +257,11 @@ class RolloutWriter:
             raise RunError(f"{self.path} is incomplete: episodes of {', '.join(lacking)} are missing.")
         file = self._opened()
         for name, metrics in self._snippets.items():
-            self._put(file.require_group(name), schema.SNIPPET_ARRAYS, metrics.arrays(self.layout.n_start_rollouts))
+            group, arrays = file.require_group(name), metrics.arrays(self.layout.n_start_rollouts)
+            checksums.seal(group, self._put(group, schema.SNIPPET_ARRAYS, arrays))
         statistics = {f"stats/{name}": values for name, values in self._statistics().arrays().items()}
-        self._put(file, schema.FILE_ARRAYS, statistics)
+        self._checksums |= self._put(file, schema.FILE_ARRAYS, statistics)
+        checksums.seal_file(file, self._checksums)
 
     def _statistics(self) -> RolloutStatistics:
         """Add the episodes up in the order of the file, not of their ends, so that equal data give equal numbers."""
@@ -275,22 +280,18 @@ class RolloutWriter:
         specs: Sequence[schema.ArraySpec],
         arrays: Mapping[str, NDArray[Any]],
         dims: Mapping[str, int] | None = None,
-    ) -> None:
-        """Write arrays as the layout describes them: contiguous, in its types."""
+    ) -> dict[str, str]:
+        """Write arrays as the layout describes them and return their checksums by path."""
         known = self.layout.dims() | dict(dims or {})
-        by_path = {spec.path: spec for spec in specs}
+        by_path, found = {spec.path: spec for spec in specs}, {}
         for path, values in arrays.items():
             spec = by_path[path]
             if np.shape(values) != schema.fill_shape(spec, known):
                 raise UsageError(f"{path} has shape {np.shape(values)}, expected {schema.fill_shape(spec, known)}.")
-            group.create_dataset(path, data=np.asarray(values, dtype=spec.dtype), **_storage(spec, np.shape(values)))
-
-
-def _storage(spec: schema.ArraySpec, shape: tuple[int, ...]) -> dict[str, Any]:
-    """Images are compressed one by one, so that a reader may take any of them; everything else lies contiguous."""
-    if spec.path not in schema.CAMERA_PATHS:
-        return {}
-    return {"chunks": (1, *shape[1:]), "compression": "gzip", "compression_opts": 4}
+            stored = np.asarray(values, dtype=spec.dtype)
+            group.create_dataset(path, data=stored, **spec.storage.options(stored.shape))
+            found[path] = checksums.of_array(stored)
+        return found
 
 
 @contextlib.contextmanager

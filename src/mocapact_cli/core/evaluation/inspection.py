@@ -13,12 +13,12 @@ import numpy as np
 
 from mocapact_cli.core.clips.mocap_h5 import MocapFile
 from mocapact_cli.core.datasets import h5
-from mocapact_cli.core.datasets.check import check_rollouts
 from mocapact_cli.core.datasets.metrics import METRICS_FILE
 from mocapact_cli.core.datasets.metrics_npz import read_metrics
 from mocapact_cli.core.datasets.reader import RolloutFile, SnippetRollouts
-from mocapact_cli.core.datasets.schema import OBSERVABLE_INDICES
+from mocapact_cli.core.datasets.schema import CHECKSUMS, CONTENTS_CHECKSUM, OBSERVABLE_INDICES
 from mocapact_cli.core.errors import InvalidInputError, MocapactError, NotFoundError
+from mocapact_cli.core.evaluation import soundness
 from mocapact_cli.core.evaluation.report import EVALUATIONS_FILE, EvaluationHistory, read_evaluations
 from mocapact_cli.core.interop import expert_folder, sb3_zip
 from mocapact_cli.core.safe.archives import read_npz
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Facts = dict[str, Any]
 HDF5_SUFFIXES = (".hdf5", ".h5")
 RUN_FILES = ("config.json", "versions.json", "metrics.jsonl")
+_CHECKSUMS = (CHECKSUMS, CONTENTS_CHECKSUM)
 _HINT = "Known are rollout and mocap HDF5 files, dataset_metrics.npz, evaluations.npz, and folders of experts and runs."
 
 
@@ -40,7 +41,7 @@ def inspect_path(path: Path | str, *, tree: bool = False, check: bool = False) -
     Args:
         path: A file or folder.
         tree: Add every array of an HDF5 file, or every file of a folder, under `tree`.
-        check: Read rollout files from end to end and compare them with the layout.
+        check: Read everything from end to end and compare it with its layout, checksums and neighbours.
 
     Raises:
         NotFoundError: Nothing is there.
@@ -49,13 +50,15 @@ def inspect_path(path: Path | str, *, tree: bool = False, check: bool = False) -
     path = Path(path)
     if not path.exists():
         raise NotFoundError(f"{path} does not exist.", hint="Check the path.")
-    facts = _inspect_folder(path, check=check) if path.is_dir() else _inspect_file(path, check=check)
+    facts = _inspect_folder(path) if path.is_dir() else _inspect_file(path)
+    if check and soundness.check(path, facts["kind"]):
+        facts["check"] = "sound"
     if tree:
         facts["tree"] = list(_folder_tree(path) if path.is_dir() else _file_tree(path))
     return facts
 
 
-def _inspect_file(path: Path, *, check: bool) -> Facts:
+def _inspect_file(path: Path) -> Facts:
     if path.suffix == ".npz":
         return _inspect_npz(path)
     if path.suffix == ".zip":
@@ -64,7 +67,7 @@ def _inspect_file(path: Path, *, check: bool) -> Facts:
         raise InvalidInputError(f"{path} is not a file that mocapact knows.", hint=_HINT)
     with h5.open_h5(path) as file, h5.damage_named(path):
         is_rollouts = OBSERVABLE_INDICES in file
-    return _inspect_rollouts(path, check=check) if is_rollouts else _inspect_mocap(path)
+    return _inspect_rollouts(path) if is_rollouts else _inspect_mocap(path)
 
 
 def _is_hdf5_like(path: Path) -> bool:
@@ -78,12 +81,10 @@ def _base(path: Path) -> Facts:
     return {"path": str(path), "bytes": path.stat().st_size}
 
 
-def _inspect_rollouts(path: Path, *, check: bool) -> Facts:
-    if check:
-        check_rollouts(path)
+def _inspect_rollouts(path: Path) -> Facts:
     with RolloutFile(path) as file, h5.damage_named(path):
         snippets = [_snippet_facts(file[name]) for name in file.snippets]
-        facts = {
+        return {
             "kind": "rollouts",
             **_base(path),
             "clip": file.clip_id,
@@ -93,7 +94,6 @@ def _inspect_rollouts(path: Path, *, check: bool) -> Facts:
             "snippets": snippets,
             "recorded_by": _attributes(file),
         }
-    return facts | ({"check": "sound"} if check else {})
 
 
 def _layout_facts(file: RolloutFile) -> Facts:
@@ -113,7 +113,7 @@ def _width(columns: slice | NDArray[np.int64]) -> int:
 
 def _attributes(file: RolloutFile) -> Facts:
     """Return how the file says it was made, with JSON texts taken apart; empty for published files."""
-    return {name: _parsed(value) for name, value in file.handle.attrs.items()}
+    return {name: _parsed(value) for name, value in file.handle.attrs.items() if name not in _CHECKSUMS}
 
 
 def _parsed(value: Any) -> Any:
@@ -179,10 +179,10 @@ def _history_facts(history: EvaluationHistory) -> Facts:
     return {"evaluations": evaluations}
 
 
-def _inspect_folder(path: Path, *, check: bool) -> Facts:
+def _inspect_folder(path: Path) -> Facts:
     files = sorted(item for item in path.iterdir() if item.suffix in HDF5_SUFFIXES and not item.name.startswith("."))
     if files:
-        return _inspect_hdf5_folder(path, files, check=check)
+        return _inspect_hdf5_folder(path, files)
     try:
         experts = expert_folder.find_experts(path)
     except NotFoundError:
@@ -196,8 +196,8 @@ def _inspect_folder(path: Path, *, check: bool) -> Facts:
     raise InvalidInputError(f"{path} holds nothing that mocapact knows.", hint=_HINT)
 
 
-def _inspect_hdf5_folder(path: Path, files: Sequence[Path], *, check: bool) -> Facts:
-    parts = [_inspect_file(file, check=check) for file in files]
+def _inspect_hdf5_folder(path: Path, files: Sequence[Path]) -> Facts:
+    parts = [_inspect_file(file) for file in files]
     rollouts = [part for part in parts if part["kind"] == "rollouts"]
     if not rollouts:
         clips = [clip for part in parts for clip in part["clips"]]
@@ -213,7 +213,7 @@ def _inspect_hdf5_folder(path: Path, files: Sequence[Path], *, check: bool) -> F
         "steps": sum(part["steps"] for part in rollouts),
         "has_metrics": (path / METRICS_FILE).is_file(),
         "snippets": [row for part in rollouts for row in part["snippets"]],
-    } | ({"check": "sound"} if check else {})
+    }
 
 
 def _inspect_expert(path: Path, place: expert_folder.ExpertLocation) -> Facts:

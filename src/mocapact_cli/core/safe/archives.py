@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError
+from mocapact_cli.core.guarded import now_reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 MEMBER_LIMIT = 1 << 33
 _HEADER_LIMIT = 10_000
+_BLOCK = 1 << 22
 
 
 @contextlib.contextmanager
@@ -49,9 +51,25 @@ def read_member(archive: zipfile.ZipFile, name: str, *, limit: int = MEMBER_LIMI
         info = archive.getinfo(name)
     except KeyError as error:
         raise InvalidInputError(f"{archive.filename} is damaged or of another kind: it has no {name}.") from error
+    now_reading(name)
     if info.file_size > limit:
         raise InvalidInputError(f"{archive.filename}: {name} claims {info.file_size} bytes, which is refused.")
     return archive.read(info)
+
+
+def check_members(path: Path | str) -> None:
+    """Read every member of a zip archive and compare it with its CRC.
+
+    Raises:
+        NotFoundError: It does not exist.
+        InvalidInputError: It is damaged.
+    """
+    with open_zip(path) as archive:
+        for info in archive.infolist():
+            now_reading(info.filename)
+            with archive.open(info) as member:
+                while member.read(_BLOCK):
+                    now_reading(info.filename)
 
 
 def read_npz(path: Path | str) -> Mapping[str, NDArray[np.generic]]:
