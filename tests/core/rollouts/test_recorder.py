@@ -13,24 +13,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mocapact_cli.core.clips.demos import demo
+from mocapact_cli.core.clips.library import open_library
 from mocapact_cli.core.datasets.check import check_rollouts
 from mocapact_cli.core.datasets.reader import Episode, read_rollouts
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError
 from mocapact_cli.core.interop.expert_folder import load_expert
 from mocapact_cli.core.interop.metrics_npz import read_metrics
+from mocapact_cli.core.rollouts.config import RolloutConfig
 from mocapact_cli.core.rollouts.gae import generalized_advantages
-from mocapact_cli.core.rollouts.recorder import RolloutConfig, plan_rollouts, record_rollouts
+from mocapact_cli.core.rollouts.plan import RolloutPlan
+from mocapact_cli.core.rollouts.recorder import record_rollouts
 from mocapact_cli.core.sim.observables import ALL_PROPRIOS, ObservableLayout
+from mocapact_cli.core.tasks.tracking import TrackingTask
 
 CONFIG = RolloutConfig(n_start_rollouts=2, n_rsi_rollouts=3, min_steps=10, num_envs=7)
+LIBRARY = open_library()
 ARRAYS = ("observations", "actions", "mean_actions", "rewards", "values", "advantages")
 
 
 @pytest.fixture(scope="session")
 def recorded(experts, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("recorded") / "dataset"
-    record_rollouts(experts, demo, folder, CONFIG)
+    record_rollouts(experts, LIBRARY, folder, CONFIG)
     return folder
 
 
@@ -104,14 +108,14 @@ def test_one_seed_gives_equal_data_in_any_batch(
     recorded: Path, experts, tmp_path: Path, num_envs: int, threads: int
 ) -> None:
     config = dataclasses.replace(CONFIG, num_envs=num_envs, threads=threads)
-    record_rollouts(experts, demo, tmp_path / "again", config)
+    record_rollouts(experts, LIBRARY, tmp_path / "again", config)
     assert_equal(recorded, tmp_path / "again")
     for name in ("dataset_metrics.npz",):
         assert (recorded / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
 
 
 def test_another_seed_gives_other_data(recorded: Path, experts, tmp_path: Path) -> None:
-    record_rollouts(experts[:1], demo, tmp_path / "other", dataclasses.replace(CONFIG, seed=1))
+    record_rollouts(experts[:1], LIBRARY, tmp_path / "other", dataclasses.replace(CONFIG, seed=1))
     with read_rollouts(recorded) as ours, read_rollouts(tmp_path / "other") as theirs:
         first, second = (rollouts["demo_reach-0-40"][0].actions for rollouts in (ours, theirs))
         assert not np.array_equal(first[:5], second[:5])
@@ -119,22 +123,22 @@ def test_another_seed_gives_other_data(recorded: Path, experts, tmp_path: Path) 
 
 def test_resuming_records_only_what_is_missing_and_the_same(recorded: Path, experts, tmp_path: Path) -> None:
     folder = tmp_path / "dataset"
-    record_rollouts(experts, demo, folder, CONFIG)
+    record_rollouts(experts, LIBRARY, folder, CONFIG)
     (folder / "demo_squat.hdf5").unlink()
     (folder / ".demo_squat.hdf5.abc.partial").write_bytes(b"left by a killed run")
     stamp = (folder / "demo_reach.hdf5").stat().st_mtime_ns
-    summary = record_rollouts(experts, demo, folder, CONFIG, resume=True)
+    summary = record_rollouts(experts, LIBRARY, folder, CONFIG, resume=True)
     assert (summary.recorded, summary.skipped) == (("demo_squat",), ("demo_reach",))
     assert (folder / "demo_reach.hdf5").stat().st_mtime_ns == stamp
     assert not list(folder.glob(".*"))
     assert_equal(recorded, folder)
-    assert record_rollouts(experts, demo, folder, CONFIG, resume=True).recorded == ()
+    assert record_rollouts(experts, LIBRARY, folder, CONFIG, resume=True).recorded == ()
 
 
 def test_a_folder_with_content_is_left_alone_unless_told(experts, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(UsageError, match="not empty") as refused:
-        record_rollouts(experts[:1], demo, tmp_path, CONFIG)
+        record_rollouts(experts[:1], LIBRARY, tmp_path, CONFIG)
     assert "--resume" in refused.value.hint
     assert "--force" in refused.value.hint
 
@@ -144,7 +148,7 @@ def test_forcing_replaces_rollouts_and_nothing_else(recorded: Path, experts, tmp
         (tmp_path / path.name).write_bytes(path.read_bytes())
     for name in ("notes.txt", "mocap.h5"):
         (tmp_path / name).write_text("mine")
-    record_rollouts(experts[2:], demo, tmp_path, dataclasses.replace(CONFIG, seed=9), force=True)
+    record_rollouts(experts[2:], LIBRARY, tmp_path, dataclasses.replace(CONFIG, seed=9), force=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "dataset_metrics.npz", "demo_squat.hdf5", "mocap.h5", "notes.txt",
     ]  # fmt: skip
@@ -154,10 +158,10 @@ def test_resuming_with_other_settings_is_refused(recorded: Path, experts, tmp_pa
     (tmp_path / "demo_squat.hdf5").write_bytes((recorded / "demo_squat.hdf5").read_bytes())
     other = dataclasses.replace(CONFIG, act_noise=0.2)
     with pytest.raises(UsageError, match="other config"):
-        record_rollouts(experts[2:], demo, tmp_path, other, resume=True)
+        record_rollouts(experts[2:], LIBRARY, tmp_path, other, resume=True)
     (tmp_path / "demo_squat.hdf5").write_bytes(b"cut")
     with pytest.raises(InvalidInputError, match="demo_squat"):
-        record_rollouts(experts[2:], demo, tmp_path, CONFIG, resume=True)
+        record_rollouts(experts[2:], LIBRARY, tmp_path, CONFIG, resume=True)
 
 
 def test_an_interrupted_recording_leaves_no_half_files(
@@ -175,7 +179,7 @@ def test_an_interrupted_recording_leaves_no_half_files(
 
     monkeypatch.setattr(RolloutWriter, "add", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        record_rollouts(experts, demo, tmp_path / "dataset", CONFIG)
+        record_rollouts(experts, LIBRARY, tmp_path / "dataset", CONFIG)
     for path in (tmp_path / "dataset").iterdir():
         check_rollouts(path)
 
@@ -184,11 +188,12 @@ def test_a_killed_recording_resumes_to_the_same_data(recorded: Path, experts, tm
     folder = tmp_path / "dataset"
     script = (
         "import sys; from pathlib import Path\n"
-        "from mocapact_cli.core.clips.demos import demo\n"
+        "from mocapact_cli.core.clips.library import open_library\n"
         "from mocapact_cli.core.interop.expert_folder import find_experts\n"
-        "from mocapact_cli.core.rollouts.recorder import RolloutConfig, record_rollouts\n"
+        "from mocapact_cli.core.rollouts.config import RolloutConfig\n"
+        "from mocapact_cli.core.rollouts.recorder import record_rollouts\n"
         f"config = RolloutConfig(**{dataclasses.asdict(CONFIG)!r})\n"
-        "record_rollouts(find_experts(sys.argv[1]), demo, Path(sys.argv[2]), config, resume=True)\n"
+        "record_rollouts(find_experts(sys.argv[1]), open_library(), Path(sys.argv[2]), config, resume=True)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", script, str(experts[0].root.parent), str(folder)])
     deadline = time.monotonic() + 120
@@ -196,29 +201,32 @@ def test_a_killed_recording_resumes_to_the_same_data(recorded: Path, experts, tm
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    record_rollouts(experts, demo, folder, CONFIG, resume=True)
+    record_rollouts(experts, LIBRARY, folder, CONFIG, resume=True)
     assert_equal(recorded, folder)
     assert not list(folder.glob(".*"))
 
 
 def test_a_snippet_with_two_experts_is_refused(experts, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="two experts"):
-        record_rollouts([experts[0], experts[0]], demo, tmp_path, CONFIG)
+        record_rollouts([experts[0], experts[0]], LIBRARY, tmp_path, CONFIG)
     with pytest.raises(NotFoundError):
-        record_rollouts([], demo, tmp_path, CONFIG)
+        record_rollouts([], LIBRARY, tmp_path, CONFIG)
 
 
 def test_plans_hold_every_episode_of_every_snippet(pairs) -> None:
-    plan = plan_rollouts(pairs, CONFIG)
-    assert len(plan) == 15
+    task = TrackingTask(pairs, CONFIG.task())
+    plan = RolloutPlan(task, CONFIG)
+    assert len(plan) == len(list(plan)) == 15
     for index, (_, snippet) in enumerate(pairs):
         own = [episode for episode in plan if episode.start.snippet_index == index]
         assert [episode.key[1] for episode in own] == list(range(5))
         assert [episode.start.start_step for episode in own[:2]] == [snippet.start_step] * 2
         assert all(episode.start.start_step + 5 + 9 <= snippet.end_step for episode in own)
+    assert plan.snippets_of(np.array([-1, 0, 4, 5, 14])).tolist() == [-1, 0, 0, 1, 2]
     # A snippet's episodes do not depend on its company.
-    assert [episode.start.start_step for episode in plan_rollouts(pairs[1:], CONFIG)] == [
-        episode.start.start_step for episode in plan[5:]
+    alone = RolloutPlan(TrackingTask(pairs[1:], CONFIG.task()), CONFIG)
+    assert [(episode.start.start_step, episode.key) for episode in alone] == [
+        (episode.start.start_step, episode.key) for episode in plan[5:]
     ]
 
 
