@@ -91,7 +91,7 @@ class TrackingTask:
     ) -> None:
         self._prepare([snippet for _, snippet in snippets], _checked_bank(snippets), config)
         if weights is not None:
-            self.weights = np.asarray(weights, dtype=np.float64)
+            self.weights = np.asarray(weights)
 
     def num_starts(self, snippet_index: int) -> int:
         """How many different steps an episode of this snippet may start at."""
@@ -120,7 +120,7 @@ class TrackingTask:
 
     def _prepare(self, snippets: list[Snippet], bank: ReferenceBank, config: TrackingConfig) -> None:
         self.config, self.snippets, self.bank = config, snippets, bank
-        self.weights: FloatArray = np.ones(len(snippets))
+        self.weights = np.ones(len(snippets))
         self.last_step: IntArray = bank.num_steps - max(config.ref_steps) - 1
         self._require_room()
 
