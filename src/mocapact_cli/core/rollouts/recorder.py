@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from mocapact_cli.core.envs.batch import EpisodeEnd
     from mocapact_cli.core.interop.expert_folder import ExpertLocation
+    from mocapact_cli.core.rollouts.episodes import Listener
     from mocapact_cli.core.walker.model import Walker
 
 MAX_EXPERTS = 64
@@ -113,11 +114,14 @@ def record_episodes(
     clips: Clips,
     folder: Path,
     config: RolloutConfig,
+    *,
     walker: Walker | None = None,
+    listeners: Sequence[Listener] = (),
 ) -> Iterator[EpisodeEnd]:
-    """Record the files of some clips and yield the end of every episode, some of which are still to be written then.
+    """Record the files of some clips and yield the end of every episode; all is written when nothing more comes.
 
-    The arguments and errors are those of `record_rollouts`, with the experts grouped by clip.
+    The arguments and errors are those of `record_rollouts`, with the experts grouped by clip; `listeners` are told of
+    everything besides.
     """
     places = [place for members in clips_of_experts.values() for place in members]
     task = RollingTask([place.snippet for place in places], config.task())
@@ -134,7 +138,9 @@ def record_episodes(
         writing = stack.enter_context(EpisodeWriting(files.add, makers=max(1, batch.threads // 4)))
         recorder = EpisodeRecorder(plan, supply, writing, cameras)
         acting = Filmed(actor, cameras) if cameras else actor
-        ends = stream_episodes(batch, plan, acting, act_noise=config.act_noise, seed=config.seed, listeners=[recorder])
+        ends = stream_episodes(
+            batch, plan, acting, act_noise=config.act_noise, seed=config.seed, listeners=[recorder, *listeners]
+        )
         for _, end in ends:
             yield end
 
@@ -157,7 +163,7 @@ class _Recording:
         snippets = sum(map(len, waiting.values()))
         total = snippets * config.episodes_each
         with progress.task(f"Rolling out {snippets} experts", total=total, unit="episodes") as task:
-            for end in record_episodes(waiting, self.clips, self.folder, config, self.walker):
+            for end in record_episodes(waiting, self.clips, self.folder, config, walker=self.walker):
                 self.episodes += 1
                 self.steps += end.length
                 self.failed += end.early_termination
