@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Float32Array = NDArray[np.float32]
 
-ROW_BLOCK = 8
+ROW_BLOCK = 4
 """Networks get a multiple of this many rows.
 
 Matrix products choose their kernels by the number of rows and then differ in the last bit. In whole blocks a row's

@@ -10,6 +10,7 @@ import numpy as np
 
 from mocapact_cli.core.errors import UsageError
 from mocapact_cli.core.interop.expert_folder import ExpertLocation, LoadedExpert, load_expert
+from mocapact_cli.core.policies.packed import pack_linears
 from mocapact_cli.core.rollouts.actors import pad_rows
 from mocapact_cli.core.sim.observables import OBSERVABLES, ObservableLayout
 
@@ -53,7 +54,7 @@ class SeeingExpert:
 
     @classmethod
     def of(cls, expert: LoadedExpert, layout: ObservableLayout, ref_steps: Sequence[int]) -> SeeingExpert:
-        """Find what an expert sees in observations of a layout whose references look `ref_steps` ahead.
+        """Find what an expert sees in observations of a layout whose references look `ref_steps` ahead, and pack it.
 
         Raises:
             UsageError: It sees something that is not there.
@@ -66,6 +67,7 @@ class SeeingExpert:
                 f"The expert {name} sees {policy.obs_size} columns; its observables have {len(found)} here.",
                 hint="It was trained on another body or another list of observables.",
             )
+        pack_linears(policy.network)
         return cls(expert, None if np.array_equal(found, np.arange(layout.size)) else found)
 
     def means(self, observations: Float32Array) -> Float32Array:
