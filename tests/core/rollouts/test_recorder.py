@@ -3,13 +3,12 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -28,6 +27,7 @@ from mocapact_cli.core.tasks.tracking import TrackingTask
 
 CONFIG = RolloutConfig(n_start_rollouts=2, n_rsi_rollouts=3, min_steps=10, num_envs=7)
 LIBRARY = open_library()
+SETTINGS = {"gamma": 0.9, "gae_lambda": 0.8}
 ARRAYS = ("observations", "actions", "mean_actions", "rewards", "values", "advantages")
 
 
@@ -184,26 +184,105 @@ def test_an_interrupted_recording_leaves_no_half_files(
         check_rollouts(path)
 
 
-def test_a_killed_recording_resumes_to_the_same_data(recorded: Path, experts, tmp_path: Path) -> None:
+KILLED = """
+import itertools, os, sys
+from pathlib import Path
+from mocapact_cli.core.clips.library import open_library
+from mocapact_cli.core.datasets import writer
+from mocapact_cli.core.datasets.writer import RolloutWriter
+from mocapact_cli.core.interop.expert_folder import find_experts
+from mocapact_cli.core.rollouts import recorder
+from mocapact_cli.core.rollouts.config import RolloutConfig
+
+calls = itertools.count()
+
+
+def dies(moment, function):
+    def dying(*arguments, **named):
+        if moment == sys.argv[3] and next(calls) == int(sys.argv[4]):
+            os.kill(os.getpid(), 9)
+        return function(*arguments, **named)
+
+    return dying
+
+
+RolloutWriter.add = dies("add", RolloutWriter.add)
+RolloutWriter._write_summaries = dies("summaries", RolloutWriter._write_summaries)
+os.replace = dies("rename", os.replace)
+Path.replace = dies("rename", Path.replace)
+recorder.write_metrics = dies("metrics", recorder.write_metrics)
+config = RolloutConfig(**{CONFIG})
+recorder.record_rollouts(find_experts(sys.argv[1]), open_library(), Path(sys.argv[2]), config, resume=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("moments", "kept"),
+    [
+        ((("add", 0), ("add", 12), ("metrics", 0)), [0, 1, 2]),
+        ((("summaries", 1), ("rename", 0)), [1, 1]),
+    ],
+)
+def test_a_recording_killed_anywhere_resumes_to_the_same_data(
+    recorded: Path, experts, tmp_path: Path, moments, kept
+) -> None:
     folder = tmp_path / "dataset"
-    script = (
-        "import sys; from pathlib import Path\n"
-        "from mocapact_cli.core.clips.library import open_library\n"
-        "from mocapact_cli.core.interop.expert_folder import find_experts\n"
-        "from mocapact_cli.core.rollouts.config import RolloutConfig\n"
-        "from mocapact_cli.core.rollouts.recorder import record_rollouts\n"
-        f"config = RolloutConfig(**{dataclasses.asdict(CONFIG)!r})\n"
-        "record_rollouts(find_experts(sys.argv[1]), open_library(), Path(sys.argv[2]), config, resume=True)\n"
-    )
-    process = subprocess.Popen([sys.executable, "-c", script, str(experts[0].root.parent), str(folder)])
-    deadline = time.monotonic() + 120
-    while not list(folder.glob(".*.partial")) and time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    script = KILLED.replace("{CONFIG}", repr(dataclasses.asdict(CONFIG)))
+    for (moment, count), complete in zip(moments, kept, strict=True):
+        command = [sys.executable, "-c", script, str(experts[0].root.parent), str(folder), moment, str(count)]
+        assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+        assert len(list(folder.glob("demo_*.hdf5"))) == complete
     record_rollouts(experts, LIBRARY, folder, CONFIG, resume=True)
     assert_equal(recorded, folder)
+    assert (recorded / "dataset_metrics.npz").read_bytes() == (folder / "dataset_metrics.npz").read_bytes()
     assert not list(folder.glob(".*"))
+
+
+def test_numbers_agree_with_a_plain_computation(recorded: Path) -> None:
+    """Advantages by their definition as a sum, moments by NumPy over all rows, from the files alone."""
+    everything: dict[str, list[np.ndarray]] = {"proprio": [], "act": [], "mean_act": []}
+    for path in sorted(recorded.glob("*.hdf5")):
+        own: dict[str, list[np.ndarray]] = {"proprio": [], "act": [], "mean_act": []}
+        with h5py.File(path) as file:
+            for episode in (file[f"{name}/{slot}"] for name in file if "-" in name for slot in range(5)):
+                own["proprio"].append(episode["observations/proprioceptive"][()])
+                own["act"].append(episode["actions"][()])
+                own["mean_act"].append(episode["mean_actions"][()])
+                np.testing.assert_allclose(episode["advantages"], _summed_advantages(episode), rtol=1e-4, atol=1e-5)
+            _check_moments({name: file["stats"][name][()] for name in file["stats"]}, own)
+        for name, rows in own.items():
+            everything[name] += rows
+    with np.load(recorded / "dataset_metrics.npz", allow_pickle=True) as metrics:
+        _check_moments(metrics, everything)
+        values, returns = metrics["values"].item(), metrics["snippet_returns"].item()
+        advantages = metrics["advantages"].item()
+    with h5py.File(recorded / "demo_squat.hdf5") as file:
+        group = file["demo_squat-0-45"]
+        for name, found in (("values", values), ("advantages", advantages)):
+            whole = np.concatenate([group[f"{slot}/{name}"][()] for slot in range(5)])
+            np.testing.assert_array_equal(found["demo_squat-0-45"], whole)
+        norm = np.concatenate([group[f"{kind}_metrics/norm_episode_returns"][()] for kind in ("start", "rsi")])
+        assert returns["demo_squat-0-45"] == norm.mean()
+
+
+def _summed_advantages(episode) -> np.ndarray:
+    rewards, values = (episode[name][()].astype(np.float64) for name in ("rewards", "values"))
+    gamma, lam = SETTINGS["gamma"], SETTINGS["gae_lambda"]
+    after = np.append(values[1:], 0.0)
+    deltas = rewards + gamma * after - values
+    count = len(rewards)
+    return np.array(
+        [sum((gamma * lam) ** (later - now) * deltas[later] for later in range(now, count)) for now in range(count)]
+    )
+
+
+def _check_moments(stats, parts: dict[str, list[np.ndarray]]) -> None:
+    for name, rows in parts.items():
+        whole = np.concatenate(rows).astype(np.float64)
+        np.testing.assert_allclose(stats[f"{name}_mean"], whole.mean(axis=0), rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(stats[f"{name}_var"], whole.var(axis=0), rtol=1e-4, atol=1e-6)
+    assert int(stats["count"]) == sum(map(len, parts["proprio"]))
+    assert int(stats["act_count"]) == sum(map(len, parts["act"]))
 
 
 def test_a_snippet_with_two_experts_is_refused(experts, tmp_path: Path) -> None:

@@ -41,4 +41,4 @@ def pack_linears(network: nn.Module) -> None:
 def _can_pack(layer: nn.Linear) -> bool:
     on_processor = layer.weight.device.type == "cpu" and layer.weight.dtype == torch.float32
     has_both = all(hasattr(torch.ops.mkldnn, name) for name in ("_reorder_linear_weight", "_linear_pointwise"))
-    return on_processor and has_both and torch.backends.mkldnn.is_available()
+    return on_processor and has_both and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]

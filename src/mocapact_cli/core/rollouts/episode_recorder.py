@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 from collections import deque
@@ -111,7 +112,7 @@ def assemble(
 class EpisodeWriting:
     """Makes and writes records on threads of its own, in order, a bounded number at a time.
 
-    Use it as a context manager: it ends when everything is written, or at once with an error.
+    Use it as a context manager: it ends when everything is written that can be.
 
     Args:
         write: Is given (snippet, slot, record).
@@ -139,9 +140,12 @@ class EpisodeWriting:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        # Also where something else has failed: what has ended may complete a clip.
+        failures: tuple[type[BaseException], ...] = () if kind is None else (Exception,)
         try:
-            while self._unwritten and kind is None:
-                self._unwritten.popleft().result()
+            while self._unwritten:
+                with contextlib.suppress(*failures):
+                    self._unwritten.popleft().result()
         finally:
             for pool in (self._makers, self._writer):
                 pool.shutdown(cancel_futures=True)
