@@ -38,6 +38,7 @@ app = Commands()
     examples=[
         "mocapact rollout experts -o dataset",
         "mocapact rollout experts/CMU_016_22-0-82 -o dataset --n-start-rollouts 2 --n-rsi-rollouts 8",
+        "mocapact rollout experts -o dataset --log-cameras",
         "mocapact rollout experts -o dataset --resume",
     ],
 )
@@ -57,6 +58,9 @@ def rollout(
     ] = "1,2,3,4,5",
     min_steps: MinStepsOpt = 30,
     termination_error_threshold: TerminationErrorThresholdOpt = 0.3,
+    log_cameras: Annotated[
+        bool, typer.Option("--log-cameras", help="Record the walker's two cameras too, 64 x 64 pixels.")
+    ] = False,
     resume: ResumeOpt = False,
     force: ForceOpt = False,
     mocap: MocapOpt = None,
@@ -73,7 +77,8 @@ def rollout(
     from mocapact_cli.core.clips.library import open_library
     from mocapact_cli.core.interop.expert_folder import find_experts, recorded_mocap
     from mocapact_cli.core.policies.device import choose_device
-    from mocapact_cli.core.rollouts.recorder import RolloutConfig, record_rollouts
+    from mocapact_cli.core.rollouts.config import RolloutConfig
+    from mocapact_cli.core.rollouts.recorder import record_rollouts
 
     experts = [place for root in expert_roots for place in find_experts(root)]
     config = RolloutConfig(
@@ -83,6 +88,7 @@ def rollout(
         ref_steps=_whole_numbers(ref_steps),
         min_steps=min_steps or 30,
         termination_error_threshold=0.3 if termination_error_threshold is None else termination_error_threshold,
+        log_cameras=log_cameras,
         seed=seed,
         num_envs=num_envs,
         threads=threads,
@@ -90,9 +96,7 @@ def rollout(
     )
     library = open_library(mocap or recorded_mocap(experts))
     with _says_how_to_resume():
-        summary = record_rollouts(
-            experts, library.get, output, config, resume=resume, force=force, progress=out.progress()
-        )
+        summary = record_rollouts(experts, library, output, config, resume=resume, force=force, progress=out.progress())
     _show(summary)
 
 

@@ -23,7 +23,7 @@ def test_bare_physics_replays_exactly_what_our_side_did(side):
         turn = side.turn()
         assert side.replay(turn) > 0
         ended += sum(map(len, turn.resets))
-        got = np.array([data.qpos for data in side._data])
+        got = np.array([data.qpos for data in side.raw.data])
         np.testing.assert_allclose(got, side.batch.poses()[0], atol=1e-9)
     assert ended > 20
 

@@ -6,7 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from mocapact_cli.core.datasets.statistics import RolloutStatistics, RunningStatistics, corrected_action_moments
+from mocapact_cli.core.datasets.statistics import (
+    OrderedStatistics,
+    RolloutStatistics,
+    RunningStatistics,
+    corrected_action_moments,
+)
 
 ROWS = hnp.arrays(np.float64, st.tuples(st.integers(1, 40), st.just(3)), elements=st.floats(-1e3, 1e3, allow_nan=False))
 
@@ -69,3 +74,24 @@ def test_arrays_carry_the_published_names_and_types() -> None:
         "proprio_mean", "proprio_var", "act_mean", "act_var", "mean_act_mean", "mean_act_var",
     }  # fmt: skip
     assert (int(arrays["count"]), int(arrays["act_count"])) == (3, 2)
+
+
+def test_parts_are_added_in_their_order_whatever_order_they_come_in():
+    rng = np.random.default_rng(0)
+    parts = [
+        RolloutStatistics(*(RunningStatistics.of_rows(rng.normal(3.0, 2.0, (7 + index, 4))) for _ in range(3)))
+        for index in range(6)
+    ]
+    totals = []
+    for order in (range(6), (5, 3, 0, 1, 4, 2)):
+        sums = OrderedStatistics(range(6))
+        for index in order:
+            sums.add(index, parts[index].copy())
+        assert not sums._early
+        totals.append(sums.total.arrays())
+    for name, array in totals[0].items():
+        np.testing.assert_array_equal(array, totals[1][name])
+    expected = RolloutStatistics.empty(4, 4)
+    for part in parts:
+        expected.merge(part)
+    np.testing.assert_allclose(totals[0]["proprio_var"], expected.arrays()["proprio_var"], rtol=1e-6)

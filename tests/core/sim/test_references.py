@@ -1,7 +1,8 @@
 import numpy as np
 
+from mocapact_cli.core.clips.demos import demo
 from mocapact_cli.core.clips.snippets import Snippet
-from mocapact_cli.core.sim.references import ReferenceBank
+from mocapact_cli.core.sim.references import ReferenceBank, RollingBank, snippet_reference
 
 
 def test_clips_are_stored_once_and_snippets_point_into_them(clips):
@@ -25,3 +26,37 @@ def test_orientations_relative_to_the_root(bank):
     assert bank.ego_quaternions.shape == bank.body_quaternions.shape
     np.testing.assert_allclose(np.linalg.norm(bank.ego_quaternions, axis=-1), 1.0, atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(bank.unit_quaternions, axis=-1), 1.0, atol=1e-12)
+
+
+def _rolling(pairs):
+    bank = RollingBank([snippet for _, snippet in pairs])
+    whole = ReferenceBank(pairs)
+    return bank, whole
+
+
+def _assert_same_steps(bank, whole, index):
+    steps = whole.num_steps[index]
+    rows, wanted = (slice(side.first_row[index], side.first_row[index] + steps) for side in (bank, whole))
+    for name in ("motion", "points", "qpos", "joints", "body_positions", "unit_quaternions", "ego_quaternions"):
+        np.testing.assert_array_equal(getattr(bank, name)[rows], getattr(whole, name)[wanted])
+    assert bank.last_row[index] == bank.first_row[index] + steps - 1
+    assert bank.duration[index] == whole.duration[index]
+    assert (bank.start_step[index], bank.num_steps[index]) == (whole.start_step[index], steps)
+
+
+def test_a_rolling_bank_holds_what_is_open_and_reuses_its_rows():
+    clips = {name: demo(name) for name in ("demo_reach", "demo_squat")}
+    spans = [("demo_reach", 0, 40), ("demo_squat", 5, 60), ("demo_reach", 20, 70), ("demo_reach", 70, 150)] * 5
+    pairs = [(clips[name], Snippet(name, begin, end)) for name, begin, end in spans]
+    bank, whole = _rolling(pairs)
+    for index, (clip, snippet) in enumerate(pairs):
+        bank.open(index, snippet_reference(clip, snippet))
+        for still_open in range(max(0, index - 2), index + 1):
+            _assert_same_steps(bank, whole, still_open)
+        if index >= 2:
+            bank.close(index - 2)
+    # Three of the longest snippets and some room, not twenty of them.
+    assert bank.num_rows < 400
+    for index in (len(pairs) - 1, len(pairs) - 2):
+        bank.close(index)
+    assert bank._free == [(0, bank.num_rows)]

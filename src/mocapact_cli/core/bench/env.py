@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-import threading
 import time
 from dataclasses import dataclass
 from typing import Any
 
-import mujoco
 import numpy as np
 
 from mocapact_cli.core.bench.composer_pool import FRESH_POLICY_STD, ComposerPool, Workload, follow_actions
+from mocapact_cli.core.bench.raw_physics import RawPhysics, State
 from mocapact_cli.core.clips.library import open_library
 from mocapact_cli.core.envs.batch import TrackingBatch, available_threads
 from mocapact_cli.core.errors import RunError
 from mocapact_cli.core.progress import NullProgress, Progress
 from mocapact_cli.core.sim.observables import ALL_PROPRIOS, TIME_INDEX
 from mocapact_cli.core.tasks.tracking import Start, TrackingConfig
-from mocapact_cli.core.walker.model import NUM_JOINTS, SUBSTEPS, FloatArray
+from mocapact_cli.core.walker.model import NUM_JOINTS, FloatArray
 
 CLIP = "demo_walk"
 LONG_CLIP = "demo_step"
@@ -144,13 +142,13 @@ class _OurSide:
     ) -> None:
         library = open_library()
         snippets = [(library.get(clip), library.resolve(clip))]
-        self.threads, self._targets = threads, follow_actions(clip) if follow else None
+        self._targets = follow_actions(clip) if follow else None
         self.batch = TrackingBatch(snippets, num_envs=num_envs, observables=observables, config=config, threads=threads)
-        self._data = [mujoco.MjData(self.batch.walker.model) for _ in range(num_envs)]
+        self.raw = RawPhysics(self.batch.walker.model, num_envs, threads)
         self._rng = np.random.default_rng(0)
         self.batch.reset()
         for env, start in enumerate(self.batch.starts()):
-            self._start(env, start)
+            self.raw.start(env, self._state(start))
 
     def turn(self) -> _Turn:
         """Step the batch, observations, rewards and resets included."""
@@ -164,16 +162,8 @@ class _OurSide:
 
     def replay(self, turn: _Turn) -> float:
         """Control steps a second of bare ``mj_step`` with the same starts, actions and resets on as many threads."""
-        bounds = [round(part * len(self._data) / self.threads) for part in range(self.threads + 1)]
-        workers = [
-            threading.Thread(target=self._replay, args=(turn, begin, end)) for begin, end in itertools.pairwise(bounds)
-        ]
-        begun = time.perf_counter()
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-        return turn.steps / (time.perf_counter() - begun)
+        resets = [[(env, self._state(start)) for env, start in ended] for ended in turn.resets]
+        return turn.steps / self.raw.replay(turn.actions, resets)
 
     def close(self) -> None:
         """Release the threads."""
@@ -186,23 +176,12 @@ class _OurSide:
         steps = max(8, round(_SHORT_STEPS / num_envs))
         return FRESH_POLICY_STD * self._rng.standard_normal((steps, num_envs, NUM_JOINTS))
 
-    def _replay(self, turn: _Turn, begin: int, end: int) -> None:
-        model, step = self.batch.walker.model, mujoco.mj_step
-        for action, resets in zip(turn.actions, turn.resets, strict=True):
-            for env in range(begin, end):
-                data = self._data[env]
-                data.ctrl[:] = action[env]
-                step(model, data, SUBSTEPS)
-            for env, start in resets:
-                if begin <= env < end:
-                    self._start(env, start)
-
-    def _start(self, env: int, start: Start | None) -> None:
-        data, bank = self._data[env], self.batch.task.bank
-        mujoco.mj_resetData(self.batch.walker.model, data)
-        if start is not None:
-            row = bank.first_row[start.snippet_index] + start.start_step - bank.start_step[start.snippet_index]
-            data.qpos[:], data.qvel[:] = bank.start(int(row))
+    def _state(self, start: Start | None) -> State | None:
+        if start is None:
+            return None
+        bank = self.batch.task.bank
+        row = bank.first_row[start.snippet_index] + start.start_step - bank.start_step[start.snippet_index]
+        return bank.start(int(row))
 
 
 Samples = dict[str, list[float]]

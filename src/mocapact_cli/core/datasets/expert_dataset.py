@@ -14,7 +14,6 @@ import numpy as np
 from mocapact_cli.core.datasets.flat_store import FlatStore, Request, open_store
 from mocapact_cli.core.datasets.metrics import METRICS_FILE, DatasetMetrics, collect_metrics
 from mocapact_cli.core.datasets.metrics_npz import read_metrics
-from mocapact_cli.core.datasets.reader import Rollouts
 from mocapact_cli.core.datasets.scan import ALL, DatasetScan, scan_dataset
 from mocapact_cli.core.datasets.weighting import Offsets, Weighting
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError, did_you_mean
@@ -441,8 +440,7 @@ def _metrics(scan: DatasetScan, path: Path | str | None) -> DatasetMetrics:
     """Read the metrics and see that they know the dataset."""
     beside = scan.paths[0].parent / METRICS_FILE
     if path is None and not beside.is_file():
-        with Rollouts(list(scan.paths)) as rollouts:
-            return collect_metrics(rollouts)
+        return collect_metrics(list(scan.paths))
     metrics = read_metrics(beside if path is None else path)
     columns = sum(len(numbers) for numbers in scan.observable_indices.values())
     if np.shape(metrics.arrays["proprio_mean"]) != (columns,):

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mocapact_cli.core.datasets.reader import Rollouts, read_rollouts
+from mocapact_cli.core.datasets import h5
+from mocapact_cli.core.datasets.reader import RolloutFile, rollout_paths
 from mocapact_cli.core.datasets.statistics import RolloutStatistics
 from mocapact_cli.core.paths import atomic_write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -45,19 +46,31 @@ class DatasetMetrics:
     advantages: Mapping[str, NDArray[np.floating]]
 
 
-def collect_metrics(rollouts: Rollouts) -> DatasetMetrics:
-    """Gather the metrics of a dataset from its files."""
-    statistics: RolloutStatistics = rollouts.statistics()
-    names = rollouts.snippets
-    return DatasetMetrics(
-        arrays=statistics.arrays(),
-        snippet_returns={name: float(rollouts[name].norm_returns.mean()) for name in names},
-        values={name: np.concatenate([episode.values for episode in rollouts[name]]) for name in names},
-        advantages={
-            name: np.concatenate([episode.advantages for episode in rollouts[name]]).astype(np.float64)
-            for name in names
-        },
-    )
+def collect_metrics(paths: Iterable[Path]) -> DatasetMetrics:
+    """Gather the metrics of a dataset from its files, one after the other.
+
+    Memory holds what is returned, and one file's headers.
+
+    Raises:
+        InvalidInputError: A file is damaged.
+    """
+    statistics: RolloutStatistics | None = None
+    returns: dict[str, float] = {}
+    values: dict[str, NDArray[np.floating]] = {}
+    advantages: dict[str, NDArray[np.floating]] = {}
+    for path in paths:
+        with RolloutFile(path) as file, h5.damage_named(path):
+            part = file.statistics()
+            for name in file.snippets:
+                own = file[name]
+                returns[name] = float(own.norm_returns.mean())
+                values[name] = np.concatenate([episode.values for episode in own])
+                advantages[name] = np.concatenate([episode.advantages for episode in own]).astype(np.float64)
+        if statistics is None:
+            statistics = part
+        else:
+            statistics.merge(part)
+    return DatasetMetrics(statistics.arrays() if statistics else {}, returns, values, advantages)
 
 
 def write_metrics(folder: Path | str) -> Path:
@@ -67,8 +80,7 @@ def write_metrics(folder: Path | str) -> Path:
         NotFoundError: The folder holds no rollout files.
         InvalidInputError: One of them is damaged.
     """
-    with read_rollouts(folder) as rollouts:
-        metrics = collect_metrics(rollouts)
+    metrics = collect_metrics(rollout_paths(folder))
     path = Path(folder) / METRICS_FILE
     with atomic_write(path) as temporary, zipfile.ZipFile(temporary, "w", allowZip64=True) as archive:
         for name, array in (dict(metrics.arrays) | _plain_arrays(metrics)).items():

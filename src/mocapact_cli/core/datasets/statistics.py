@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable
+
     from numpy.typing import NDArray
 
 
@@ -37,6 +39,13 @@ class RunningStatistics:
         """Return the statistics of `count` rows whose mean and population variance are known."""
         return cls(count, np.asarray(mean, dtype=np.float64), np.asarray(var, dtype=np.float64) * count)
 
+    @classmethod
+    def of_rows(cls, rows: NDArray[np.floating]) -> RunningStatistics:
+        """Return the statistics of `rows` (n, size), n at least 1."""
+        part = np.asarray(rows, dtype=np.float64)
+        mean = part.mean(axis=0)
+        return cls(len(part), mean, np.square(part - mean).sum(axis=0))
+
     @property
     def var(self) -> NDArray[np.float64]:
         """(size,) population variance; zero where nothing was seen."""
@@ -44,11 +53,8 @@ class RunningStatistics:
 
     def update(self, rows: NDArray[np.floating]) -> None:
         """Add `rows` (n, size)."""
-        if len(rows) == 0:
-            return
-        part = np.asarray(rows, dtype=np.float64)
-        mean = part.mean(axis=0)
-        self.merge(RunningStatistics(len(part), mean, np.square(part - mean).sum(axis=0)))
+        if len(rows) > 0:
+            self.merge(self.of_rows(rows))
 
     def merge(self, other: RunningStatistics) -> None:
         """Add the rows that `other` has seen."""
@@ -87,6 +93,10 @@ class RolloutStatistics:
         self.act.merge(other.act)
         self.mean_act.merge(other.mean_act)
 
+    def copy(self) -> RolloutStatistics:
+        """Return a copy that merging does not share."""
+        return RolloutStatistics(*(replace(part) for part in (self.proprio, self.act, self.mean_act)))
+
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return them under the names and types of the published files, plus `act_count`."""
         named = {"proprio": self.proprio, "act": self.act, "mean_act": self.mean_act}
@@ -96,6 +106,38 @@ class RolloutStatistics:
             for moment in ("mean", "var")
         }
         return moments | {"count": np.array(self.proprio.count), "act_count": np.array(self.act.count)}
+
+
+class OrderedStatistics:
+    """Adds parts up in an order of its own, whatever order they arrive in, so that the digits do not depend on it.
+
+    Only parts whose turn has not come yet are kept.
+
+    Args:
+        order: Names of the parts, in the order in which they are added up.
+    """
+
+    def __init__(self, order: Iterable[Hashable]) -> None:
+        self._order = iter(order)
+        self._next = next(self._order, None)
+        self._early: dict[Hashable, RolloutStatistics] = {}
+        self._total: RolloutStatistics | None = None
+
+    @property
+    def total(self) -> RolloutStatistics:
+        """The sum of all parts up to the first one that is missing; of nothing before the first one is there."""
+        return self._total or RolloutStatistics.empty(0, 0)
+
+    def add(self, name: Hashable, part: RolloutStatistics) -> None:
+        """Take in a part."""
+        self._early[name] = part
+        while self._next in self._early:
+            ready = self._early.pop(self._next)
+            if self._total is None:
+                self._total = ready.copy()
+            else:
+                self._total.merge(ready)
+            self._next = next(self._order, None)
 
 
 def corrected_action_moments(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from mocapact_cli.core.datasets import checksums, schema
 from mocapact_cli.core.datasets.disk_file import DiskFile, interrupts_after
-from mocapact_cli.core.datasets.statistics import RolloutStatistics
+from mocapact_cli.core.datasets.statistics import OrderedStatistics, RolloutStatistics, RunningStatistics
 from mocapact_cli.core.errors import RunError, UsageError
 from mocapact_cli.core.paths import atomic_write
 
@@ -99,6 +100,12 @@ class EpisodeRecord:
     norm_length: float
     cameras: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
 
+    @cached_property
+    def statistics(self) -> RolloutStatistics:
+        """Statistics of its observations and actions, as the file holds them."""
+        parts = (self.observations, self.actions, self.mean_actions)
+        return RolloutStatistics(*(RunningStatistics.of_rows(np.asarray(part, np.float32)) for part in parts))
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays under their paths in the file."""
         names = ("actions", "mean_actions", "rewards", "values", "advantages")
@@ -159,6 +166,8 @@ class RolloutWriter:
         self._attributes = dict(attributes or {})
         self._snippets = {name: _SnippetMetrics.of_size(layout.episodes) for name in snippets}
         self._checksums: dict[str, str] = {}
+        # In the order of the file, not of their ends, so that equal data give equal numbers.
+        self._statistics = OrderedStatistics((name, slot) for name in snippets for slot in range(layout.episodes))
         self._stack = contextlib.ExitStack()
         self._file: h5py.File | None = None
         self._disk: DiskFile | None = None
@@ -207,6 +216,7 @@ class RolloutWriter:
             found = self._put(group, schema.EPISODE_ARRAYS, record.arrays(), {"T": len(record.actions)})
             checksums.seal(group, found)
         self._snippets[snippet].fill(slot, record)
+        self._statistics.add((snippet, slot), record.statistics)
 
     def _open(self) -> None:
         import h5py
@@ -259,20 +269,9 @@ class RolloutWriter:
         for name, metrics in self._snippets.items():
             group, arrays = file.require_group(name), metrics.arrays(self.layout.n_start_rollouts)
             checksums.seal(group, self._put(group, schema.SNIPPET_ARRAYS, arrays))
-        statistics = {f"stats/{name}": values for name, values in self._statistics().arrays().items()}
+        statistics = {f"stats/{name}": values for name, values in self._statistics.total.arrays().items()}
         self._checksums |= self._put(file, schema.FILE_ARRAYS, statistics)
         checksums.seal_file(file, self._checksums)
-
-    def _statistics(self) -> RolloutStatistics:
-        """Add the episodes up in the order of the file, not of their ends, so that equal data give equal numbers."""
-        result = RolloutStatistics.empty(self.layout.obs_size, self.layout.act_size)
-        for name in self._snippets:
-            for slot in range(self.layout.episodes):
-                episode = self._opened()[f"{name}/{slot}"]
-                result.proprio.update(episode[schema.PROPRIOCEPTIVE][()])
-                result.act.update(episode["actions"][()])
-                result.mean_act.update(episode["mean_actions"][()])
-        return result
 
     def _put(
         self,

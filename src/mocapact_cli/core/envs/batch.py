@@ -99,7 +99,7 @@ class TrackingBatch:
     """N environments that track snippets, stepped together; an environment that has ended begins its next episode.
 
     Args:
-        snippets: (clip, snippet) pairs to track.
+        snippets: (clip, snippet) pairs to track, or a task that has its settings.
         num_envs: N.
         observables: names of what a policy sees, in order.
         config: the task's settings.
@@ -112,7 +112,7 @@ class TrackingBatch:
 
     def __init__(
         self,
-        snippets: Sequence[tuple[Clip, Snippet]],
+        snippets: Sequence[tuple[Clip, Snippet]] | TrackingTask,
         *,
         num_envs: int,
         observables: Sequence[str],
@@ -125,8 +125,9 @@ class TrackingBatch:
     ) -> None:
         if num_envs < 1:
             raise UsageError(f"A batch needs at least one environment, not {num_envs}.")
-        self.config = config or TrackingConfig()
-        self.task = TrackingTask(snippets, self.config, weights)
+        if not isinstance(snippets, TrackingTask):
+            snippets = TrackingTask(snippets, config or TrackingConfig(), weights)
+        self.task, self.config = snippets, snippets.config
         self.walker = walker or get_walker()
         self.layout = ObservableLayout(observables, self.config.ref_steps)
         self.num_envs = num_envs

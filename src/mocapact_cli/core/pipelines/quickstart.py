@@ -17,7 +17,8 @@ from mocapact_cli.core.evaluation.evaluate import EvalConfig
 from mocapact_cli.core.evaluation.expert import Subject, evaluate_expert, film_expert, open_expert
 from mocapact_cli.core.evaluation.inspection import inspect_path
 from mocapact_cli.core.progress import Progress
-from mocapact_cli.core.rollouts.recorder import RolloutConfig, record_rollouts
+from mocapact_cli.core.rollouts.config import RolloutConfig
+from mocapact_cli.core.rollouts.recorder import record_rollouts
 from mocapact_cli.core.training.expert.config import resolve
 from mocapact_cli.core.training.expert.train import expert_root, train_expert
 
@@ -202,9 +203,7 @@ def _roll_out(
     output = result.folder / "dataset"
     settings = RolloutConfig(seed=config.seed, threads=config.threads, device=config.device, min_steps=10)
     with result.stage("rollout") as facts:
-        summary = record_rollouts(
-            [subject.expert.location], library.get, output, settings, force=again, progress=progress
-        )
+        summary = record_rollouts([subject.expert.location], library, output, settings, force=again, progress=progress)
         facts |= {"episodes": summary.episodes, "steps": summary.steps}
     with result.stage("inspect") as facts:
         facts |= {"kind": inspect_path(output)["kind"]}

@@ -105,7 +105,7 @@ class ExpertNetwork(nn.Module):
 
     @classmethod
     def from_state_dict(cls, state: StateDict, activation: str = "Tanh") -> ExpertNetwork:
-        """Build the network whose parameters are given, whatever its widths.
+        """Build the network whose parameters are given, whatever its widths; it shares them.
 
         Raises:
             InvalidInputError: The parameters are not those of an actor-critic perceptron.
@@ -114,8 +114,11 @@ class ExpertNetwork(nn.Module):
             actor, critic = _widths(state, "mlp_extractor.policy_net"), _widths(state, "mlp_extractor.value_net")
             act_size = state["action_net.weight"].shape[0]
             first = state["mlp_extractor.policy_net.0.weight"] if actor else state["action_net.weight"]
-            network = cls(first.shape[1], act_size, actor, critic, activation=activation)
-            network.load_state_dict(dict(state))
+            # Without parameters of its own, which would be drawn at random and thrown away.
+            with torch.device("meta"):
+                network = cls(first.shape[1], act_size, actor, critic, activation=activation)
+            own = {name: tensor.to(torch.float32) for name, tensor in state.items()}
+            network.load_state_dict(own, assign=True)
         except (KeyError, IndexError, AttributeError, TypeError, RuntimeError) as error:
             problem = str(error).strip().splitlines()[0]
             raise InvalidInputError(f"The parameters are not those of an expert: {problem}.") from error

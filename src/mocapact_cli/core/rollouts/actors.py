@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mocapact_cli.core.walker.model import NUM_JOINTS
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from mocapact_cli.core.envs.batch import TrackingBatch
     from mocapact_cli.core.policies.base import Policy
-    from mocapact_cli.core.policies.expert import ExpertPolicy
-    from mocapact_cli.core.rollouts.episodes import PlannedEpisode
+    from mocapact_cli.core.rollouts.supply import SeeingExpert
 
     Float32Array = NDArray[np.float32]
 
-ROW_BLOCK = 16
+ROW_BLOCK = 4
 """Networks get a multiple of this many rows.
 
 Matrix products choose their kernels by the number of rows and then differ in the last bit. In whole blocks a row's
 result does not depend on the rows around it, so an episode comes out the same in any batch.
 """
+_ROWS_A_CALL = 32
+"""Rows that one thread evaluates at a time: enough to make good use of the weights that are read."""
 
 
 class PolicyActor:
@@ -46,35 +50,49 @@ class PolicyActor:
 
 
 class ExpertsActor:
-    """Each snippet's own expert acts in the environments that track it.
-
-    Attributes:
-        values: (N,) values of the last observations that `means` was asked about, in units of the reward.
+    """Each snippet's own expert acts in the environments that track it, on several threads at once.
 
     Args:
-        experts: One for each snippet of the batch.
-        plan: The episodes that run.
-        batch: The environments.
+        expert: Gives the expert of a snippet's index, and what it sees of the observations.
+        snippets_of: Gives the snippets (N,) of planned episodes (N,); negative for -1.
+        threads: Threads that evaluate networks; PyTorch should have one thread in each.
     """
 
-    def __init__(self, experts: Sequence[ExpertPolicy], plan: Sequence[PlannedEpisode], batch: TrackingBatch) -> None:
-        self._experts = experts
-        self._columns = [seen_columns(expert.observables, batch) for expert in experts]
-        # The last entry is what an environment without an episode (-1) finds.
-        self._snippets = np.array([episode.start.snippet_index for episode in plan] + [-1])
-        self.values: Float32Array = np.zeros(batch.num_envs, dtype=np.float32)
-        self._means: Float32Array = np.zeros((batch.num_envs, len(experts[0].std)), dtype=np.float32)
+    def __init__(
+        self,
+        expert: Callable[[int], SeeingExpert],
+        snippets_of: Callable[[NDArray[np.int64]], NDArray[np.int64]],
+        *,
+        threads: int = 1,
+    ) -> None:
+        self._expert, self._snippets_of = expert, snippets_of
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="networks")
 
     def means(self, observations: Float32Array, episodes: NDArray[np.int64]) -> Float32Array:
-        """Return the experts' mean actions (N, A); zero where there is no episode."""
-        tracked = self._snippets[episodes]
-        self._means[:], self.values[:] = 0.0, 0.0
-        for snippet in np.unique(tracked[tracked >= 0]):
-            rows, columns = np.flatnonzero(tracked == snippet), self._columns[snippet]
-            seen = observations[rows] if columns is None else observations[rows[:, None], columns]
-            means, values = self._experts[snippet].evaluate(pad_rows(seen))
-            self._means[rows], self.values[rows] = means[: len(rows)], values[: len(rows)]
-        return self._means
+        """Return the experts' mean actions (N, A), not clipped; zero where there is no episode."""
+        tracked = self._snippets_of(episodes)
+        groups = [(int(snippet), np.flatnonzero(tracked == snippet)) for snippet in np.unique(tracked[tracked >= 0])]
+        parts = [
+            (self._expert(snippet), rows[first : first + _ROWS_A_CALL])
+            for snippet, rows in groups
+            for first in range(0, len(rows), _ROWS_A_CALL)
+        ]
+        means = np.zeros((len(observations), NUM_JOINTS), dtype=np.float32)
+        for (_, rows), acted in zip(
+            parts, self._pool.map(lambda part: part[0].means(observations[part[1]]), parts), strict=True
+        ):
+            means[rows] = acted
+        return means
+
+    def close(self) -> None:
+        """Release the threads."""
+        self._pool.shutdown()
+
+    def __enter__(self) -> ExpertsActor:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
 
 
 def seen_columns(observables: Sequence[str], batch: TrackingBatch) -> NDArray[np.integer] | None:

@@ -12,9 +12,10 @@ from mocapact_cli.core.envs.starts import EpisodeQueue
 from mocapact_cli.core.errors import RunError
 from mocapact_cli.core.progress import NullProgress, Progress
 from mocapact_cli.core.rollouts.noise import EpisodeNoise, Key
+from mocapact_cli.core.walker.model import NUM_JOINTS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -75,7 +76,7 @@ class Listener(Protocol):
     """Is told what happens while episodes run."""
 
     def on_tick(self, tick: Tick) -> None:
-        """Take note of one control step; the arrays may be reused afterwards."""
+        """Take note of one control step; the arrays are the listener's to keep, not to change."""
 
     def on_end(self, index: int, episode: EpisodeEnd) -> None:
         """Take note of the end of planned episode `index`, after the step that ended it."""
@@ -134,21 +135,40 @@ def run_episodes(
     Returns:
         The ends, in the order of the plan.
     """
-    runner = _Runner(batch, plan, EpisodeNoise(batch.num_envs, _longest(batch, plan), 56, scale=act_noise, seed=seed))
     ends: dict[int, EpisodeEnd] = {}
-    observations = batch.reset()
     with (progress or NullProgress()).task(description, total=len(plan), unit="episodes") as task:
-        while len(ends) < len(plan):
-            tick = runner.step(observations, actor)
-            observations = tick.result.observations
-            for listener in listeners:
-                listener.on_tick(tick)
-            for index, end in runner.finish(tick):
-                ends[index] = end
-                for listener in listeners:
-                    listener.on_end(index, end)
-                task.advance()
+        for index, end in stream_episodes(batch, plan, actor, act_noise=act_noise, seed=seed, listeners=listeners):
+            ends[index] = end
+            task.advance()
     return [ends[index] for index in range(len(plan))]
+
+
+def stream_episodes(
+    batch: TrackingBatch,
+    plan: Sequence[PlannedEpisode],
+    actor: Actor,
+    *,
+    act_noise: float = 0.0,
+    seed: int = 0,
+    listeners: Sequence[Listener] = (),
+) -> Iterator[tuple[int, EpisodeEnd]]:
+    """Run every planned episode and yield its index and end, in the order of the ends; nothing is kept.
+
+    The arguments are those of `run_episodes`.
+    """
+    noise = EpisodeNoise(batch.num_envs, batch.task.longest, NUM_JOINTS, scale=act_noise, seed=seed)
+    runner = _Runner(batch, plan, noise)
+    observations, left = batch.reset(), len(plan)
+    while left:
+        tick = runner.step(observations, actor)
+        observations = tick.result.observations
+        for listener in listeners:
+            listener.on_tick(tick)
+        for index, end in runner.finish(tick):
+            left -= 1
+            for listener in listeners:
+                listener.on_end(index, end)
+            yield index, end
 
 
 class _Runner:
@@ -200,7 +220,3 @@ class _Runner:
         start = self._plan[index].start
         if (end.snippet_index, end.start_step) != (start.snippet_index, start.start_step):
             raise RunError(f"Episode {index} of the plan ran from another start than planned.")
-
-
-def _longest(batch: TrackingBatch, plan: Sequence[PlannedEpisode]) -> int:
-    return max(batch.task.steps_left(episode.start) for episode in plan)

@@ -13,7 +13,7 @@ from mocapact_cli.core.clips.snippets import Snippet
 from mocapact_cli.core.errors import InvalidInputError, UsageError
 from mocapact_cli.core.sim.features import Features
 from mocapact_cli.core.sim.observables import Moment, Previous
-from mocapact_cli.core.sim.references import ReferenceBank
+from mocapact_cli.core.sim.references import ReferenceBank, RollingBank, snippet_reference
 from mocapact_cli.core.sim.rewards import REWARDS, Channels, TrackingState
 from mocapact_cli.core.walker.model import CONTROL_TIMESTEP, FloatArray, IntArray, Walker
 
@@ -89,12 +89,9 @@ class TrackingTask:
         config: TrackingConfig,
         weights: Sequence[float] | None = None,
     ) -> None:
-        self.config = config
-        self.snippets = [snippet for _, snippet in snippets]
-        self.bank = _checked_bank(snippets)
-        self.weights = np.ones(len(snippets)) if weights is None else np.asarray(weights, dtype=np.float64)
-        self.last_step: IntArray = self.bank.num_steps - max(config.ref_steps) - 1
-        self._require_room()
+        self._prepare([snippet for _, snippet in snippets], _checked_bank(snippets), config)
+        if weights is not None:
+            self.weights = np.asarray(weights)
 
     def num_starts(self, snippet_index: int) -> int:
         """How many different steps an episode of this snippet may start at."""
@@ -116,6 +113,17 @@ class TrackingTask:
         """Control steps from ``start`` to the snippet's last step."""
         return int(self.last_step[start.snippet_index] - (start.start_step - self.bank.start_step[start.snippet_index]))
 
+    @property
+    def longest(self) -> int:
+        """Most control steps that an episode can have."""
+        return int(self.last_step.max())
+
+    def _prepare(self, snippets: list[Snippet], bank: ReferenceBank, config: TrackingConfig) -> None:
+        self.config, self.snippets, self.bank = config, snippets, bank
+        self.weights = np.ones(len(snippets))
+        self.last_step: IntArray = bank.num_steps - max(config.ref_steps) - 1
+        self._require_room()
+
     def _require_room(self) -> None:
         for index, snippet in enumerate(self.snippets):
             if self.num_starts(index) < 1 or self.last_step[index] < 1:
@@ -126,18 +134,66 @@ class TrackingTask:
                 )
 
 
+class RollingTask(TrackingTask):
+    """Tracking many snippets in turn: the references of those alone are in memory that :meth:`open` has taken in.
+
+    Args:
+        snippets: all snippets that will be tracked.
+        config: the settings.
+
+    Raises:
+        InvalidInputError: if a snippet is too short for ``min_steps`` and ``ref_steps``.
+    """
+
+    def __init__(self, snippets: Sequence[Snippet], config: TrackingConfig) -> None:
+        if not snippets:
+            raise _no_snippet()
+        self.rolling = RollingBank(snippets)
+        self._prepare(list(snippets), self.rolling, config)
+
+    def reference(self, index: int, clip: Clip) -> ReferenceBank:
+        """Prepare snippet ``index`` of ``clip`` for :meth:`open`; other threads may do this meanwhile.
+
+        Raises:
+            InvalidInputError: if the snippet lies outside the clip.
+        """
+        check_clip(self.snippets[index], clip.num_steps, clip.dt)
+        return snippet_reference(clip, self.snippets[index])
+
+    def open(self, index: int, reference: ReferenceBank) -> None:
+        """Take in the reference of snippet ``index``, before its first episode begins."""
+        self.rolling.open(index, reference)
+
+    def close(self, index: int) -> None:
+        """Forget the reference of snippet ``index``, after its last episode."""
+        self.rolling.close(index)
+
+
+def check_clip(snippet: Snippet, num_steps: int, dt: float = CONTROL_TIMESTEP) -> None:
+    """See that a clip of ``num_steps`` poses, ``dt`` seconds apart, holds the snippet and suits the walker.
+
+    Raises:
+        InvalidInputError: if it does not.
+    """
+    if not 0 <= snippet.start_step < snippet.end_step <= num_steps - 1:
+        raise InvalidInputError(
+            f"Snippet {snippet} lies outside its clip, which has steps 0 to {num_steps - 1}.",
+            hint=f"Run `mocapact clips snippets {snippet.clip_id}` to see its snippets.",
+        )
+    if abs(dt - CONTROL_TIMESTEP) > 1e-9:
+        raise InvalidInputError(f"Clip {snippet.clip_id} has {dt:g} s a step; the walker needs {CONTROL_TIMESTEP} s.")
+
+
 def _checked_bank(snippets: Sequence[tuple[Clip, Snippet]]) -> ReferenceBank:
     if not snippets:
-        raise UsageError("No snippet was given.", hint="Name at least one clip or snippet.")
+        raise _no_snippet()
     for clip, snippet in snippets:
-        if not 0 <= snippet.start_step < snippet.end_step <= clip.num_steps - 1:
-            raise InvalidInputError(
-                f"Snippet {snippet} lies outside its clip, which has steps 0 to {clip.num_steps - 1}.",
-                hint=f"Run `mocapact clips snippets {clip.id}` to see its snippets.",
-            )
-        if abs(clip.dt - CONTROL_TIMESTEP) > 1e-9:
-            raise InvalidInputError(f"Clip {clip.id} has {clip.dt:g} s a step; the walker needs {CONTROL_TIMESTEP} s.")
+        check_clip(snippet, clip.num_steps, clip.dt)
     return ReferenceBank(snippets)
+
+
+def _no_snippet() -> UsageError:
+    return UsageError("No snippet was given.", hint="Name at least one clip or snippet.")
 
 
 @dataclass

@@ -1,0 +1,193 @@
+"""How fast experts are recorded: everything from reading them to files on disk, against bare ``mj_step``."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mocapact_cli.core.bench.pd_experts import LAYERS, SNIPPETS, write_pd_experts
+from mocapact_cli.core.bench.raw_physics import RawPhysics, State
+from mocapact_cli.core.clips.library import ClipLibrary, open_library
+from mocapact_cli.core.envs.batch import available_threads
+from mocapact_cli.core.progress import NullProgress, Progress
+from mocapact_cli.core.rollouts.clip_files import group_by_clip
+from mocapact_cli.core.rollouts.config import RolloutConfig
+from mocapact_cli.core.rollouts.plan import RolloutPlan
+from mocapact_cli.core.rollouts.recorder import record_episodes
+from mocapact_cli.core.tasks.tracking import RollingTask
+from mocapact_cli.core.walker.model import FloatArray, get_walker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from mocapact_cli.core.clips.clip import Clip
+    from mocapact_cli.core.clips.snippets import Snippet
+    from mocapact_cli.core.envs.batch import EpisodeEnd
+    from mocapact_cli.core.interop.expert_folder import ExpertLocation
+    from mocapact_cli.core.rollouts.episodes import Tick
+
+MAX_ROUNDS, MIN_ROUNDS = 9, 3
+TIME_LIMIT = 60.0
+"""Seconds after which no further round begins."""
+
+
+def measure_rollout(
+    num_envs: int | None = None,
+    threads: int | None = None,
+    *,
+    config: RolloutConfig | None = None,
+    snippets: Sequence[Snippet] = SNIPPETS,
+    progress: Progress = NullProgress(),  # noqa: B008 - it has no state
+) -> dict[str, Any]:
+    """Record the same experts several times, replay each recording in bare physics, and return medians.
+
+    Args:
+        num_envs: environments of the batch; default: as `mocapact rollout` chooses.
+        threads: threads of both sides; default: all processors.
+        config: what is recorded; default: the small dataset's settings.
+        snippets: of built-in clips; default: seven of four clips.
+        progress: told of every round.
+
+    Returns:
+        Control steps a second of both sides (``steps_per_s``, ``raw_mj_step_per_s``), the median ``of_raw`` of their
+        ratios, and how they were measured.
+    """
+    threads = threads or available_threads()
+    config = replace(config or RolloutConfig(), num_envs=num_envs, threads=threads)
+    with tempfile.TemporaryDirectory(prefix="mocapact-bench-") as temporary:
+        library = open_library()
+        experts = write_pd_experts(Path(temporary, "experts"), library, snippets)
+        side = _Side(experts, _HeldClips(library), Path(temporary, "dataset"), config)
+        samples = _rounds(side, progress)
+    return _medians(samples) | {
+        "num_envs": side.num_envs,
+        "threads": threads,
+        "rounds": len(samples["of_raw"]),
+        "snippets": len(experts),
+        "episodes": len(experts) * config.episodes_each,
+        "expert": f"{'x'.join(map(str, LAYERS))} tanh, fitted to a PD controller",
+    }
+
+
+class _HeldClips:
+    """Clips that are made once: a built-in one takes longer to make than a recorded one to read."""
+
+    def __init__(self, library: ClipLibrary) -> None:
+        self._library = library
+        self.held: dict[str, Clip] = {}
+
+    def num_steps(self, clip_id: str) -> int:
+        return self._library.num_steps(clip_id)
+
+    def get(self, clip_id: str) -> Clip:
+        if clip_id not in self.held:
+            self.held[clip_id] = self._library.get(clip_id)
+        return self.held[clip_id]
+
+
+class _Schedule:
+    """Listens to a recording so that bare physics can repeat it."""
+
+    def __init__(self) -> None:
+        self._actions: list[NDArray[np.float32]] = []
+        self._episodes: list[NDArray[np.int64]] = []
+
+    def on_tick(self, tick: Tick) -> None:
+        self._actions.append(tick.actions)
+        self._episodes.append(tick.episodes)
+
+    def on_end(self, index: int, episode: EpisodeEnd) -> None:
+        """Nothing: the next tick shows it."""
+
+    @property
+    def actions(self) -> FloatArray:
+        """(K, N, 56)."""
+        return np.array(self._actions, dtype=np.float64)
+
+    @property
+    def episodes(self) -> NDArray[np.int64]:
+        """(K, N) planned episode of each environment in each step; -1 for none."""
+        return np.array(self._episodes)
+
+
+@dataclass
+class _Side:
+    """Records the experts, and repeats in bare physics what came of it."""
+
+    experts: list[ExpertLocation]
+    clips: _HeldClips
+    folder: Path
+    config: RolloutConfig
+    num_envs: int = 0
+
+    def round(self) -> dict[str, float]:
+        """Record once and replay once; control steps a second of both."""
+        schedule = _Schedule()
+        begun = time.perf_counter()
+        lengths = [end.length for end in self._record(schedule)]
+        rate = sum(lengths) / (time.perf_counter() - begun)
+        raw = sum(lengths) / self._replay(schedule)
+        shutil.rmtree(self.folder)
+        return {
+            "steps_per_s": rate,
+            "raw_mj_step_per_s": raw,
+            "of_raw": rate / raw,
+            "episode_steps": float(np.mean(lengths)),
+        }
+
+    def _record(self, schedule: _Schedule) -> Iterator[EpisodeEnd]:
+        by_clip = group_by_clip(self.experts)
+        return record_episodes(by_clip, self.clips, self.folder, self.config, listeners=[schedule])
+
+    def _replay(self, schedule: _Schedule) -> float:
+        episodes = schedule.episodes
+        self.num_envs = episodes.shape[1]
+        raw = RawPhysics(get_walker().model, self.num_envs, self.config.threads or available_threads())
+        states = self._states()
+        for env, episode in enumerate(episodes[0]):
+            raw.start(env, states[episode])
+        changes = [np.flatnonzero((now != then) & (now >= 0)) for then, now in itertools.pairwise(episodes)]
+        resets = [
+            [(int(env), states[now[env]]) for env in envs] for envs, now in zip(changes, episodes[1:], strict=True)
+        ]
+        return raw.replay(schedule.actions, [*resets, []], episodes >= 0)
+
+    def _states(self) -> list[State]:
+        """Where each planned episode begins."""
+        snippets = [place.snippet for members in group_by_clip(self.experts).values() for place in members]
+        plan = RolloutPlan(RollingTask(snippets, self.config.task()), self.config)
+        motions = {clip_id: (clip.qpos(), clip.qvel()) for clip_id, clip in self.clips.held.items()}
+        places = [(snippets[start.snippet_index].clip_id, start.start_step) for start in (one.start for one in plan)]
+        return [(motions[clip_id][0][step], motions[clip_id][1][step]) for clip_id, step in places]
+
+
+Samples = dict[str, list[float]]
+
+
+def _rounds(side: _Side, progress: Progress) -> Samples:
+    samples: Samples = {}
+    begun = time.perf_counter()
+    with progress.task("Measuring", MAX_ROUNDS + 1, "rounds") as task:
+        # The first round only warms up.
+        side.round()
+        task.advance()
+        for number in range(MAX_ROUNDS):
+            if number >= MIN_ROUNDS and time.perf_counter() - begun > TIME_LIMIT:
+                break
+            for name, value in side.round().items():
+                samples.setdefault(name, []).append(value)
+            task.advance()
+    return samples
+
+
+def _medians(samples: Samples) -> dict[str, float]:
+    return {name: float(np.median(taken)) for name, taken in samples.items()}
