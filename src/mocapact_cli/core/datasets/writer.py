@@ -76,7 +76,7 @@ class EpisodeRecord:
     Attributes:
         observations: (T + 1, P).
         actions: (T, A) sampled actions.
-        mean_actions: (T, A).
+        mean_actions: (T, A); None where they are not known.
         rewards: (T,) of the environment.
         values: (T,) in units of the reward.
         advantages: (T,).
@@ -89,7 +89,7 @@ class EpisodeRecord:
 
     observations: FloatArray
     actions: FloatArray
-    mean_actions: FloatArray
+    mean_actions: FloatArray | None
     rewards: FloatArray
     values: FloatArray
     advantages: FloatArray
@@ -103,7 +103,8 @@ class EpisodeRecord:
         """Return the arrays under their paths in the file."""
         names = ("actions", "mean_actions", "rewards", "values", "advantages")
         images = {f"{schema.OBSERVATIONS}/{name}": frames for name, frames in self.cameras.items()}
-        return {schema.PROPRIOCEPTIVE: self.observations} | {name: getattr(self, name) for name in names} | images
+        known = {name: array for name in names if (array := getattr(self, name)) is not None}
+        return {schema.PROPRIOCEPTIVE: self.observations} | known | images
 
 
 @dataclass
@@ -266,7 +267,8 @@ class RolloutWriter:
                 episode = self._opened()[f"{name}/{slot}"]
                 result.proprio.update(episode[schema.PROPRIOCEPTIVE][()])
                 result.act.update(episode["actions"][()])
-                result.mean_act.update(episode["mean_actions"][()])
+                if "mean_actions" in episode:
+                    result.mean_act.update(episode["mean_actions"][()])
         return result
 
     def _put(
