@@ -7,7 +7,7 @@ as PNG, so that they are exact.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from mocapact_cli.core.interop.exporters.lerobot_statistics import (
     FeatureStatistics,
     Statistics,
     array_statistics,
+    as_cell,
     image_statistics,
 )
 from mocapact_cli.core.interop.exporters.parquet import (
@@ -33,6 +34,7 @@ from mocapact_cli.core.paths import atomic_folder, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from types import TracebackType
 
     from mocapact_cli.core.datasets.slicing import RolloutSlice
     from mocapact_cli.core.progress import ProgressTask
@@ -41,6 +43,8 @@ VERSION = "v3.0"
 ROBOT = "cmu_humanoid_v2020"
 DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 EPISODES_PATH = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
+ROWS_A_GROUP = 32
+"""Episodes whose metadata are written together."""
 IMAGES = "observation.images."
 
 Features = dict[str, dict[str, Any]]
@@ -63,16 +67,10 @@ def write_lerobot(source: RolloutSlice, path: Path, task: ProgressTask, *, actio
     require("pyarrow.parquet")
     tasks = {name: index for index, name in enumerate(source.snippets)}
     with atomic_folder(path) as folder:
-        writer: _DatasetWriter | None = None
-        try:
+        with _DatasetWriter(folder, source) as writer:
             for steps in all_steps(source, actions):
-                writer = writer or _DatasetWriter(folder, features_of(source, steps))
                 writer.add(steps, tasks[steps.snippet])
                 task.advance(len(steps))
-        finally:
-            if writer is not None:
-                writer.close()
-        assert writer is not None, "a slice has at least one episode"
         write_tasks(folder / "meta/tasks.parquet", [task_text(name) for name in tasks])
         write_json(folder / "meta/stats.json", writer.statistics.as_json())
         write_json(folder / "meta/info.json", _info(source, writer, actions))
@@ -104,23 +102,35 @@ def features_of(source: RolloutSlice, steps: EpisodeSteps) -> Features:
     return features | {name: {"dtype": dtype} | number for name, dtype in scalars.items()}
 
 
-@dataclass
 class _DatasetWriter:
     """Writes episodes to Parquet files of bounded size and adds their statistics up."""
 
-    folder: Path
-    features: Features
-    frames: int = 0
-    episodes: int = 0
-    statistics: Statistics = field(default_factory=Statistics)
+    def __init__(self, folder: Path, source: RolloutSlice) -> None:
+        self._source = source
+        self.features: Features = {}
+        self.frames = self.episodes = 0
+        self.statistics = Statistics()
+        self._data = RollingParquet(folder, DATA_PATH)
+        self._meta = RollingParquet(folder, EPISODES_PATH)
+        self._rows: list[Any] = []
 
-    def __post_init__(self) -> None:
-        self._schema = frames_schema(self.features)
-        self._data = RollingParquet(self.folder, DATA_PATH)
-        self._meta = RollingParquet(self.folder, EPISODES_PATH)
+    def __enter__(self) -> _DatasetWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._data.close)
+            stack.callback(self._meta.close)
+            if error is None:
+                self._flush()
 
     def add(self, steps: EpisodeSteps, task_index: int) -> None:
         """Append one episode."""
+        if not self.features:
+            self.features = features_of(self._source, steps)
+            self._schema = frames_schema(self.features)
         columns = self._columns(steps, task_index)
         statistics = {
             name: image_statistics(values) if self.features[name]["dtype"] == "image" else array_statistics(values)
@@ -136,10 +146,10 @@ class _DatasetWriter:
     def _describe(
         self, steps: EpisodeSteps, place: tuple[int, int], statistics: Mapping[str, FeatureStatistics]
     ) -> None:
-        """Write an episode's row of the metadata; `place` is where its frames are."""
+        """Keep an episode's row of the metadata; `place` is where its frames are."""
         import pyarrow as pa
 
-        row = {
+        row: dict[str, Any] = {
             "episode_index": self.episodes,
             "tasks": [task_text(steps.snippet)],
             "length": len(steps),
@@ -148,16 +158,26 @@ class _DatasetWriter:
             "dataset_from_index": self.frames,
             "dataset_to_index": self.frames + len(steps),
         }
-        nested = {f"stats/{name}/{key}": found[key].tolist() for name, found in statistics.items() for key in found}
-        numbers = ("meta/episodes/chunk_index", "meta/episodes/file_index")
-        table = pa.Table.from_pylist([row | nested | dict.fromkeys(numbers, 0)])
-        at = dict(zip(numbers, self._meta.begin(table.schema), strict=True))
-        self._meta.append(pa.Table.from_pylist([row | nested | at], schema=table.schema))
+        nested = {f"stats/{name}/{key}": as_cell(found[key]) for name, found in statistics.items() for key in found}
+        self._rows.append(pa.table({name: pa.array([value]) for name, value in (row | nested).items()}))
+        if len(self._rows) >= ROWS_A_GROUP:
+            self._flush()
 
-    def close(self) -> None:
-        """Finish the files."""
-        self._data.close()
-        self._meta.close()
+    def _flush(self) -> None:
+        """Write the rows that are waiting: one group of rows for many, as a file's footer tells of every group."""
+        import pyarrow as pa
+
+        if not self._rows:
+            return
+        table = pa.concat_tables(self._rows)
+        numbers = ("meta/episodes/chunk_index", "meta/episodes/file_index")
+        schema = table.schema
+        for name in numbers:
+            schema = schema.append(pa.field(name, pa.int64()))
+        for name, number in zip(numbers, self._meta.begin(schema), strict=True):
+            table = table.append_column(name, pa.array(np.full(len(table), number)))
+        self._meta.append(table.combine_chunks())
+        self._rows.clear()
 
     def _columns(self, steps: EpisodeSteps, task_index: int) -> dict[str, Any]:
         count = len(steps)

@@ -40,6 +40,11 @@ def image_statistics(images: NDArray[np.uint8]) -> FeatureStatistics:
     return scaled | {"count": np.array([len(images)])}
 
 
+def as_cell(values: NDArray[Any]) -> Any:
+    """Return a statistic as one cell of a table."""
+    return values if values.ndim == 1 else values.tolist()
+
+
 def _quantile(ordered: NDArray[np.float64], share: float) -> NDArray[np.float64]:
     place = share * (len(ordered) - 1)
     below = int(place)

@@ -30,7 +30,7 @@ DATA_FILE = "main_data.hdf5"
 NAMESPACE_FILE = "namespace_metadata.json"
 SPACES = ("flat", "dict")
 CAMERA_SHAPE = (64, 64, 3)
-_NAME = re.compile(r"(?:[-\w]+/)*[-\w]+-v\d+", re.ASCII)
+_NAME = re.compile(r"(?:[-\w]{2,}/)*[-\w]+-v\d+", re.ASCII)
 
 
 def dataset_name(text: str) -> str:
@@ -79,7 +79,7 @@ def write_minari(
     with atomic_folder(folder) as temporary:
         data = temporary.resolve() / "data"
         storage = require("minari.dataset.minari_storage").MinariStorage.new(
-            data, observation_space(source, space), _box(source.layout.act_size), jpeg_encoding=False
+            data, observation_space(source, space), _box(source.layout.act_size, 1.0), jpeg_encoding=False
         )
         _write_episodes(source, data / DATA_FILE, task, actions, space)
         storage.update_metadata(_metadata(source, name, actions))
@@ -109,10 +109,10 @@ def observation_space(source: RolloutSlice, kind: str) -> gymnasium.Space[Any]:
     return spaces.Dict(parts | images)
 
 
-def _box(size: int) -> gymnasium.spaces.Box:
+def _box(size: int, bound: float = np.inf) -> gymnasium.spaces.Box:
     from gymnasium import spaces
 
-    return spaces.Box(-np.inf, np.inf, (size,), np.float32)
+    return spaces.Box(-bound, bound, (size,), np.float32)
 
 
 def _key(name: str) -> str:
