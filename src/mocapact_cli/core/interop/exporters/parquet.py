@@ -30,9 +30,11 @@ class RollingParquet:
     """
 
     def __init__(self, folder: Path, pattern: str, file_bytes: int = FILE_BYTES) -> None:
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
-        self._pq, self._folder, self._pattern, self._file_bytes = pq, folder, pattern, file_bytes
+        self._pa, self._pq = pa, pq
+        self._folder, self._pattern, self._file_bytes = folder, pattern, file_bytes
         self._files = -1
         self._writer: pq.ParquetWriter | None = None
         self._sink: IO[bytes] | None = None
@@ -47,7 +49,11 @@ class RollingParquet:
             path = self._folder / self._pattern.format(chunk_index=place[0], file_index=place[1])
             path.parent.mkdir(parents=True, exist_ok=True)
             self._sink = path.open("wb")
-            self._writer = self._pq.ParquetWriter(self._sink, schema, compression="snappy")
+            # Recorded numbers hardly repeat, so dictionaries of them only cost; ranges serve to find episodes.
+            scalars = [field.name for field in schema if not self._pa.types.is_nested(field.type)]
+            self._writer = self._pq.ParquetWriter(
+                self._sink, schema, compression="snappy", use_dictionary=False, write_statistics=scalars
+            )
         return divmod(self._files, FILES_A_CHUNK)
 
     def append(self, table: pa.Table) -> None:
