@@ -138,14 +138,20 @@ def errors_name(path: Path | str, *, instead_of: Path | None = None) -> Iterator
 
     Args:
         path: the name.
-        instead_of: another name that is replaced by it.
+        instead_of: another name that is replaced by it, as are names inside it.
     """
     try:
         yield
     except OSError as error:
-        if error.filename is None or error.filename == str(instead_of):
+        name = error.filename
+        if name is None or (instead_of and isinstance(name, str) and _is_in(Path(name), instead_of)):
             error.filename = str(path)
         raise
+
+
+def _is_in(path: Path, folder: Path) -> bool:
+    """Whether a path is `folder` or inside it, however the two are written."""
+    return path.absolute().is_relative_to(folder.absolute())
 
 
 def write_text(path: Path | str, text: str) -> Path:

@@ -15,7 +15,7 @@ import numpy as np
 
 from mocapact_cli.core.datasets.h5_output import create_h5
 from mocapact_cli.core.interop.exporters.steps import EpisodeSteps, all_steps, columns_of
-from mocapact_cli.core.paths import atomic_write
+from mocapact_cli.core.paths import atomic_write, errors_name
 
 if TYPE_CHECKING:
     import h5py
@@ -50,7 +50,8 @@ def write_d4rl(source: RolloutSlice, path: Path, task: ProgressTask, *, actions:
         # A member of an npz is written from end to end, so the flat arrays have to be there before.
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
             flat = Path(scratch) / "flat.hdf5"
-            _write_h5(source, flat, task, actions)
+            with errors_name(path, instead_of=Path(scratch)):
+                _write_h5(source, flat, task, actions)
             _convert(flat, temporary)
 
 
