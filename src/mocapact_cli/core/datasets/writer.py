@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mocapact_cli.core.datasets import schema
-from mocapact_cli.core.datasets.disk_file import DiskFile, interrupts_after
+from mocapact_cli.core.datasets.h5_output import H5Output, create_h5
 from mocapact_cli.core.datasets.statistics import RolloutStatistics
 from mocapact_cli.core.errors import RunError, UsageError
 from mocapact_cli.core.paths import atomic_write
@@ -160,15 +160,15 @@ class RolloutWriter:
         self._attributes = dict(attributes or {})
         self._snippets = {name: _SnippetMetrics.of_size(layout.episodes) for name in snippets}
         self._stack = contextlib.ExitStack()
-        self._file: h5py.File | None = None
-        self._disk: DiskFile | None = None
+        self._output: H5Output | None = None
 
     def __enter__(self) -> RolloutWriter:
         try:
             with _disk_errors(self.path):
-                self._open()
-            with self._operation():
-                self._write_header()
+                temporary = self._stack.enter_context(atomic_write(self.path))
+                self._output = self._stack.enter_context(create_h5(temporary))
+            with self._operation() as file:
+                self._write_header(file)
         except BaseException as error:
             self._stack.__exit__(type(error), error, error.__traceback__)
             raise
@@ -179,10 +179,8 @@ class RolloutWriter:
     ) -> None:
         try:
             if error is None:
-                with self._operation():
-                    self._write_summaries()
-                with self._operation():
-                    self._opened().close()
+                with self._operation() as file:
+                    self._write_summaries(file)
         except BaseException as failure:
             self._stack.__exit__(type(failure), failure, failure.__traceback__)
             raise
@@ -202,40 +200,21 @@ class RolloutWriter:
         """
         if snippet not in self._snippets or slot not in self._snippets[snippet].missing:
             raise UsageError(f"{self.path.name} has no free episode {slot} of {snippet}.")
-        with self._operation():
-            group = self._opened().create_group(f"{snippet}/{slot}")
+        with self._operation() as file:
+            group = file.create_group(f"{snippet}/{slot}")
             self._put(group, schema.EPISODE_ARRAYS, record.arrays(), {"T": len(record.actions)})
         self._snippets[snippet].fill(slot, record)
 
-    def _open(self) -> None:
-        import h5py
-
-        temporary = self._stack.enter_context(atomic_write(self.path))
-        self._disk = self._stack.enter_context(contextlib.closing(DiskFile(temporary)))
-        self._file = h5py.File(self._disk, "w")
-        self._stack.callback(self._close_file)
-
-    def _close_file(self) -> None:
-        # Closing twice does nothing, so this serves a file that was closed in order and one that is given up.
-        with interrupts_after():
-            self._opened().close()
-
     @contextlib.contextmanager
-    def _operation(self) -> Iterator[None]:
+    def _operation(self) -> Iterator[h5py.File]:
         """Let HDF5 work undisturbed, then see whether the disk has taken everything."""
-        with _disk_errors(self.path):
-            with interrupts_after():
-                yield
-            if self._disk is not None:
-                self._disk.check()
-
-    def _opened(self) -> h5py.File:
-        if self._file is None:
+        if self._output is None:
             raise UsageError("A RolloutWriter writes only inside its `with` block.")
-        return self._file
+        with _disk_errors(self.path), self._output.writing() as file:
+            yield file
 
-    def _write_header(self) -> None:
-        file, layout = self._opened(), self.layout
+    def _write_header(self, file: h5py.File) -> None:
+        layout = self.layout
         file.attrs.update(format=schema.FORMAT_NAME, format_version=schema.FORMAT_VERSION, statistics=COUNTS_NOTE)
         file.attrs.update(self._attributes)
         header = {
@@ -249,22 +228,21 @@ class RolloutWriter:
             file[f"{schema.OBSERVABLE_INDICES}/{name}"] = np.arange(first, first + size, dtype=np.int64)
             first += size
 
-    def _write_summaries(self) -> None:
+    def _write_summaries(self, file: h5py.File) -> None:
         lacking = [name for name, metrics in self._snippets.items() if metrics.missing]
         if lacking:
             raise RunError(f"{self.path} is incomplete: episodes of {', '.join(lacking)} are missing.")
-        file = self._opened()
         for name, metrics in self._snippets.items():
             self._put(file.require_group(name), schema.SNIPPET_ARRAYS, metrics.arrays(self.layout.n_start_rollouts))
-        statistics = {f"stats/{name}": values for name, values in self._statistics().arrays().items()}
+        statistics = {f"stats/{name}": values for name, values in self._statistics(file).arrays().items()}
         self._put(file, schema.FILE_ARRAYS, statistics)
 
-    def _statistics(self) -> RolloutStatistics:
+    def _statistics(self, file: h5py.File) -> RolloutStatistics:
         """Add the episodes up in the order of the file, not of their ends, so that equal data give equal numbers."""
         result = RolloutStatistics.empty(self.layout.obs_size, self.layout.act_size)
         for name in self._snippets:
             for slot in range(self.layout.episodes):
-                episode = self._opened()[f"{name}/{slot}"]
+                episode = file[f"{name}/{slot}"]
                 result.proprio.update(episode[schema.PROPRIOCEPTIVE][()])
                 result.act.update(episode["actions"][()])
                 if "mean_actions" in episode:
