@@ -11,6 +11,7 @@ from mocapact_cli.core.datasets.reader import RolloutFile, read_rollouts
 from mocapact_cli.core.datasets.rewriting import merge_attributes, read_attributes, write_slice
 from mocapact_cli.core.datasets.selection import parse_selection
 from mocapact_cli.core.datasets.slicing import SliceConfig, open_slice
+from mocapact_cli.core.errors import InvalidInputError
 from mocapact_cli.core.progress import NullTask
 
 
@@ -78,6 +79,27 @@ def test_published_files_become_ours_with_their_numbers(tmp_path: Path, test_dat
         np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
     with read_rollouts(tmp_path / "b") as written, read_rollouts(source) as published:
         np.testing.assert_allclose(written.statistics().act.mean, published.statistics().act.mean, atol=1e-6)
+
+
+def test_damaged_files_end_in_one_error_or_none(tmp_path: Path, rolls) -> None:
+    path = tmp_path / "a/a.hdf5"
+    rolls.write(path, ["a-0-9"])
+    content, outcomes = path.read_bytes(), set()
+    for seed in range(90):
+        rng, damaged = np.random.default_rng(seed), bytearray(content)
+        if seed % 3 == 0:
+            damaged = damaged[: rng.integers(len(content))]
+        else:
+            for place in rng.integers(0, len(content) if seed % 3 == 1 else 4000, 1 + seed % 20):
+                damaged[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(damaged)
+        try:
+            write_slice(open_slice([path]), tmp_path / "b", NullTask())
+        except InvalidInputError:
+            outcomes.add("refused")
+        else:
+            outcomes.add("written")
+    assert outcomes == {"refused", "written"}
 
 
 def test_attributes_of_several_files_are_put_together() -> None:

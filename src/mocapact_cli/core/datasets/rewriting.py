@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mocapact_cli.core.clips.snippets import Snippet
+from mocapact_cli.core.datasets import h5
 from mocapact_cli.core.datasets.metrics import write_metrics
 from mocapact_cli.core.datasets.reader import SUFFIX, RolloutFile
 from mocapact_cli.core.datasets.writer import RolloutWriter
@@ -55,8 +56,12 @@ def _write_clip(source: RolloutSlice, parts: Sequence[SlicePart], path: Path, ta
 
 
 def read_attributes(path: Path) -> dict[str, Any]:
-    """Return the plain attributes of a rollout file, without those that every writer sets itself."""
-    with RolloutFile(path) as file:
+    """Return the plain attributes of a rollout file, without those that every writer sets itself.
+
+    Raises:
+        InvalidInputError: They are damaged.
+    """
+    with RolloutFile(path) as file, h5.damage_named(path):
         kept = {name: file.handle.attrs.get(name) for name in file.handle.attrs if _is_kept(file, name)}
     return {name: value for name, value in kept.items() if isinstance(value, str | int | float | np.generic)}
 

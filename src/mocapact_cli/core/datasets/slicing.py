@@ -120,7 +120,7 @@ class RolloutSlice:
                 left = steps
                 for slot in range(self.layout.episodes):
                     with h5.damage_named(part.path):
-                        episode = self._episode(file[name], slot)
+                        episode = self._episode(_rollouts(file, name), slot)
                     left -= len(episode.record.actions)
                     yield episode
                 if left:
@@ -207,7 +207,7 @@ def _read_header(path: Path) -> _Header:
             raise InvalidInputError(f"{path} holds no {'episodes' if file.snippets else 'snippets'}.")
         columns = {name: _numbers(columns) for name, columns in file.observables.items()}
         ordered = dict(sorted(columns.items(), key=lambda item: int(item[1].min(initial=1 << 40))))
-        episode = file[file.snippets[0]][0]
+        episode = _rollouts(file, file.snippets[0])[0]
         layout = RolloutLayout(
             observables={name: len(numbers) for name, numbers in ordered.items()},
             ref_steps=file.ref_steps,
@@ -221,9 +221,17 @@ def _read_header(path: Path) -> _Header:
             width=(width := _width(episode, schema.PROPRIOCEPTIVE)),
             columns=_checked_columns(ordered, width),
             snippets=tuple(Snippet.parse(name) for name in file.snippets),
-            lengths={name: _lengths(file[name]) for name in file.snippets},
+            lengths={name: _lengths(_rollouts(file, name)) for name in file.snippets},
             cameras=episode.cameras,
         )
+
+
+def _rollouts(file: RolloutFile, snippet: str) -> SnippetRollouts:
+    """Return a snippet that the file lists, so that its absence is damage."""
+    try:
+        return file[snippet]
+    except NotFoundError as error:
+        raise InvalidInputError(f"{file.path} is damaged: it lists {snippet}, which is not there.") from error
 
 
 def _numbers(columns: slice | NDArray[np.int64]) -> NDArray[np.int64]:
