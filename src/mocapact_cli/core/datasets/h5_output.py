@@ -19,13 +19,14 @@ class H5Output:
     """An HDF5 file that is being written.
 
     Args:
-        handle: The open file.
+        handle: The open file; it is written to only inside `writing`.
         disk: What it is written to.
         path: Its name, for messages.
     """
 
     def __init__(self, handle: h5py.File, disk: DiskFile, path: Path) -> None:
-        self._handle, self._disk, self._path = handle, disk, path
+        self.handle = handle
+        self._disk, self._path = disk, path
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[h5py.File]:
@@ -35,7 +36,7 @@ class H5Output:
             OSError: The disk has not taken everything.
         """
         with interrupts_after():
-            yield self._handle
+            yield self.handle
         with errors_name(self._path):
             self._disk.check()
 

@@ -69,7 +69,7 @@ def read_attributes(path: Path) -> dict[str, Any]:
 def _is_kept(file: RolloutFile, name: str) -> bool:
     # Attributes of other kinds (references, large arrays) say nothing that a rollout file has to say.
     shape = file.handle.attrs.get_id(name).shape
-    return name not in _OWN_ATTRIBUTES and not name.startswith("checksum") and shape == ()
+    return name not in _OWN_ATTRIBUTES and "checksum" not in name and shape == ()
 
 
 def merge_attributes(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -165,10 +165,9 @@ class RolloutWriter:
     def __enter__(self) -> RolloutWriter:
         try:
             with _disk_errors(self.path):
-                temporary = self._stack.enter_context(atomic_write(self.path))
-                self._output = self._stack.enter_context(create_h5(temporary))
-            with self._operation() as file:
-                self._write_header(file)
+                self._open()
+            with self._operation():
+                self._write_header()
         except BaseException as error:
             self._stack.__exit__(type(error), error, error.__traceback__)
             raise
@@ -179,8 +178,8 @@ class RolloutWriter:
     ) -> None:
         try:
             if error is None:
-                with self._operation() as file:
-                    self._write_summaries(file)
+                with self._operation():
+                    self._write_summaries()
         except BaseException as failure:
             self._stack.__exit__(type(failure), failure, failure.__traceback__)
             raise
@@ -200,21 +199,29 @@ class RolloutWriter:
         """
         if snippet not in self._snippets or slot not in self._snippets[snippet].missing:
             raise UsageError(f"{self.path.name} has no free episode {slot} of {snippet}.")
-        with self._operation() as file:
-            group = file.create_group(f"{snippet}/{slot}")
+        with self._operation():
+            group = self._opened().create_group(f"{snippet}/{slot}")
             self._put(group, schema.EPISODE_ARRAYS, record.arrays(), {"T": len(record.actions)})
         self._snippets[snippet].fill(slot, record)
 
+    def _open(self) -> None:
+        temporary = self._stack.enter_context(atomic_write(self.path))
+        self._output = self._stack.enter_context(create_h5(temporary))
+
     @contextlib.contextmanager
-    def _operation(self) -> Iterator[h5py.File]:
+    def _operation(self) -> Iterator[None]:
         """Let HDF5 work undisturbed, then see whether the disk has taken everything."""
         if self._output is None:
             raise UsageError("A RolloutWriter writes only inside its `with` block.")
-        with _disk_errors(self.path), self._output.writing() as file:
-            yield file
+        with _disk_errors(self.path), self._output.writing():
+            yield
 
-    def _write_header(self, file: h5py.File) -> None:
-        layout = self.layout
+    def _opened(self) -> h5py.File:
+        assert self._output is not None, "used inside _operation only"
+        return self._output.handle
+
+    def _write_header(self) -> None:
+        file, layout = self._opened(), self.layout
         file.attrs.update(format=schema.FORMAT_NAME, format_version=schema.FORMAT_VERSION, statistics=COUNTS_NOTE)
         file.attrs.update(self._attributes)
         header = {
@@ -228,21 +235,22 @@ class RolloutWriter:
             file[f"{schema.OBSERVABLE_INDICES}/{name}"] = np.arange(first, first + size, dtype=np.int64)
             first += size
 
-    def _write_summaries(self, file: h5py.File) -> None:
+    def _write_summaries(self) -> None:
         lacking = [name for name, metrics in self._snippets.items() if metrics.missing]
         if lacking:
             raise RunError(f"{self.path} is incomplete: episodes of {', '.join(lacking)} are missing.")
+        file = self._opened()
         for name, metrics in self._snippets.items():
             self._put(file.require_group(name), schema.SNIPPET_ARRAYS, metrics.arrays(self.layout.n_start_rollouts))
-        statistics = {f"stats/{name}": values for name, values in self._statistics(file).arrays().items()}
+        statistics = {f"stats/{name}": values for name, values in self._statistics().arrays().items()}
         self._put(file, schema.FILE_ARRAYS, statistics)
 
-    def _statistics(self, file: h5py.File) -> RolloutStatistics:
+    def _statistics(self) -> RolloutStatistics:
         """Add the episodes up in the order of the file, not of their ends, so that equal data give equal numbers."""
         result = RolloutStatistics.empty(self.layout.obs_size, self.layout.act_size)
         for name in self._snippets:
             for slot in range(self.layout.episodes):
-                episode = file[f"{name}/{slot}"]
+                episode = self._opened()[f"{name}/{slot}"]
                 result.proprio.update(episode[schema.PROPRIOCEPTIVE][()])
                 result.act.update(episode["actions"][()])
                 if "mean_actions" in episode:
