@@ -99,3 +99,59 @@ def test_errors_of_other_files_keep_their_names(tmp_path):
     with pytest.raises(FileNotFoundError) as caught, paths.atomic_write(tmp_path / "name.txt"):
         (tmp_path / "other.txt").read_bytes()
     assert caught.value.filename == str(tmp_path / "other.txt")
+
+
+def test_a_folder_appears_when_it_is_complete(tmp_path):
+    target = tmp_path / "new/folder"
+    with paths.atomic_folder(target) as temporary:
+        (temporary / "inside").mkdir()
+        (temporary / "inside/file").write_text("x")
+        assert not target.exists()
+    assert (target / "inside/file").read_text() == "x"
+    assert list(target.parent.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt, SystemExit])
+def test_a_folder_stays_as_it_was_when_filling_fails(tmp_path, failure):
+    target = tmp_path / "folder"
+    target.mkdir()
+    (target / "file").write_text("old")
+    with pytest.raises(failure), paths.atomic_folder(target) as temporary:
+        (temporary / "file").write_text("new")
+        raise failure
+    assert (target / "file").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_folder_is_replaced_whole(tmp_path):
+    target = tmp_path / "folder"
+    target.mkdir()
+    (target / "old").touch()
+    with paths.atomic_folder(target) as temporary:
+        (temporary / "new").touch()
+        assert (target / "old").exists()
+    assert [path.name for path in target.iterdir()] == ["new"]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_folder_gets_the_usual_permissions(tmp_path):
+    (tmp_path / "plain").mkdir()
+    with paths.atomic_folder(tmp_path / "folder"):
+        pass
+    assert (tmp_path / "folder").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_what_a_killed_process_left_of_a_folder_is_swept_up(tmp_path):
+    leftovers = [tmp_path / f".{name}.abc{paths.FOLDER_ENDING}" for name in ("a[1]", "other")]
+    for leftover in leftovers:
+        leftover.mkdir()
+        (leftover / "file").touch()
+    with paths.atomic_folder(tmp_path / "a[1]"):
+        assert not leftovers[0].exists()
+    assert leftovers[1].exists()
+
+
+def test_errors_inside_a_folder_name_it(tmp_path):
+    with pytest.raises(OSError) as caught, paths.atomic_folder(tmp_path / "folder") as temporary:
+        raise OSError(errno.ENOSPC, "No space left on device", str(temporary / "inside"))
+    assert caught.value.filename == str(tmp_path / "folder")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HOME_VARIABLE = "MOCAPACT_HOME"
+FOLDER_ENDING = ".partial-folder"
+"""Ending of a folder that is being filled."""
 
 
 def home() -> Path:
@@ -86,6 +90,47 @@ def atomic_write(path: Path | str, *, suffix: str = "") -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def atomic_folder(path: Path | str) -> Iterator[Path]:
+    """Yield a new folder beside `path`, which takes the place of `path` once the block has filled it.
+
+    On any exception, Ctrl-C included, it is removed with all that is in it, and `path` stays as it was. A folder that
+    was at `path` goes only when the new one is complete. What a killed process has left behind is swept up.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*{FOLDER_ENDING}"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=FOLDER_ENDING, dir=path.parent))
+    try:
+        with errors_name(path, instead_of=temporary):
+            _give_usual_mode(temporary, 0o777)
+            yield temporary
+            for written in temporary.rglob("*"):
+                _sync(written)
+            _replace_folder(path, temporary)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    with contextlib.suppress(OSError):
+        _sync(path.parent)
+
+
+def _replace_folder(path: Path, by: Path) -> None:
+    if not path.exists():
+        by.rename(path)
+        return
+    # Two renames with nothing between them that takes time; the old folder is deleted after both.
+    old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=FOLDER_ENDING, dir=path.parent))
+    path.rename(old)
+    try:
+        by.rename(path)
+    except BaseException:
+        old.rename(path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+@contextlib.contextmanager
 def errors_name(path: Path | str, *, instead_of: Path | None = None) -> Iterator[None]:
     """Give errors of the operating system inside the block the name of the file, where they have none.
 
@@ -93,14 +138,20 @@ def errors_name(path: Path | str, *, instead_of: Path | None = None) -> Iterator
 
     Args:
         path: the name.
-        instead_of: another name that is replaced by it.
+        instead_of: another name that is replaced by it, as are names inside it.
     """
     try:
         yield
     except OSError as error:
-        if error.filename is None or error.filename == str(instead_of):
+        name = error.filename
+        if name is None or (instead_of and isinstance(name, str) and _is_in(Path(name), instead_of)):
             error.filename = str(path)
         raise
+
+
+def _is_in(path: Path, folder: Path) -> bool:
+    """Whether a path is `folder` or inside it, however the two are written."""
+    return path.absolute().is_relative_to(folder.absolute())
 
 
 def write_text(path: Path | str, text: str) -> Path:
@@ -128,12 +179,12 @@ def jsonable(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
-def _give_usual_mode(path: Path) -> None:
-    """Undo mkstemp's owner-only mode: the file gets the permissions that `open` would have given it."""
+def _give_usual_mode(path: Path, mode: int = 0o666) -> None:
+    """Undo the owner-only mode of temporary names: the file gets the permissions that `open` would have given it."""
     umask = os.umask(0)
     os.umask(umask)
     with contextlib.suppress(OSError):
-        path.chmod(0o666 & ~umask)
+        path.chmod(mode & ~umask)
 
 
 def _sync(path: Path) -> None:

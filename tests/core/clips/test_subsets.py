@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from mocapact_cli.core.clips.subsets import SUBSETS, clip_ids, subsets_of
+from mocapact_cli.core.clips.subsets import SPLITS, SUBSETS, clip_ids, split_ids, subsets_of
 from mocapact_cli.core.errors import NotFoundError
 
 
@@ -28,6 +28,19 @@ def test_an_unknown_subset_names_the_nearest():
 def test_a_clip_knows_its_subsets():
     assert subsets_of("CMU_016_22") == ("walk_tiny", "run_jump_tiny", "all")
     assert subsets_of("demo_walk") == ()
+
+
+def test_the_split_is_the_papers(test_data):
+    for split, file in zip(SPLITS, ("train_clips.txt", "val_clips.txt"), strict=True):
+        assert sorted(split_ids(split)) == sorted((test_data / "mocap" / file).read_text().split())
+
+
+def test_the_split_divides_all_clips():
+    train, validation = map(split_ids, SPLITS)
+    assert (len(train), len(validation)) == (773, 63)
+    assert sorted(train + validation) == sorted(clip_ids("all"))
+    with pytest.raises(NotFoundError, match="test"):
+        split_ids("test")
 
 
 def test_no_heavy_import_is_needed():

@@ -69,6 +69,8 @@ def test_arrays_carry_the_published_names_and_types() -> None:
     statistics = RolloutStatistics.empty(7, 5)
     statistics.proprio.update(np.ones((3, 7)))
     statistics.act.update(np.ones((2, 5)))
+    assert "mean_act_mean" not in statistics.arrays()
+    statistics.mean_act.update(np.ones((2, 5)))
     arrays = statistics.arrays()
     assert {name for name, array in arrays.items() if array.dtype == np.float32} == {
         "proprio_mean", "proprio_var", "act_mean", "act_var", "mean_act_mean", "mean_act_var",

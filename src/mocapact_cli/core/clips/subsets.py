@@ -1,4 +1,4 @@
-"""The named subsets of the CMU clips that dm_control's tracking task knows.
+"""The named subsets of the CMU clips that dm_control's tracking task knows, and the paper's split of them.
 
 Held as text: ``9:1-11`` stands for the trials 1 to 11 of subject 9. In all of them every clip is taken whole and has
 the same weight.
@@ -31,8 +31,16 @@ _TRIALS = {
     ),
 }
 
+_VALIDATION = (
+    "2:2 7:10 8:2 9:5 13:27 15:4 16:5,27,52,58 26:2 29:5,13 32:5,9-10 35:6,19,25 41:4 49:1,14 56:6 60:14 61:8 "
+    "69:12,45-46,48,52,59,61 75:4 77:12,21,27 78:26,32 83:20,52,65 91:12,32 105:22,53,59 107:4 108:14,25 118:32 "
+    "127:18,31 128:5-6 132:6,8,26,55 133:15,23 143:6,9,40"
+)
+
 SUBSETS = tuple(_TRIALS)
 """Names of the subsets."""
+SPLITS = ("train", "validation")
+"""Names of the two parts into which MoCapAct divides the clips of `all`."""
 
 
 @cache
@@ -45,13 +53,32 @@ def clip_ids(subset: str) -> tuple[str, ...]:
     if subset not in _TRIALS:
         hint = did_you_mean(subset, SUBSETS) or f"Known subsets: {', '.join(SUBSETS)}."
         raise NotFoundError(f"There is no subset named {subset!r}.", hint=hint)
-    entries = (entry.split(":") for entry in _TRIALS[subset].split())
-    return tuple(f"CMU_{int(subject):03d}_{trial:02d}" for subject, trials in entries for trial in _expand(trials))
+    return _ids(_TRIALS[subset])
+
+
+@cache
+def split_ids(split: str) -> tuple[str, ...]:
+    """Clip ids of one part of MoCapAct's split (Wagener et al. 2022): 773 to train on, 63 to validate with.
+
+    Raises:
+        NotFoundError: there is no part of that name.
+    """
+    if split not in SPLITS:
+        raise NotFoundError(f"There is no split named {split!r}.", hint=f"Known splits: {', '.join(SPLITS)}.")
+    validation = _ids(_VALIDATION)
+    if split == "validation":
+        return validation
+    return tuple(clip_id for clip_id in clip_ids("all") if clip_id not in set(validation))
 
 
 def subsets_of(clip_id: str) -> tuple[str, ...]:
     """Names of the subsets that hold a clip."""
     return tuple(name for name in SUBSETS if clip_id in clip_ids(name))
+
+
+def _ids(trials: str) -> tuple[str, ...]:
+    entries = (entry.split(":") for entry in trials.split())
+    return tuple(f"CMU_{int(subject):03d}_{trial:02d}" for subject, ranges in entries for trial in _expand(ranges))
 
 
 def _expand(ranges: str) -> list[int]:

@@ -101,6 +101,14 @@ class Episode:
         """Return the images of a camera, such as `walker/egocentric_camera`, as (T + 1, height, width, 3)."""
         return cast("NDArray[np.uint8]", h5.dataset(self._group, f"{schema.OBSERVATIONS}/{name}")[()])
 
+    def stored(self, path: str) -> h5py.Dataset | None:
+        """Return the stored array at a path of the layout, such as `actions`, unread; None where there is none.
+
+        Raises:
+            InvalidInputError: Something else is there.
+        """
+        return None if h5.find(self._group, path) is None else h5.dataset(self._group, path)
+
     def _read(self, path: str) -> Float32Array:
         return cast("Float32Array", h5.dataset(self._group, path)[()])
 

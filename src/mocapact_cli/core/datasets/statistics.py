@@ -98,8 +98,13 @@ class RolloutStatistics:
         return RolloutStatistics(*(replace(part) for part in (self.proprio, self.act, self.mean_act)))
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
-        """Return them under the names and types of the published files, plus `act_count`."""
-        named = {"proprio": self.proprio, "act": self.act, "mean_act": self.mean_act}
+        """Return them under the names and types of the published files, plus `act_count`.
+
+        Those of the mean actions are left out where none were seen.
+        """
+        named = {"proprio": self.proprio, "act": self.act} | (
+            {"mean_act": self.mean_act} if self.mean_act.count else {}
+        )
         moments: dict[str, NDArray[np.generic]] = {
             f"{name}_{moment}": getattr(part, moment).astype(np.float32)
             for name, part in named.items()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mocapact_cli.core.datasets import checksums, schema
-from mocapact_cli.core.datasets.disk_file import DiskFile, interrupts_after
+from mocapact_cli.core.datasets.h5_output import H5Output, create_h5
 from mocapact_cli.core.datasets.statistics import OrderedStatistics, RolloutStatistics, RunningStatistics
 from mocapact_cli.core.errors import RunError, UsageError
 from mocapact_cli.core.paths import atomic_write
@@ -77,7 +77,7 @@ class EpisodeRecord:
     Attributes:
         observations: (T + 1, P).
         actions: (T, A) sampled actions.
-        mean_actions: (T, A).
+        mean_actions: (T, A); None where they are not known.
         rewards: (T,) of the environment.
         values: (T,) in units of the reward.
         advantages: (T,).
@@ -90,7 +90,7 @@ class EpisodeRecord:
 
     observations: FloatArray
     actions: FloatArray
-    mean_actions: FloatArray
+    mean_actions: FloatArray | None
     rewards: FloatArray
     values: FloatArray
     advantages: FloatArray
@@ -103,14 +103,16 @@ class EpisodeRecord:
     @cached_property
     def statistics(self) -> RolloutStatistics:
         """Statistics of its observations and actions, as the file holds them."""
-        parts = (self.observations, self.actions, self.mean_actions)
+        known = self.actions[:0] if self.mean_actions is None else self.mean_actions
+        parts = (self.observations, self.actions, known)
         return RolloutStatistics(*(RunningStatistics.of_rows(np.asarray(part, np.float32)) for part in parts))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays under their paths in the file."""
         names = ("actions", "mean_actions", "rewards", "values", "advantages")
         images = {f"{schema.OBSERVATIONS}/{name}": frames for name, frames in self.cameras.items()}
-        return {schema.PROPRIOCEPTIVE: self.observations} | {name: getattr(self, name) for name in names} | images
+        known = {name: array for name in names if (array := getattr(self, name)) is not None}
+        return {schema.PROPRIOCEPTIVE: self.observations} | known | images
 
 
 @dataclass
@@ -169,8 +171,7 @@ class RolloutWriter:
         # In the order of the file, not of their ends, so that equal data give equal numbers.
         self._statistics = OrderedStatistics((name, slot) for name in snippets for slot in range(layout.episodes))
         self._stack = contextlib.ExitStack()
-        self._file: h5py.File | None = None
-        self._disk: DiskFile | None = None
+        self._output: H5Output | None = None
 
     def __enter__(self) -> RolloutWriter:
         try:
@@ -190,8 +191,6 @@ class RolloutWriter:
             if error is None:
                 with self._operation():
                     self._write_summaries()
-                with self._operation():
-                    self._opened().close()
         except BaseException as failure:
             self._stack.__exit__(type(failure), failure, failure.__traceback__)
             raise
@@ -219,31 +218,20 @@ class RolloutWriter:
         self._statistics.add((snippet, slot), record.statistics)
 
     def _open(self) -> None:
-        import h5py
-
         temporary = self._stack.enter_context(atomic_write(self.path))
-        self._disk = self._stack.enter_context(contextlib.closing(DiskFile(temporary)))
-        self._file = h5py.File(self._disk, "w")
-        self._stack.callback(self._close_file)
-
-    def _close_file(self) -> None:
-        # Closing twice does nothing, so this serves a file that was closed in order and one that is given up.
-        with interrupts_after():
-            self._opened().close()
+        self._output = self._stack.enter_context(create_h5(temporary))
 
     @contextlib.contextmanager
     def _operation(self) -> Iterator[None]:
         """Let HDF5 work undisturbed, then see whether the disk has taken everything."""
-        with _disk_errors(self.path):
-            with interrupts_after():
-                yield
-            if self._disk is not None:
-                self._disk.check()
+        if self._output is None:
+            raise UsageError("A RolloutWriter writes only inside its `with` block.")
+        with _disk_errors(self.path), self._output.writing():
+            yield
 
     def _opened(self) -> h5py.File:
-        if self._file is None:
-            raise UsageError("A RolloutWriter writes only inside its `with` block.")
-        return self._file
+        assert self._output is not None, "used inside _operation only"
+        return self._output.handle
 
     def _write_header(self) -> None:
         file, layout = self._opened(), self.layout
