@@ -41,7 +41,9 @@ class RunningStatistics:
 
     @classmethod
     def of_rows(cls, rows: NDArray[np.floating]) -> RunningStatistics:
-        """Return the statistics of `rows` (n, size), n at least 1."""
+        """Return the statistics of `rows` (n, size)."""
+        if len(rows) == 0:
+            return cls.empty(rows.shape[1])
         part = np.asarray(rows, dtype=np.float64)
         mean = part.mean(axis=0)
         return cls(len(part), mean, np.square(part - mean).sum(axis=0))
