@@ -92,6 +92,21 @@ class Episode:
             return cast("Float32Array", h5.dataset(self._group, schema.PROPRIOCEPTIVE)[:, columns])
         return self.observations[:, columns]
 
+    def has_observable(self, name: str) -> bool:
+        """Whether an observable was recorded."""
+        return name in self._columns
+
+    def first_row(self, name: str) -> Float32Array:
+        """Return one observable at the episode's first moment, (its size,); nothing else is read.
+
+        Raises:
+            NotFoundError: The file has no such observable.
+        """
+        if name not in self._columns:
+            raise NotFoundError(f"There is no observable {name!r}.", hint=did_you_mean(name, self._columns))
+        array = h5.dataset(self._group, schema.PROPRIOCEPTIVE)
+        return cast("Float32Array", array[0][self._columns[name]]) if array.shape[0] else np.empty(0, np.float32)
+
     @property
     def cameras(self) -> tuple[str, ...]:
         """Names of the cameras whose images were recorded."""
@@ -335,6 +350,14 @@ class Rollouts:
         for part in parts[1:]:
             total.merge(part)
         return total
+
+
+def column_numbers(file: RolloutFile) -> dict[str, NDArray[np.int64]]:
+    """Return the numbers of each observable's columns."""
+    return {
+        name: np.arange(columns.start, columns.stop) if isinstance(columns, slice) else columns
+        for name, columns in file.observables.items()
+    }
 
 
 def rollout_paths(path: Path | str) -> list[Path]:

@@ -6,6 +6,7 @@ Only headers and small arrays are read, and neither PyTorch nor the simulator is
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,23 +16,36 @@ from mocapact_cli.core.clips.mocap_h5 import MocapFile
 from mocapact_cli.core.datasets import h5
 from mocapact_cli.core.datasets.check import check_rollouts
 from mocapact_cli.core.datasets.metrics import METRICS_FILE
-from mocapact_cli.core.datasets.reader import RolloutFile, SnippetRollouts
+from mocapact_cli.core.datasets.reader import RolloutFile, SnippetRollouts, column_numbers
 from mocapact_cli.core.datasets.schema import OBSERVABLE_INDICES
 from mocapact_cli.core.errors import InvalidInputError, MocapactError, NotFoundError
+from mocapact_cli.core.evaluation import run_folders
+from mocapact_cli.core.evaluation.archive_facts import (
+    CHECKPOINT_SUFFIXES,
+    checkpoint_facts,
+    is_tarball,
+    tarball_facts,
+)
+from mocapact_cli.core.evaluation.outliers import column_notes, observable_statistics, snippet_outliers
 from mocapact_cli.core.evaluation.report import EVALUATIONS_FILE, EvaluationHistory, read_evaluations
 from mocapact_cli.core.interop import expert_folder, sb3_zip
 from mocapact_cli.core.interop.archives import read_npz
+from mocapact_cli.core.interop.checkpoint_file import is_torch_zip
 from mocapact_cli.core.interop.metrics_npz import read_metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from mocapact_cli.core.datasets.statistics import RolloutStatistics
+
 Facts = dict[str, Any]
 HDF5_SUFFIXES = (".hdf5", ".h5")
-RUN_FILES = ("config.json", "versions.json", "metrics.jsonl")
-_HINT = "Known are rollout and mocap HDF5 files, dataset_metrics.npz, evaluations.npz, and folders of experts and runs."
+_HINT = (
+    "Known are rollout and mocap HDF5 files, checkpoints and models, dataset_metrics.npz, evaluations.npz, tarballs, "
+    "and folders of these, of experts and of runs."
+)
 
 
 def inspect_path(path: Path | str, *, tree: bool = False, check: bool = False) -> Facts:
@@ -58,13 +72,20 @@ def inspect_path(path: Path | str, *, tree: bool = False, check: bool = False) -
 def _inspect_file(path: Path, *, check: bool) -> Facts:
     if path.suffix == ".npz":
         return _inspect_npz(path)
+    if is_tarball(path):
+        return tarball_facts(path)
+    if path.suffix in CHECKPOINT_SUFFIXES or is_torch_zip(path):
+        return checkpoint_facts(path)
     if path.suffix == ".zip":
         return {"kind": "model", **_base(path), **_model_facts(path)}
     if not _is_hdf5_like(path):
         raise InvalidInputError(f"{path} is not a file that mocapact knows.", hint=_HINT)
+    return _inspect_rollouts(path, check=check) if _hdf5_kind(path) == "rollouts" else _inspect_mocap(path)
+
+
+def _hdf5_kind(path: Path) -> str:
     with h5.open_h5(path) as file, h5.damage_named(path):
-        is_rollouts = OBSERVABLE_INDICES in file
-    return _inspect_rollouts(path, check=check) if is_rollouts else _inspect_mocap(path)
+        return "rollouts" if OBSERVABLE_INDICES in file else "mocap"
 
 
 def _is_hdf5_like(path: Path) -> bool:
@@ -81,6 +102,38 @@ def _base(path: Path) -> Facts:
 def _inspect_rollouts(path: Path, *, check: bool) -> Facts:
     if check:
         check_rollouts(path)
+    facts, summary = _read_rollouts(path)
+    facts |= summary.facts()
+    return facts | ({"check": "sound"} if check else {})
+
+
+@dataclass
+class _Summary:
+    """What the stored statistics of one file, or of several files of one layout, say about the observables."""
+
+    columns: Mapping[str, NDArray[np.int64]]
+    statistics: RolloutStatistics | None
+
+    def merge(self, other: _Summary) -> None:
+        """Add another file's; files that disagree are left out, as their columns mean something else."""
+        same = self.statistics is not None and other.statistics is not None
+        if same and self._widths() == other._widths():
+            self.statistics.merge(other.statistics)  # type: ignore[union-attr, arg-type]
+
+    def _widths(self) -> dict[str, int]:
+        return {name: len(numbers) for name, numbers in self.columns.items()}
+
+    def facts(self) -> Facts:
+        """Return them; nothing for files that have none."""
+        if self.statistics is None:
+            return {}
+        return {
+            "statistics": observable_statistics(self.statistics, self.columns),
+            "columns_of_note": column_notes(self.statistics, self.columns),
+        }
+
+
+def _read_rollouts(path: Path) -> tuple[Facts, _Summary]:
     with RolloutFile(path) as file, h5.damage_named(path):
         snippets = [_snippet_facts(file[name]) for name in file.snippets]
         facts = {
@@ -91,9 +144,11 @@ def _inspect_rollouts(path: Path, *, check: bool) -> Facts:
             "episodes": sum(row["episodes"] for row in snippets),
             "steps": sum(row["steps"] for row in snippets),
             "snippets": snippets,
+            "outliers": snippet_outliers(snippets),
             "recorded_by": _attributes(file),
         }
-    return facts | ({"check": "sound"} if check else {})
+        known = h5.find(file.handle, "stats") is not None
+        return facts, _Summary(column_numbers(file), file.statistics() if known else None)
 
 
 def _layout_facts(file: RolloutFile) -> Facts:
@@ -191,28 +246,46 @@ def _inspect_folder(path: Path, *, check: bool) -> Facts:
         return _inspect_expert(path, experts[0])
     if experts:
         return {"kind": "experts", "path": str(path), "experts": [_expert_row(place) for place in experts]}
-    if any((path / name).is_file() for name in RUN_FILES):
-        return {"kind": "run", "path": str(path), **_run_facts(path)}
+    if runs := run_folders.find_runs(path):
+        return _inspect_runs(path, runs)
     raise InvalidInputError(f"{path} holds nothing that mocapact knows.", hint=_HINT)
 
 
 def _inspect_hdf5_folder(path: Path, files: Sequence[Path], *, check: bool) -> Facts:
-    parts = [_inspect_file(file, check=check) for file in files]
-    rollouts = [part for part in parts if part["kind"] == "rollouts"]
-    if not rollouts:
-        clips = [clip for part in parts for clip in part["clips"]]
-        return {"kind": "mocap_folder", "path": str(path), "files": len(parts), "num_clips": len(clips), "clips": clips}
-    first = rollouts[0]
+    kinds = {file: _hdf5_kind(file) for file in files}
+    rollouts = [file for file, kind in kinds.items() if kind == "rollouts"]
+    if rollouts:
+        return _inspect_dataset(path, rollouts, check=check)
+    clips = [clip for file in files for clip in _inspect_mocap(file)["clips"]]
+    return {"kind": "mocap_folder", "path": str(path), "files": len(files), "num_clips": len(clips), "clips": clips}
+
+
+def _inspect_dataset(path: Path, files: Sequence[Path], *, check: bool) -> Facts:
+    parts: list[Facts] = []
+    total: _Summary | None = None
+    for file in files:
+        if check:
+            check_rollouts(file)
+        facts, summary = _read_rollouts(file)
+        parts.append(facts)
+        if total is None:
+            total = summary
+        else:
+            total.merge(summary)
+    first, snippets = parts[0], [row for part in parts for row in part["snippets"]]
     return {
         "kind": "dataset",
         "path": str(path),
-        "files": len(rollouts),
-        "bytes": sum(part["bytes"] for part in rollouts),
+        "files": len(parts),
+        "bytes": sum(part["bytes"] for part in parts),
         **{key: first[key] for key in ("n_start_rollouts", "n_rsi_rollouts", "ref_steps", "columns", "observables")},
-        "episodes": sum(part["episodes"] for part in rollouts),
-        "steps": sum(part["steps"] for part in rollouts),
+        "episodes": sum(part["episodes"] for part in parts),
+        "steps": sum(part["steps"] for part in parts),
         "has_metrics": (path / METRICS_FILE).is_file(),
-        "snippets": [row for part in rollouts for row in part["snippets"]],
+        **(total.facts() if total is not None else {}),
+        "snippets": snippets,
+        "outliers": snippet_outliers(snippets),
+        "deviating_files": [part["path"] for part in parts if part["observables"] != first["observables"]],
     } | ({"check": "sound"} if check else {})
 
 
@@ -226,8 +299,23 @@ def _inspect_expert(path: Path, place: expert_folder.ExpertLocation) -> Facts:
         "model": {"path": str(place.model), **_model_facts(place.model / expert_folder.MODEL_FILE)},
         "evaluations": {name: facts for name in ("eval_rsi", "eval_start") if (facts := _last_evaluation(root / name))},
         "clip_info": dict(place.info),
-        **({"run": _run_facts(root)} if any((root / name).is_file() for name in RUN_FILES) else {}),
+        **({"run": run_folders.run_facts(root)} if run_folders.is_run(root) else {}),
     }
+
+
+def _inspect_runs(path: Path, runs: Sequence[Path]) -> Facts:
+    if runs == [path]:
+        files = run_folders.evaluation_files(path)
+        last = {str(file.parent.relative_to(path)): facts for file in files if (facts := _last_evaluation(file.parent))}
+        return {"kind": "run", "path": str(path), **run_folders.run_facts(path), "evaluations": last}
+    return {"kind": "runs", "path": str(path), "runs": [_run_row(path, run) for run in runs]}
+
+
+def _run_row(path: Path, run: Path) -> Facts:
+    files = run_folders.evaluation_files(run)
+    last = next((facts for file in files if (facts := _last_evaluation(file.parent))), {})
+    row: Facts = {"name": str(run.relative_to(path)), "checkpoints": run_folders.run_facts(run)["checkpoints"]}
+    return row | {"evaluations": len(files)} | {key: last.get(key) for key in ("norm_return", "norm_length")}
 
 
 def _expert_row(place: expert_folder.ExpertLocation) -> Facts:
@@ -256,36 +344,6 @@ def _model_facts(path: Path) -> Facts:
         "observables": list(archive.observables),
         **{name: archive.hyperparameters[name] for name in kept if name in archive.hyperparameters},
     }
-
-
-def _run_facts(path: Path) -> Facts:
-    """Return what a run folder records: settings, versions, the last metrics, checkpoints."""
-    facts: Facts = {name: value for name in ("config", "versions") if (value := _read_json(path / f"{name}.json"))}
-    last = _last_line(path / "metrics.jsonl")
-    checkpoints = path / "checkpoints"
-    found = sorted(item.name for item in checkpoints.iterdir()) if checkpoints.is_dir() else []
-    return facts | ({"last_metrics": last} if last else {}) | {"checkpoints": found}
-
-
-def _read_json(path: Path) -> Any:
-    if not path.is_file():
-        return None
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidInputError(f"{path} is not JSON: {error}.") from error
-
-
-def _last_line(path: Path) -> Any:
-    """Return the last whole record of a JSON-lines file; a run may be writing the next one."""
-    if not path.is_file():
-        return None
-    for line in reversed(path.read_text(encoding="utf-8", errors="replace").splitlines()):
-        try:
-            return json.loads(line)
-        except (json.JSONDecodeError, RecursionError):
-            continue
-    return None
 
 
 def _file_tree(path: Path) -> Iterator[Facts]:
