@@ -26,7 +26,7 @@ app = Commands()
         "mocapact inspect multi_clip_policy.ckpt",
     ],
 )
-def inspect(
+def inspect(  # noqa: PLR0917 - the options of a command
     path: Annotated[Path, typer.Argument(metavar="FILE|DIR", help="What to look at.")],
     tree: Annotated[bool, typer.Option("--tree", help="List every array with its shape and type, or file.")] = False,
     check: Annotated[
@@ -39,22 +39,21 @@ def inspect(
         Path | None, typer.Option("--plot", metavar="PNG", help="Draw scores, ranges and motion into one picture.")
     ] = None,
     html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="Write one page with tables, plots and playback in 3D.")
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write one page with tables, plots and playback in 3D."),
     ] = None,
 ) -> None:
     """Say what a file or folder holds: rollouts, motion capture, experts, runs, checkpoints, metrics, tarballs."""
     from mocapact_cli.core.evaluation.inspection import inspect_path
 
-    if plot is not None or html is not None:
-        from mocapact_cli.core.evaluation.inspect_views import check_targets
+    extra = values or plot is not None or html is not None
+    if extra:
+        from mocapact_cli.core.evaluation.inspect_views import check_targets, extend
 
         check_targets(path, plot, html)
     found = inspect_path(path, tree=tree, check=check)
-    if values or plot is not None or html is not None:
-        from mocapact_cli.core.evaluation.inspect_views import add_values, write_views
-
-        found |= add_values(path, found, asked=values, progress=out.progress())
-        found |= write_views(path, found, plot=plot, html=html, progress=out.progress())
+    if extra:
+        found |= extend(path, found, values=values, plot=plot, html=html, progress=out.progress())
     written = [str(found[name]) for name in ("plot", "html") if name in found]
     out.show(found, lambda: list(_views(found)), short=written or found["kind"])
 

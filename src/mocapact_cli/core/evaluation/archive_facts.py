@@ -7,11 +7,11 @@ import tarfile
 import zlib
 from collections import Counter
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from mocapact_cli.core.clips.snippets import Snippet
 from mocapact_cli.core.errors import InvalidInputError
-from mocapact_cli.core.interop.checkpoint_file import read_checkpoint
+from mocapact_cli.core.interop.checkpoint_file import is_torch_zip, read_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,9 +32,21 @@ _KINDS = {
 }  # fmt: skip
 
 
-def is_tarball(path: Path) -> bool:
-    """Whether a file's name says that it is a tarball."""
-    return path.name.lower().endswith(TAR_SUFFIXES)
+def inspect_archive(path: Path, *, whole: bool = False) -> Facts | None:
+    """Return what a checkpoint or tarball holds; None for files that are neither by their names or beginnings.
+
+    Args:
+        path: The file.
+        whole: Go through all of a compressed tarball, however large.
+
+    Raises:
+        InvalidInputError: It is damaged.
+    """
+    if path.name.lower().endswith(TAR_SUFFIXES):
+        return tarball_facts(path, whole=whole)
+    if path.suffix.lower() in CHECKPOINT_SUFFIXES or is_torch_zip(path):
+        return checkpoint_facts(path)
+    return None
 
 
 def checkpoint_facts(path: Path) -> Facts:
@@ -111,16 +123,18 @@ def tarball_facts(path: Path, *, whole: bool = False) -> Facts:
 def _members(path: Path, *, whole: bool) -> Iterator[tarfile.TarInfo | None]:
     """Yield the members in order, then None where the listing stops before the end."""
     try:
-        with path.open("rb") as raw, _Limited(raw, None if whole else UNPACKED_LIMIT) as file:
-            with tarfile.open(fileobj=file, mode="r:") as archive:
-                while (member := archive.next()) is not None:
-                    # The archive keeps every member that it has seen, which nobody asks for again.
-                    archive.members.clear()
-                    yield member
+        with path.open("rb") as raw:
+            archive: Any = tarfile.TarFile(fileobj=cast("Any", _Limited(raw, None if whole else UNPACKED_LIMIT)))
+            while (member := archive.next()) is not None:
+                # The archive keeps every member that it has seen, which nobody asks for again.
+                archive.members.clear()
+                yield member
     except _EnoughError:
         yield None
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError, OverflowError) as error:
-        raise InvalidInputError(f"{path} is damaged or not a tarball: {str(error).splitlines()[0].rstrip('.')}.") from error
+        raise InvalidInputError(
+            f"{path} is damaged or not a tarball: {str(error).splitlines()[0].rstrip('.')}."
+        ) from error
 
 
 class _EnoughError(Exception):
@@ -135,12 +149,6 @@ class _Limited:
         raw.seek(0)
         self._file: Any = gzip.GzipFile(fileobj=raw) if packed else raw
         self._limit = limit if packed else None
-
-    def __enter__(self) -> _Limited:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
 
     def read(self, size: int = -1) -> bytes:
         if not 0 <= size <= _READ_LIMIT:

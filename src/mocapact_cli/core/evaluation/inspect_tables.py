@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _METRICS = ("Norm. return", "Norm. length", "Return", "Length", "Failed")
 _CONFIG_NAMES = ("config", "seed")
 _LISTED_NAMES = 12
+_LONGEST = 200
+"""Characters of a setting that are shown; all are in the JSON."""
 
 
 @dataclass(frozen=True)
@@ -169,9 +171,8 @@ def _snippet_table(rows: Sequence[Found]) -> FactTable:
 
 
 def _snippet_row(row: Found) -> list[Any]:
-    metrics = [mean_and_spread(row[name]) for name in ("norm_return", "norm_length", "return", "length")]
     failed = row["early_termination_rate"]
-    return [row["snippet"], row["episodes"], row["steps"], *metrics, None if failed is None else f"{failed:.0%}"]
+    return [row["snippet"], row["episodes"], row["steps"], *_scores(row), None if failed is None else f"{failed:.0%}"]
 
 
 def _clip_table(rows: Sequence[Found]) -> FactTable:
@@ -193,8 +194,8 @@ def _run_table(rows: Sequence[Found]) -> FactTable:
 
 def _evaluation_table(found: Any) -> FactTable:
     named = found.items() if isinstance(found, dict) else [("", row) for row in found]
-    cells = [[name, row["timesteps"], row["episodes"], *_norms(row)] for name, row in named]
-    columns = ("Evaluation", "Steps", "Episodes", *_METRICS[:2])
+    cells = [[name, row["timesteps"], row["episodes"], *_scores(row)] for name, row in named]
+    columns = ("Evaluation", "Steps", "Episodes", *_METRICS[:4])
     return FactTable("Evaluations", columns, cells, columns[1:])
 
 
@@ -204,7 +205,12 @@ def _tensor_table(rows: Sequence[Found]) -> FactTable:
 
 
 def _setting_table(settings: Found) -> FactTable:
-    return FactTable("Settings", ("Setting", "Value"), [(name, str(value)) for name, value in settings.items()])
+    cells = [(name, _cut(str(value))) for name, value in settings.items()]
+    return FactTable("Settings", ("Setting", "Value"), cells)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def _content_table(rows: Sequence[Found]) -> FactTable:
@@ -226,6 +232,7 @@ _TABLES: Mapping[str, Callable[[Any], FactTable]] = {
     "runs": _run_table,
     "evaluations": _evaluation_table,
     "hyper_parameters": _setting_table,
+    "settings": _setting_table,
     "tensors": _tensor_table,
     "holds": _content_table,
     "groups": _group_table,
@@ -233,7 +240,11 @@ _TABLES: Mapping[str, Callable[[Any], FactTable]] = {
 
 
 def _norms(row: Found) -> list[str | None]:
-    return [mean_and_spread(row.get(name)) for name in ("norm_return", "norm_length")]
+    return _scores(row)[:2]
+
+
+def _scores(row: Found) -> list[str | None]:
+    return [mean_and_spread(row.get(name)) for name in ("norm_return", "norm_length", "return", "length")]
 
 
 def _outlier_notes(found: Found) -> Iterator[str]:

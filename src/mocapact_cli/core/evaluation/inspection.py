@@ -6,6 +6,7 @@ Only headers and small arrays are read, and neither PyTorch nor the simulator is
 from __future__ import annotations
 
 import json
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,17 +21,10 @@ from mocapact_cli.core.datasets.reader import RolloutFile, SnippetRollouts, colu
 from mocapact_cli.core.datasets.schema import OBSERVABLE_INDICES
 from mocapact_cli.core.errors import InvalidInputError, MocapactError, NotFoundError
 from mocapact_cli.core.evaluation import run_folders
-from mocapact_cli.core.evaluation.archive_facts import (
-    CHECKPOINT_SUFFIXES,
-    checkpoint_facts,
-    is_tarball,
-    tarball_facts,
-)
 from mocapact_cli.core.evaluation.outliers import column_notes, observable_statistics, snippet_outliers
-from mocapact_cli.core.evaluation.report import EVALUATIONS_FILE, EvaluationHistory, read_evaluations
+from mocapact_cli.core.evaluation.report import EVALUATIONS_FILE
 from mocapact_cli.core.interop import expert_folder, sb3_zip
-from mocapact_cli.core.interop.archives import read_npz
-from mocapact_cli.core.interop.checkpoint_file import is_torch_zip
+from mocapact_cli.core.interop.archives import open_zip, read_npz
 from mocapact_cli.core.interop.metrics_npz import read_metrics
 
 if TYPE_CHECKING:
@@ -42,6 +36,12 @@ if TYPE_CHECKING:
 
 Facts = dict[str, Any]
 HDF5_SUFFIXES = (".hdf5", ".h5")
+_HISTORY = {
+    "norm_return": "results_norm",
+    "norm_length": "ep_lengths_norm",
+    "return": "results",
+    "length": "ep_lengths",
+}
 _HINT = (
     "Known are rollout and mocap HDF5 files, checkpoints and models, dataset_metrics.npz, evaluations.npz, tarballs, "
     "and folders of these, of experts and of runs."
@@ -63,19 +63,19 @@ def inspect_path(path: Path | str, *, tree: bool = False, check: bool = False) -
     path = Path(path)
     if not path.exists():
         raise NotFoundError(f"{path} does not exist.", hint="Check the path.")
-    facts = _inspect_folder(path, check=check) if path.is_dir() else _inspect_file(path, check=check)
+    facts = _inspect_folder(path, check=check) if path.is_dir() else _inspect_file(path, tree=tree, check=check)
     if tree:
-        facts["tree"] = list(_folder_tree(path) if path.is_dir() else _file_tree(path))
+        facts["tree"] = facts.pop("members", None) or list(_folder_tree(path) if path.is_dir() else _file_tree(path))
     return facts
 
 
-def _inspect_file(path: Path, *, check: bool) -> Facts:
+def _inspect_file(path: Path, *, tree: bool, check: bool) -> Facts:
+    from mocapact_cli.core.evaluation.archive_facts import inspect_archive
+
     if path.suffix == ".npz":
         return _inspect_npz(path)
-    if is_tarball(path):
-        return tarball_facts(path)
-    if path.suffix in CHECKPOINT_SUFFIXES or is_torch_zip(path):
-        return checkpoint_facts(path)
+    if path.suffix not in HDF5_SUFFIXES and (archived := inspect_archive(path, whole=tree)) is not None:
+        return archived
     if path.suffix == ".zip":
         return {"kind": "model", **_base(path), **_model_facts(path)}
     if not _is_hdf5_like(path):
@@ -116,11 +116,16 @@ class _Summary:
 
     def merge(self, other: _Summary) -> None:
         """Add another file's; files that disagree are left out, as their columns mean something else."""
-        same = self.statistics is not None and other.statistics is not None
-        if same and self._widths() == other._widths():
-            self.statistics.merge(other.statistics)  # type: ignore[union-attr, arg-type]
+        if self.statistics is not None and other.statistics is not None and self.widths() == other.widths():
+            self.statistics.merge(other.statistics)
 
-    def _widths(self) -> dict[str, int]:
+    def fits(self, names: Sequence[str], statistics: RolloutStatistics | None) -> bool:
+        """Whether a file with observables of these names and with these statistics has the same columns."""
+        sizes = [None if part is None else part.proprio.mean.size for part in (self.statistics, statistics)]
+        return sizes[0] is not None and sizes[0] == sizes[1] and tuple(names) == tuple(self.columns)
+
+    def widths(self) -> dict[str, int]:
+        """Return the number of columns of each observable."""
         return {name: len(numbers) for name, numbers in self.columns.items()}
 
     def facts(self) -> Facts:
@@ -133,37 +138,35 @@ class _Summary:
         }
 
 
-def _read_rollouts(path: Path) -> tuple[Facts, _Summary]:
+def _read_rollouts(path: Path, like: _Summary | None = None) -> tuple[Facts, _Summary]:
+    """Read one file; where its observables are named as in `like`, their columns are those too, and not read again."""
     with RolloutFile(path) as file, h5.damage_named(path):
         snippets = [_snippet_facts(file[name]) for name in file.snippets]
+        statistics = file.statistics() if h5.find(file.handle, "stats") is not None else None
+        known = like is not None and like.fits(file.observable_names, statistics)
+        summary = _Summary(like.columns if known and like is not None else column_numbers(file), statistics)
         facts = {
             "kind": "rollouts",
             **_base(path),
             "clip": file.clip_id,
-            **_layout_facts(file),
+            **_layout_facts(file, summary.widths()),
             "episodes": sum(row["episodes"] for row in snippets),
             "steps": sum(row["steps"] for row in snippets),
             "snippets": snippets,
             "outliers": snippet_outliers(snippets),
             "recorded_by": _attributes(file),
         }
-        known = h5.find(file.handle, "stats") is not None
-        return facts, _Summary(column_numbers(file), file.statistics() if known else None)
+        return facts, summary
 
 
-def _layout_facts(file: RolloutFile) -> Facts:
-    sizes = {name: _width(columns) for name, columns in file.observables.items()}
+def _layout_facts(file: RolloutFile, widths: Mapping[str, int]) -> Facts:
     return {
         "n_start_rollouts": file.n_start_rollouts,
         "n_rsi_rollouts": file.n_rsi_rollouts,
         "ref_steps": list(file.ref_steps),
-        "columns": sum(sizes.values()),
-        "observables": sizes,
+        "columns": sum(widths.values()),
+        "observables": dict(widths),
     }
-
-
-def _width(columns: slice | NDArray[np.int64]) -> int:
-    return columns.stop - columns.start if isinstance(columns, slice) else len(columns)
 
 
 def _attributes(file: RolloutFile) -> Facts:
@@ -181,15 +184,16 @@ def _parsed(value: Any) -> Any:
 
 
 def _snippet_facts(rollouts: SnippetRollouts) -> Facts:
+    lengths, failed = rollouts.lengths, rollouts.early_termination
     return {
         "snippet": rollouts.name,
-        "episodes": len(rollouts.lengths),
-        "steps": int(rollouts.lengths.sum()),
+        "episodes": len(lengths),
+        "steps": int(lengths.sum()),
         "norm_return": _spread(rollouts.norm_returns),
         "norm_length": _spread(rollouts.norm_lengths),
         "return": _spread(rollouts.returns),
-        "length": _spread(rollouts.lengths),
-        "early_termination_rate": float(rollouts.early_termination.mean()) if len(rollouts.lengths) else None,
+        "length": _spread(lengths),
+        "early_termination_rate": float(failed.mean()) if len(failed) else None,
     }
 
 
@@ -209,7 +213,7 @@ def _inspect_mocap(path: Path) -> Facts:
 def _inspect_npz(path: Path) -> Facts:
     arrays = read_npz(path)
     if set(arrays).issuperset(("timesteps", "results", "ep_lengths")):
-        return {"kind": "evaluations", **_base(path), **_history_facts(read_evaluations(path))}
+        return {"kind": "evaluations", **_base(path), **_read_history(path, arrays)}
     if "proprio_mean" not in arrays:
         raise InvalidInputError(f"{path} holds neither evaluations nor the metrics of a dataset.", hint=_HINT)
     metrics = read_metrics(path)
@@ -221,15 +225,26 @@ def _inspect_npz(path: Path) -> Facts:
     return {"kind": "dataset_metrics", **_base(path), "steps": steps, "snippets": snippets}
 
 
-def _history_facts(history: EvaluationHistory) -> Facts:
+def _read_history(path: Path, arrays: Mapping[str, NDArray[Any]]) -> Facts:
+    try:
+        return _history_facts(path, arrays)
+    except (ValueError, KeyError) as error:
+        raise InvalidInputError(f"{path}: its arrays are not of one length.") from error
+
+
+def _history_facts(path: Path, arrays: Mapping[str, NDArray[Any]]) -> Facts:
+    """Return the evaluations of a history; those of transfer tasks have no normalized scores."""
+    rows = arrays["timesteps"].size
+    named = {name: arrays[key].reshape(rows, -1) for name, key in _HISTORY.items() if key in arrays and rows}
+    if any(not np.issubdtype(values.dtype, np.number) for values in named.values()):
+        raise InvalidInputError(f"{path} is damaged: it holds something other than numbers.")
     evaluations = [
         {
-            "timesteps": int(history.timesteps[row]),
-            "episodes": int(history.results.shape[1]),
-            "norm_return": _spread(history.results_norm[row]),
-            "norm_length": _spread(history.ep_lengths_norm[row]),
+            "timesteps": int(arrays["timesteps"].ravel()[row]),
+            "episodes": int(named["return"].shape[1]),
+            **{name: _spread(values[row]) for name, values in named.items()},
         }
-        for row in range(len(history.timesteps))
+        for row in range(rows)
     ]
     return {"evaluations": evaluations}
 
@@ -266,7 +281,7 @@ def _inspect_dataset(path: Path, files: Sequence[Path], *, check: bool) -> Facts
     for file in files:
         if check:
             check_rollouts(file)
-        facts, summary = _read_rollouts(file)
+        facts, summary = _read_rollouts(file, total)
         parts.append(facts)
         if total is None:
             total = summary
@@ -326,7 +341,8 @@ def _expert_row(place: expert_folder.ExpertLocation) -> Facts:
 def _last_evaluation(folder: Path) -> Facts | None:
     """Return the last evaluation on record, None where there is none or it cannot be read."""
     try:
-        evaluations: list[Facts] = _history_facts(read_evaluations(folder / EVALUATIONS_FILE))["evaluations"]
+        file = folder / EVALUATIONS_FILE
+        evaluations: list[Facts] = _read_history(file, read_npz(file))["evaluations"]
     except MocapactError:
         return None
     return evaluations[-1] if evaluations else None
@@ -348,9 +364,11 @@ def _model_facts(path: Path) -> Facts:
 
 def _file_tree(path: Path) -> Iterator[Facts]:
     """List the arrays of an HDF5 or npz file."""
-    if path.suffix in (".npz", ".zip"):
-        if path.suffix == ".npz":
-            yield from ({"path": name, **_array_facts(array)} for name, array in read_npz(path).items())
+    if path.suffix == ".npz":
+        yield from ({"path": name, **_array_facts(array)} for name, array in read_npz(path).items())
+        return
+    if not _is_hdf5_like(path):
+        yield from _zip_tree(path)
         return
     found: list[Facts] = []
 
@@ -362,6 +380,13 @@ def _file_tree(path: Path) -> Iterator[Facts]:
     with h5.open_h5(path) as file, h5.damage_named(path):
         file.visititems(visit)
     yield from found
+
+
+def _zip_tree(path: Path) -> Iterator[Facts]:
+    """List the members of a zip archive; nothing for other files."""
+    if zipfile.is_zipfile(path):
+        with open_zip(path) as archive:
+            yield from ({"path": item.filename, "bytes": item.file_size} for item in archive.infolist())
 
 
 def _array_facts(array: Any) -> Facts:

@@ -54,10 +54,8 @@ def _of_metric(rows: Sequence[Mapping[str, Any]], metric: str) -> list[Facts]:
     ]
 
 
-def observable_statistics(
-    statistics: RolloutStatistics, observables: Mapping[str, NDArray[np.int64]]
-) -> list[Facts]:
-    """Return for each observable its number of `columns`, the `mean` and `std` over all of them, and the `constant` ones.
+def observable_statistics(statistics: RolloutStatistics, observables: Mapping[str, NDArray[np.int64]]) -> list[Facts]:
+    """Return for each observable its number of `columns`, their `mean` and `std`, and how many are `constant`.
 
     Args:
         statistics: Of one file or of all.

@@ -66,7 +66,9 @@ def joint_angles(episode: Episode, ref_steps: Sequence[int]) -> Joints | None:
     return Joints(walker, reference)
 
 
-def poses(episode: Episode, ref_steps: Sequence[int], actuator_joint: NDArray[np.intp]) -> tuple[FloatArray, ...] | None:
+def poses(
+    episode: Episode, ref_steps: Sequence[int], actuator_joint: NDArray[np.intp]
+) -> tuple[FloatArray, ...] | None:
     """Return (T + 1, 63) poses of the walker and of the reference; None where the episode does not say.
 
     Unknown poses of the reference, at the episode's first steps, are NaN.

@@ -1,4 +1,4 @@
-"""Reading every value of rollouts once, in bounded memory: ranges, values that are not finite, actions at their limits."""
+"""Reading every value of rollouts once, in bounded memory: ranges, actions at their limits, what is not finite."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from mocapact_cli.core.datasets import h5, schema
 from mocapact_cli.core.datasets.reader import RolloutFile, column_numbers
+from mocapact_cli.core.errors import InvalidInputError
 from mocapact_cli.core.progress import NullProgress
 
 if TYPE_CHECKING:
@@ -105,6 +106,12 @@ class _Scan:
         ranges = {name: _Range.of_width(1) for name in _SCALARS}
         return cls(column_numbers(file), _Range.of_width(width), _Range.of_width(actions), ranges)
 
+    def fits(self, file: RolloutFile) -> bool:
+        """Whether a file has the observables that were seen first, each as wide."""
+        found = column_numbers(file)
+        sizes = {name: len(numbers) for name, numbers in self.observables.items()}
+        return {name: len(numbers) for name, numbers in found.items()} == sizes
+
     def add(self, episode: Episode) -> None:
         observations, actions = episode.observations, episode.actions
         self._note(episode, "observations", observations)
@@ -186,9 +193,19 @@ def scan_values(paths: Sequence[Path], *, progress: Progress = NullProgress()) -
     with progress.task("Reading all values", len(paths), "files") as task:
         for path in paths:
             with RolloutFile(path) as file, h5.damage_named(path):
-                for snippet in file.snippets:
-                    for episode in file[snippet]:
-                        scan = scan or _Scan.over(file, episode)
-                        scan.add(episode)
+                scan = _scan_file(file, scan)
             task.advance()
     return scan.facts() if scan is not None else {"episodes": 0, "steps": 0, "observables": [], "not_finite": 0}
+
+
+def _scan_file(file: RolloutFile, scan: _Scan | None) -> _Scan | None:
+    for snippet in file.snippets:
+        for episode in file[snippet]:
+            if episode.num_values > h5.SMALL_ARRAY:
+                raise InvalidInputError(f"{snippet}: episode {episode.index} claims {episode.num_values} values.")
+            if scan is None:
+                scan = _Scan.over(file, episode)
+            elif not scan.fits(file):
+                raise InvalidInputError("it holds other observables than the files before it.")
+            scan.add(episode)
+    return scan

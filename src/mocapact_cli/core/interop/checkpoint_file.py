@@ -12,6 +12,7 @@ import pickle
 import re
 import zipfile
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,7 +114,10 @@ def read_checkpoint(path: Path | str) -> CheckpointFile:
 
 def is_torch_zip(path: Path | str) -> bool:
     """Whether a zip archive is one that `torch.save` writes."""
-    return zipfile.is_zipfile(path) and _pickle_member(zipfile.ZipFile(path)) is not None
+    if not zipfile.is_zipfile(path):
+        return False
+    with archives.open_zip(path) as archive:
+        return _pickle_member(archive) is not None
 
 
 def _unpickled(path: Path) -> tuple[str, Any, tuple[str, ...]]:
@@ -146,7 +150,9 @@ def _run(stream: io.BytesIO, path: Path, count: int) -> tuple[Any, tuple[str, ..
     # A forged pickle may raise anything; its message may hold what it pleases, so only the type is shown.
     except Exception as error:
         called = f" It names {', '.join(list(names)[:5])}." if names else ""
-        raise InvalidInputError(f"{path} is damaged: {type(error).__name__} while reading its pickle.{called}") from error
+        raise InvalidInputError(
+            f"{path} is damaged: {type(error).__name__} while reading its pickle.{called}"
+        ) from error
     return content, tuple(sorted(names))
 
 
@@ -155,17 +161,14 @@ class Described(Inert):
 
     Attributes:
         title: Which class or function it stands for.
-        items: What was put into it afterwards.
     """
 
     title = "object"
 
-    def __new__(cls, *_: object, **__: object) -> Described:
-        made = super().__new__(cls)
-        made.items = {}
-        return made
-
-    items: dict[Any, Any]
+    @cached_property
+    def items(self) -> dict[Any, Any]:
+        """What was put into it afterwards."""
+        return {}
 
     def __setitem__(self, key: object, value: object) -> None:
         self.items[key] = value
@@ -205,9 +208,16 @@ def _rebuild_parameter(tensor: object = None, *_: object) -> object:
     return tensor
 
 
+class _Table(dict[Any, Any]):
+    """Stands for an ordered dictionary, which is filled afterwards and may have attributes that do not matter."""
+
+    def __setstate__(self, state: object) -> None:
+        """Drop them."""
+
+
 def _ordered(*items: object) -> dict[Any, Any]:
-    """Stand for an ordered dictionary, which is filled afterwards."""
-    return {key: value for key, value in items[0]} if items and isinstance(items[0], list) else {}  # noqa: C416
+    """Stand for the making of an ordered dictionary."""
+    return _Table(items[0]) if items and isinstance(items[0], list) else _Table()
 
 
 _STAND_INS: Mapping[str, Callable[..., object]] = {
@@ -216,6 +226,13 @@ _STAND_INS: Mapping[str, Callable[..., object]] = {
     "collections.OrderedDict": _ordered,
     "builtins.dict": _ordered,
 }
+
+
+def _stand_in(full_name: str) -> type[Described]:
+    class Named(Described):
+        title = full_name
+
+    return Named
 
 
 class _Describer(pickle._Unpickler):
@@ -228,7 +245,7 @@ class _Describer(pickle._Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         full = f"{module}.{name}"
         self._names[full] = None
-        return _STAND_INS.get(full) or type(Described)("Named", (Described,), {"title": full})
+        return _STAND_INS.get(full) or _stand_in(full)
 
     def persistent_load(self, pid: object) -> Any:
         kind = pid[1] if isinstance(pid, tuple) and len(pid) > 1 else None
@@ -254,7 +271,7 @@ def _split(content: object) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
 
 def _tensors(content: object) -> Iterator[Tensor]:
     """Walk through all that can hold tensors, each thing once."""
-    waiting, seen = [("", content, 0)], set()
+    waiting, seen = [("", content, 0)], set[int]()
     while waiting and len(seen) < MAX_ITEMS:
         name, value, depth = waiting.pop()
         if isinstance(value, _TensorShape):
@@ -290,10 +307,11 @@ class _Summary:
             return "..."
         if value is None or isinstance(value, bool | float):
             return value
-        if isinstance(value, int):
-            return value if abs(value) < 1 << 63 else "a huge number"
-        if isinstance(value, str):
-            return _short(value)
+        if isinstance(value, int | str):
+            return value if isinstance(value, int) and abs(value) < 1 << 63 else _short(value)
+        return self._inside(value, depth)
+
+    def _inside(self, value: object, depth: int) -> Any:
         if isinstance(value, dict):
             return {_short(key): self(item, depth + 1) for key, item in value.items()}
         if isinstance(value, list | tuple | set | frozenset):
@@ -310,9 +328,11 @@ class _Summary:
         shape = value.state[1] if isinstance(value.state, tuple) and len(value.state) == 5 else None
         if value.title.endswith("._reconstruct") and isinstance(shape, tuple):
             return f"array {_sizes(shape)}"
-        if value.items:
-            return {_short(key): self(item, depth + 1) for key, item in value.items.items()}
-        return f"<{value.title}>"
+        inside = {**(value.state if isinstance(value.state, dict) else {}), **value.items}
+        title = f"<{value.title}>"
+        return (
+            {"class": title} | {_short(key): self(item, depth + 1) for key, item in inside.items()} if inside else title
+        )
 
 
 def _sizes(shape: tuple[object, ...]) -> str:

@@ -1,4 +1,4 @@
-"""Motions as small texts for a page: where every body of the walker is in every frame, and the shapes that it carries."""
+"""Motions as small texts for a page: where the walker's bodies are in every frame, and the shapes that they carry."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _RANGE = 32767
 _MILLIMETRE = 1e-3
+_TINY = 1e-9
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def _body_frames(walker: Walker, poses: FloatArray, origin: FloatArray) -> Float
     """Return (F, 32, 7) positions from `origin` and quaternions of the root and the tracked bodies."""
     features = pose_features(walker, poses)
     positions = np.concatenate([poses[:, None, :3], features.body_positions], axis=1) - origin
-    unit = poses[:, 3:7] / np.linalg.norm(poses[:, 3:7], axis=1, keepdims=True)
+    unit = poses[:, 3:7] / np.maximum(np.linalg.norm(poses[:, 3:7], axis=1, keepdims=True), _TINY)
     quaternions = np.concatenate([unit[:, None], features.body_quaternions], axis=1)
     return np.concatenate([positions, quaternions], axis=2)
 
