@@ -58,7 +58,7 @@ def write_fact_page(path: Path, found: Found, target: Path, *, progress: Progres
         facts=[(name, cell(value)) for name, value in fact_pairs(found)],
         notes=fact_notes(found),
         motions=_packed(motions),
-        walker="the recorded walker" if "episodes" in found else "the clip",
+        legend="Orange: the recorded walker. Blue: its reference." if "episodes" in found else "",
         pictures=pictures,
         tables=[_page_table(table) for table in fact_tables(found)],
     )
@@ -101,7 +101,7 @@ def _plots(path: Path, found: Found, progress: Progress) -> Iterator[Picture]:
         except InvalidInputError:
             # The tables say what is there; what cannot be drawn is no reason to have no page.
             return
-    yield Picture("Plots", content, "Scores, ranges and motion in one picture, as --plot draws it.")
+    yield Picture("Plots", content, "The picture that --plot draws.")
 
 
 def _sheet(title: str, image: NDArray[np.uint8]) -> Picture:

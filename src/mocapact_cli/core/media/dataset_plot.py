@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _SIZE_INCHES = (13.0, 15.0)
 _DOTS_PER_INCH = 80
+_COLOURS = 128
 NAMED_SNIPPETS = 24
 """Most snippets that get a row with a name; more are drawn as curves over their rank."""
 _NAME_LENGTH = 30
@@ -111,10 +112,20 @@ def plot_dataset(path: Path | str, view: DatasetView) -> Path:
 
 
 def save_figure(figure: Any, path: Path) -> Path:
-    """Write a figure atomically; the ending of `path` says the format."""
+    """Write a figure atomically; the ending of `path` says the format. A png gets a palette, a third of the size."""
     with atomic_write(path, suffix=path.suffix) as temporary:
         figure.savefig(temporary, dpi=_DOTS_PER_INCH, facecolor="white")
+        if path.suffix.lower() == ".png":
+            _use_palette(temporary)
     return path
+
+
+def _use_palette(path: Path) -> None:
+    from PIL import Image
+
+    with Image.open(path) as image:
+        reduced = image.convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
+    reduced.save(path, format="png", optimize=True)
 
 
 def shortened(name: str, length: int = _NAME_LENGTH) -> str:
@@ -146,8 +157,8 @@ def _draw_ranked_scores(axes: Any, snippets: Sequence[SnippetScores]) -> None:
         values = [getattr(snippet, score) for snippet in snippets]
         values = sorted((episodes for episodes in values if len(episodes)), key=lambda episodes: -episodes.mean())
         ranks = np.arange(1, len(values) + 1)
-        axes.plot(ranks, [episodes.mean() for episodes in values], color=colour, label=f"{label}, band = episodes")
-        low, high = ([fold(episodes) for episodes in values] for fold in (np.min, np.max))
+        axes.plot(ranks, [episodes.mean() for episodes in values], color=colour, label=f"{label}, band: 10 % to 90 %")
+        low, high = np.array([np.percentile(episodes, (10, 90)) for episodes in values]).T
         axes.fill_between(ranks, low, high, color=colour, alpha=0.18, linewidth=0)
     axes.set(xlabel="rank of the snippet, best first", ylabel="normalized score", title="Scores of the snippets")
     axes.set_ylim(0.0, max(1.05, axes.get_ylim()[1]))

@@ -66,7 +66,7 @@ class Page:
         facts: Names and values.
         notes: What a reader should know first, such as outliers.
         motions: `shapes` and `motions` of `media.motion_data`; None for no player.
-        walker: What the orange figure is, in words.
+        legend: What the figures are, in words.
         pictures, tables: In order.
     """
 
@@ -75,7 +75,7 @@ class Page:
     facts: Sequence[tuple[str, str]]
     notes: Sequence[str] = ()
     motions: Mapping[str, Any] | None = None
-    walker: str = "the recorded walker"
+    legend: str = ""
     pictures: Sequence[Picture] = field(default=())
     tables: Sequence[PageTable] = field(default=())
     footer: str = "Made by mocapact."
@@ -144,7 +144,7 @@ def _player(page: Page) -> str:
     # "<" would end the element that holds the text, whatever the JSON says.
     data = json.dumps(page.motions, separators=(",", ":")).replace("<", "\\u003c").replace(">", "\\u003e")
     template = Template(_asset("player.html"))
-    return template.substitute(title="Playback", walker=html.escape(page.walker), motions=data)
+    return template.substitute(title="Playback", legend=html.escape(page.legend), motions=data)
 
 
 def _picture(picture: Picture) -> str:

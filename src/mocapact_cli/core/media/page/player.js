@@ -6,7 +6,9 @@
   if (!source || !canvas) return;
   const { shapes, motions } = JSON.parse(source.textContent);
   const element = (id) => document.getElementById(id);
-  const pen = canvas.getContext("2d");
+  // What is translucent is painted in full on a sheet of its own first: its parts overlap and would add up.
+  const sheet = document.createElement("canvas");
+  let pen = canvas.getContext("2d");
   const chart = element("rewards");
   const VALUES_PER_BODY = 7, QUATERNION_UNIT = 32767, GHOST_ASIDE = 1.2;
   const COLOURS = { walker: [214, 120, 52], ghost: [70, 140, 200] };
@@ -64,7 +66,7 @@
     const [ca, sa, ce, se] = [Math.cos(azimuth), Math.sin(azimuth), Math.cos(elevation), Math.sin(elevation)];
     const forward = [-ca * ce, -sa * ce, -se], right = [-sa, ca, 0], up = [-ca * se, -sa * se, ce];
     const eye = [x - forward[0] * distance, y - forward[1] * distance, height - forward[2] * distance];
-    const focal = 1.5 * Math.min(canvas.width, canvas.height * 1.2);
+    const focal = 1.15 * Math.min(canvas.width, canvas.height * 1.2);
     const dot = (p, q) => p[0] * q[0] + p[1] * q[1] + p[2] * q[2];
     return (point) => {
       const away = point.map((value, i) => value - eye[i]);
@@ -101,19 +103,30 @@
     pen.beginPath(); pen.moveTo(p.x, p.y); pen.lineTo(q.x + 0.01, q.y); pen.stroke();
   }
 
+  function onSheet(opacity, paintParts) {
+    const base = pen;
+    [sheet.width, sheet.height] = [canvas.width, canvas.height];
+    pen = sheet.getContext("2d");
+    pen.lineCap = "round";
+    paintParts();
+    pen = base;
+    pen.globalAlpha = opacity;
+    pen.drawImage(sheet, 0, 0);
+    pen.globalAlpha = 1;
+  }
+
   function paintShadow(project, parts) {
     const floor = -state.motion.origin[2];
     for (const { a, b, r } of parts) {
       const [p, q] = [project([a[0], a[1], floor]), project([b[0], b[1], floor])];
-      if (p && q) stroke(p, q, 2 * r * (p.zoom + q.zoom) / 2 * 0.7, "rgba(90,95,105,0.13)");
+      if (p && q) stroke(p, q, 2 * r * (p.zoom + q.zoom) / 2 * 0.7, "rgb(90,95,105)");
     }
   }
 
-  function paintBody(project, parts, [red, green, blue], opacity) {
+  function paintBody(project, parts, [red, green, blue]) {
     const seen = parts.map(({ a, b, r }) => ({ p: project(a), q: project(b), r }))
       .filter(({ p, q }) => p && q).sort((s, t) => t.p.depth + t.q.depth - s.p.depth - s.q.depth);
     const shade = (factor) => `rgb(${[red, green, blue].map((value) => Math.min(255, value * factor) | 0)})`;
-    pen.globalAlpha = opacity;
     for (const { p, q, r } of seen) {
       const width = r * (p.zoom + q.zoom);
       stroke(p, q, width + canvas.width / 450, shade(0.45));
@@ -121,7 +134,6 @@
       const lift = width * 0.16;
       stroke({ x: p.x - lift, y: p.y - lift }, { x: q.x - lift, y: q.y - lift }, width * 0.45, shade(1.12));
     }
-    pen.globalAlpha = 1;
   }
 
   function aside() {
@@ -138,9 +150,9 @@
     const ghost = motion.data.ghost && element("ghost").value !== "hidden" && ghostFrame >= 0
       ? capsules(motion, motion.data.ghost, ghostFrame, aside()) : null;
     const body = capsules(motion, motion.data.walker, frame, [0, 0, 0]);
-    paintShadow(project, ghost ? [...ghost, ...body] : body);
-    if (ghost) paintBody(project, ghost, COLOURS.ghost, element("ghost").value === "over" ? 0.45 : 0.9);
-    paintBody(project, body, COLOURS.walker, 1);
+    onSheet(0.22, () => paintShadow(project, ghost ? [...ghost, ...body] : body));
+    if (ghost) onSheet(element("ghost").value === "over" ? 0.5 : 0.9, () => paintBody(project, ghost, COLOURS.ghost));
+    paintBody(project, body, COLOURS.walker);
     paintRewards();
   }
 
@@ -207,6 +219,7 @@
     show((event.clientX - box.left) / box.width * (state.motion.frames - 1));
   }
 
+  element("ghost").closest("label").hidden = !motions.some((motion) => motion.ghost);
   motions.forEach((motion, index) => element("motion").add(new Option(motion.title, index)));
   element("motion").addEventListener("change", (event) => { play(false); choose(Number(event.target.value)); });
   element("play").addEventListener("click", () => play(!state.playing));

@@ -4,22 +4,21 @@
   const number = (text) => { const match = text.replace(/,/g, "").match(/^\s*-?\d+(\.\d+)?(e[-+]?\d+)?/i);
     return match ? Number(match[0]) : NaN; };
 
-  function compare(a, b) {
+  // Cells that begin with a number go by it ("1.2 ± 0.3" by its mean); those without one stay at the end.
+  function compareNumbers(a, b, sign) {
     const [x, y] = [number(a), number(b)];
-    if (Number.isNaN(x) && Number.isNaN(y)) return a.localeCompare(b, undefined, { numeric: true });
-    if (Number.isNaN(x) || Number.isNaN(y)) return Number.isNaN(x) ? 1 : -1;
-    return x - y;
+    if (Number.isNaN(x) || Number.isNaN(y)) return Number.isNaN(x) - Number.isNaN(y);
+    return sign * (x - y);
   }
 
   function sort(table, column, heading) {
-    const up = heading.getAttribute("aria-sort") !== "ascending";
+    const up = heading.getAttribute("aria-sort") !== "ascending", sign = up ? 1 : -1;
     for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
     heading.setAttribute("aria-sort", up ? "ascending" : "descending");
-    // Cells that begin with a number go by it; "1.2 ± 0.3" sorts by its mean.
-    const textual = heading.dataset.kind === "text";
-    const rank = textual ? (a, b) => a.localeCompare(b, undefined, { numeric: true }) : compare;
+    const compare = heading.dataset.kind === "number" ? compareNumbers
+      : (a, b) => sign * a.localeCompare(b, undefined, { numeric: true });
     const rows = [...table.tBodies[0].rows];
-    rows.sort((a, b) => (up ? 1 : -1) * rank(a.cells[column].textContent, b.cells[column].textContent));
+    rows.sort((a, b) => compare(a.cells[column].textContent, b.cells[column].textContent, sign));
     table.tBodies[0].append(...rows);
   }
 
