@@ -18,13 +18,13 @@ def array(path: str, *shape: int) -> dict[str, object]:
 
 
 def test_arrays_hang_below_their_groups() -> None:
-    assert shown([array("a/b/x", 3, 4), array("a/y"), array("[red]z[/red]", 2)]) == [
+    assert shown([array("a/b/x", 3, 4), array("a/y"), array("[red]z", 2)]) == [
         "file",
         "├── a",
         "│   ├── b",
         "│   │   └── x  3 x 4  float32",
         "│   └── y  one  float32",
-        "└── [red]z[/red]  2  float32",
+        "└── [red]z  2  float32",
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import subprocess
@@ -63,18 +64,24 @@ class Browser:
     def __init__(self, program: str, profile: Path) -> None:
         self.problems: list[str] = []
         self.requests: list[str] = []
-        read_orders, self._orders = os.pipe()
-        self._answers, write_answers = os.pipe()
+        (read_orders, self._orders), (self._answers, write_answers) = os.pipe(), os.pipe()
+        # High numbers first, because either may be 3 or 4 itself.
+        ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (read_orders, write_answers)]
+
+        def give_pipes() -> None:
+            """Chromium reads orders from descriptor 3 and answers on descriptor 4."""
+            for number, end in enumerate(ends, start=3):
+                os.dup2(end, number)
+
         self._process = subprocess.Popen(
-            # Chromium reads orders from descriptor 3 and answers on descriptor 4.
-            ["sh", "-c", f'exec "$0" "$@" 3<&{read_orders} 4>&{write_answers}', program, *self.FLAGS]
-            + [f"--user-data-dir={profile}", "about:blank"],
-            pass_fds=(read_orders, write_answers),
+            [program, *self.FLAGS, f"--user-data-dir={profile}", "about:blank"],
+            pass_fds=(3, 4),
+            preexec_fn=give_pipes,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        os.close(read_orders)
-        os.close(write_answers)
+        for end in (read_orders, write_answers, *ends):
+            os.close(end)
         self._buffer, self._number, self._session = b"", 0, None
         target = self.order("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.order("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]

@@ -106,7 +106,8 @@ def test_tables_sort_both_ways_and_can_be_searched(browser, page: Path) -> None:
     assert [int(text.replace(",", "")) for text in browser.evaluate(cells)] == numbers[::-1]
     search = f"const i = {table}.querySelector('input'); i.value = 'JOINTS_vel'; i.dispatchEvent(new Event('input'))"
     browser.evaluate(f"(() => {{ {search} }})()")
-    shown = f"[...{table}.querySelectorAll('tbody tr')].filter((row) => row.offsetParent).map((r) => r.cells[0].textContent)"
+    names = ".filter((row) => row.offsetParent).map((row) => row.cells[0].textContent)"
+    shown = f"[...{table}.querySelectorAll('tbody tr')]{names}"
     assert sorted(browser.evaluate(shown)) == ["walker/joints_vel", "walker/joints_vel_control"]
 
 

@@ -89,8 +89,8 @@ def test_programs_that_fold_back_on_themselves_stay_small(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"garbage", b"\x80\x04.", b"\x80\x04(", b"\x80\x04\x8e" + (1 << 60).to_bytes(8, "little") + b"x.", b"cos\nsystem\n."[:9]],
-)  # fmt: skip
+    [b"", b"garbage", b"\x80\x04.", b"\x80\x04(", b"\x80\x04\x8e" + (1 << 60).to_bytes(8, "little"), b"cos\nsyst"],
+)
 def test_damage_ends_in_one_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "bad.ckpt").write_bytes(content)
     with pytest.raises(InvalidInputError) as refused:
@@ -117,10 +117,12 @@ def test_flipped_bytes_end_in_facts_or_in_one_error(tmp_path_factory, data) -> N
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     file = tmp_path_factory.getbasetemp() / "flipped.pkl"
     file.write_bytes(bytes(content))
+    message = ""
     try:
         read_checkpoint(file)
     except MocapactError as error:
-        assert "\n" not in error.message
+        message = error.message
+    assert "\n" not in message
 
 
 def test_the_published_checkpoints_hold_nothing_unusual(test_data: Path) -> None:

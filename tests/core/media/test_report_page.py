@@ -29,7 +29,8 @@ def page(text: str) -> Page:
     return Page(
         title=text, subtitle=text, facts=[(text, text)], notes=[text], legend=text, footer=text,
         motions={"shapes": [], "motions": [{"title": text, "note": text}]},
-        pictures=[Picture(text, b"png", text)], tables=[PageTable(text, [text, "n"], [[text, "1"]], frozenset(["n"]), text)],
+        pictures=[Picture(text, b"png", text)],
+        tables=[PageTable(text, [text, "n"], [[text, "1"]], frozenset(["n"]), text)],
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from mocapact_cli.core.media.report_page import Page, PageTable, Picture, write_
 from mocapact_cli.core.walker.model import get_walker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -38,7 +38,7 @@ LISTED_ROWS = 5_000
 _SHEET_SCALE = 2
 
 
-def write_fact_page(path: Path, found: Found, target: Path, *, progress: Progress) -> Path:
+def write_fact_page(path: Path, found: Found, target: Path, *, progress: Progress, plot: Path | None = None) -> Path:
     """Write the page atomically.
 
     Args:
@@ -46,12 +46,14 @@ def write_fact_page(path: Path, found: Found, target: Path, *, progress: Progres
         found: Its facts; those of rollouts with `values`.
         target: The page.
         progress: Told about long reading.
+        plot: The picture of the same facts, where it has been drawn as png already.
 
     Raises:
         InvalidInputError: The file is damaged.
     """
     motions, sheets = _moving_parts(path, found)
-    pictures = [*_plots(path, found, progress), *sheets]
+    content = plot.read_bytes() if plot is not None else _plot(path, found, progress)
+    plots = [Picture("Plots", content, "The picture that --plot draws.")] if content else []
     page = Page(
         title=path.resolve().name,
         subtitle=found["kind"].replace("_", " "),
@@ -59,7 +61,7 @@ def write_fact_page(path: Path, found: Found, target: Path, *, progress: Progres
         notes=fact_notes(found),
         motions=_packed(motions),
         legend="Orange: the recorded walker. Blue: its reference." if "episodes" in found else "",
-        pictures=pictures,
+        pictures=[*plots, *sheets],
         tables=[_page_table(table) for table in fact_tables(found)],
     )
     return write_page(target, page)
@@ -90,18 +92,16 @@ def _packed(motions: Sequence[Motion]) -> dict[str, Any] | None:
     return {"shapes": walker_shapes(walker), "motions": [packed_motion(walker, motion) for motion in motions]}
 
 
-def _plots(path: Path, found: Found, progress: Progress) -> Iterator[Picture]:
-    """Yield the picture that --plot draws, where there is one."""
+def _plot(path: Path, found: Found, progress: Progress) -> bytes:
+    """Return the picture that --plot draws; empty where there is none."""
     if not can_draw(found["kind"]):
-        return
+        return b""
     with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder) / "plot.png"
         try:
-            content = draw(path, found, target, progress=progress).read_bytes()
+            return draw(path, found, Path(folder) / "plot.png", progress=progress).read_bytes()
         except InvalidInputError:
             # The tables say what is there; what cannot be drawn is no reason to have no page.
-            return
-    yield Picture("Plots", content, "The picture that --plot draws.")
+            return b""
 
 
 def _sheet(title: str, image: NDArray[np.uint8]) -> Picture:

@@ -74,7 +74,9 @@ def extend(
     if plot is not None:
         added["plot"] = str(inspect_plots.draw(path, everything, plot, progress=progress))
     if html is not None:
-        added["html"] = str(inspect_page.write_fact_page(path, everything, html, progress=progress))
+        drawn = plot if plot is not None and plot.suffix.lower() == ".png" else None
+        page = inspect_page.write_fact_page(path, everything, html, progress=progress, plot=drawn)
+        added["html"] = str(page)
     return added
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -114,7 +115,10 @@ def plot_dataset(path: Path | str, view: DatasetView) -> Path:
 def save_figure(figure: Any, path: Path) -> Path:
     """Write a figure atomically; the ending of `path` says the format. A png gets a palette, a third of the size."""
     with atomic_write(path, suffix=path.suffix) as temporary:
-        figure.savefig(temporary, dpi=_DOTS_PER_INCH, facecolor="white")
+        with warnings.catch_warnings():
+            # Letters that the font lacks are drawn as boxes; nothing can be done about them here.
+            warnings.filterwarnings("ignore", message="Glyph")
+            figure.savefig(temporary, dpi=_DOTS_PER_INCH, facecolor="white")
         if path.suffix.lower() == ".png":
             _use_palette(temporary)
     return path
@@ -145,7 +149,7 @@ def _draw_named_scores(axes: Any, snippets: Sequence[SnippetScores]) -> None:
         means = [episodes.mean() if len(episodes) else np.nan for episodes in values]
         axes.plot(means, rows + shift, "o", color=colour, markersize=5, label=f"{label} (mean, episodes)")
     axes.set_yticks(rows, [shortened(snippet.name) for snippet in snippets], fontsize=8, parse_math=False)
-    axes.set_ylim(len(snippets) - 0.5, -0.5)
+    axes.set_ylim(max(len(snippets), 1) - 0.5, -0.5)
     axes.set(xlabel="normalized score", title="Scores of the snippets")
     axes.set_xlim(0.0, max(1.05, axes.get_xlim()[1]))
     axes.grid(axis="x", alpha=0.3)
@@ -233,7 +237,7 @@ def _draw_observables(axes: Any, observables: Sequence[tuple[str, Sequence[float
         axes.set_xscale("symlog", linthresh=max(1.0, float(f"{np.median(reaches):.0e}")))
     names = [shortened(name.removeprefix("walker/"), 34) for name, _ in observables]
     axes.set_yticks(rows, names, fontsize=8, parse_math=False)
-    axes.set_ylim(len(observables) - 0.5, -0.5)
+    axes.set_ylim(max(len(observables), 1) - 0.5, -0.5)
     axes.axvline(0.0, color="grey", linewidth=0.6)
     axes.grid(axis="x", alpha=0.3)
     axes.set_title("Ranges of the observables: all, 1 % to 99 %, middle half", fontsize=11)
