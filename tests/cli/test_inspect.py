@@ -75,7 +75,7 @@ def test_values_picture_and_page_are_written(mocapact, test_data: Path, tmp_path
         (("--plot", "a.txt"), "not a kind of picture"),
         (("--html", "a.png"), "not the name of a page"),
         (("--plot", "folder.png"), "is a folder"),
-        (("--values",), "--values reads rollouts"),
+        (("--html", "demo.h5/a.html"), "cannot be written"),
     ],
 )
 def test_what_makes_no_sense_is_a_usage_error(mocapact, mocap: Path, tmp_path: Path, arguments, words: str) -> None:
@@ -89,6 +89,7 @@ def test_a_checkpoint_has_a_page_but_no_picture(mocapact, tmp_path: Path) -> Non
     (tmp_path / "a.pkl").write_bytes(pickle.dumps({"epoch": 3}))
     assert mocapact("inspect", "a.pkl", "--html", "a.html").code == 0
     assert "a.pkl" in (tmp_path / "a.html").read_text()
+    assert "--values reads rollouts" in mocapact("inspect", "a.pkl", "--values").stderr
     outcome = mocapact("inspect", "a.pkl", "--plot", "a.png")
     assert outcome.code == 2
     assert "--plot draws:" in outcome.stderr
@@ -101,9 +102,6 @@ def test_the_inspected_file_is_never_overwritten(mocapact, mocap: Path, tmp_path
     outcome = mocapact("inspect", mocap, "--html", page)
     assert outcome.code == 2
     assert "would be lost" in outcome.stderr
-    unwritable = mocapact("inspect", mocap, "--html", mocap / "a.html")
-    assert unwritable.code == 1
-    assert "Traceback" not in unwritable.stderr
 
 
 def test_tarballs_and_checkpoints_are_shown(mocapact, tmp_path: Path) -> None:

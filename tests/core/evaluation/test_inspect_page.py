@@ -11,8 +11,10 @@ from mocapact_cli.core.clips.demos import demo
 from mocapact_cli.core.clips.mocap_h5 import write_clips
 from mocapact_cli.core.datasets.reader import read_rollouts
 from mocapact_cli.core.datasets.writer import EpisodeRecord, RolloutLayout, RolloutWriter
+from mocapact_cli.core.errors import MocapactError
 from mocapact_cli.core.evaluation import dataset_report
 from mocapact_cli.core.evaluation.dataset_report import camera_sheets, choose, dataset_motions, snippet_scores
+from mocapact_cli.core.evaluation.inspect_page import _moving_parts
 from mocapact_cli.core.evaluation.inspect_views import extend
 from mocapact_cli.core.evaluation.inspection import inspect_path
 
@@ -181,3 +183,24 @@ def test_files_with_odd_content_still_have_pages(recorded: Path, tmp_path: Path)
     added = extend(file, found, html=tmp_path / "a.html", plot=tmp_path / "a.png")
     assert added["values"]["not_finite"] > 1000
     assert "values are not finite" in (tmp_path / "a.html").read_text()
+
+
+def test_damage_below_the_first_screen_ends_in_one_line(recorded: Path, tmp_path: Path) -> None:
+    content = (recorded / "demo_reach.hdf5").read_bytes()
+    rng = np.random.default_rng(0)
+    refused = 0
+    for number in range(40):
+        damaged = bytearray(content)
+        for position in rng.integers(len(content) if number % 2 else 20_000, size=3):
+            damaged[position] = rng.integers(256)
+        file = tmp_path / "demo_reach.hdf5"
+        file.write_bytes(bytes(damaged))
+        message = ""
+        try:
+            found = inspect_path(file)
+            _moving_parts(file, found | extend(file, found, values=True))
+        except MocapactError as error:
+            refused += 1
+            message = error.message
+        assert "\n" not in message
+    assert refused > 3

@@ -10,7 +10,7 @@ import pytest
 from mocapact_cli.core.datasets.reader import read_rollouts, rollout_paths
 from mocapact_cli.core.datasets.writer import EpisodeRecord, RolloutLayout, RolloutWriter
 from mocapact_cli.core.errors import InvalidInputError
-from mocapact_cli.core.evaluation import value_scan
+from mocapact_cli.core.evaluation import column_ranges
 from mocapact_cli.core.evaluation.value_scan import scan_values
 
 LAYOUT = RolloutLayout({"walker/body_height": 1, "walker/joints_pos": 4}, (1,), 1, 1, act_size=3)
@@ -72,8 +72,8 @@ def test_constant_columns_and_columns_of_nothing_finite(tmp_path: Path) -> None:
 
 
 def test_memory_is_bounded_by_a_sample_that_stays_even(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(value_scan, "SAMPLED_ROWS", 50)
-    sample = value_scan._Sample()
+    monkeypatch.setattr(column_ranges, "SAMPLED_ROWS", 50)
+    sample = column_ranges.RowSample()
     for start in range(0, 1000, 7):
         sample.add(np.arange(start, min(start + 7, 1000), dtype=np.float32)[:, None])
     kept = np.concatenate(sample.rows)

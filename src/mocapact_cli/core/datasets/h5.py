@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SMALL_ARRAY = 1 << 24
 """Elements above which an array is not read whole where only a summary is wanted."""
 
-_HDF5_ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError)
+_HDF5_ERRORS = (OSError, RuntimeError, ValueError, KeyError, IndexError, TypeError, EOFError)
 
 
 def open_h5(path: Path | str) -> h5py.File:

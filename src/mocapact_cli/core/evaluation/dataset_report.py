@@ -9,6 +9,7 @@ import numpy as np
 
 from mocapact_cli.core.datasets import h5, schema
 from mocapact_cli.core.datasets.reader import Rollouts
+from mocapact_cli.core.errors import InvalidInputError
 from mocapact_cli.core.evaluation.playback import can_show, joint_angles, poses, start_step
 from mocapact_cli.core.media.dataset_plot import DatasetView, JointTracks, SnippetScores
 from mocapact_cli.core.media.motion_data import Motion
@@ -68,14 +69,10 @@ def snippet_scores(rollouts: SnippetRollouts) -> SnippetScores:
     first = snippet.start_step if snippet else 0
     starts = [start_step(episode) for episode in rollouts]
     relative = np.array([np.nan if start is None else start - first for start in starts], dtype=np.float64)
-    return SnippetScores(
-        rollouts.name,
-        rollouts.norm_returns,
-        rollouts.norm_lengths,
-        rollouts.lengths,
-        rollouts.early_termination,
-        relative,
-    )
+    metrics = (rollouts.norm_returns, rollouts.norm_lengths, rollouts.lengths)
+    if any(values.shape != relative.shape for values in metrics):
+        raise InvalidInputError(f"{rollouts.name} has metrics of another number of episodes than {len(relative)}.")
+    return SnippetScores(rollouts.name, *metrics, rollouts.early_termination, relative)
 
 
 def choose(scores: Sequence[SnippetScores]) -> list[Choice]:

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mocapact_cli.core.datasets import h5
 from mocapact_cli.core.datasets.reader import Rollouts, rollout_paths
 from mocapact_cli.core.errors import InvalidInputError
 from mocapact_cli.core.evaluation.dataset_report import camera_sheets, dataset_motions, snippet_scores
@@ -69,7 +70,7 @@ def write_fact_page(path: Path, found: Found, target: Path, *, progress: Progres
 
 def _moving_parts(path: Path, found: Found) -> tuple[list[Motion], list[Picture]]:
     if found["kind"] in ("rollouts", "dataset"):
-        with Rollouts(rollout_paths(path)) as rollouts:
+        with Rollouts(rollout_paths(path)) as rollouts, h5.damage_named(path):
             scores = [snippet_scores(rollouts[name]) for name in rollouts.snippets]
             sheets = [_sheet(title, image) for title, image in camera_sheets(rollouts, scores)]
             return dataset_motions(rollouts, scores), sheets

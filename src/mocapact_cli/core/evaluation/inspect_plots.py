@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mocapact_cli.core.clips.mocap_h5 import MocapFile
+from mocapact_cli.core.datasets import h5
 from mocapact_cli.core.datasets.reader import Rollouts, rollout_paths
 from mocapact_cli.core.errors import InvalidInputError, UsageError
 from mocapact_cli.core.evaluation.dataset_report import dataset_view
@@ -56,14 +57,20 @@ def draw(path: Path, found: Mapping[str, Any], target: Path, *, progress: Progre
     return _DRAW[found["kind"]](path, found, target, progress)
 
 
+def mocap_files(path: Path) -> list[Path]:
+    """Return a mocap file by itself, or those in a folder by name."""
+    if path.is_file():
+        return [path]
+    return sorted(item for item in path.iterdir() if item.suffix in MOCAP_SUFFIXES and not item.name.startswith("."))
+
+
 def spread_clips(path: Path, count: int) -> list[Clip]:
     """Read at most `count` clips of a mocap file, or of those in a folder, spread evenly over all.
 
     Raises:
         InvalidInputError: One of them is damaged.
     """
-    files = [path] if path.is_file() else sorted(item for item in path.iterdir() if item.suffix in MOCAP_SUFFIXES)
-    named = [(file, clip_id) for file in map(MocapFile, files) for clip_id in file.ids()]
+    named = [(file, clip_id) for file in map(MocapFile, mocap_files(path)) for clip_id in file.ids()]
     places = np.unique(np.linspace(0, len(named) - 1, min(count, len(named))).round().astype(int))
     return [named[place][0].get(named[place][1]) for place in places]
 
@@ -72,7 +79,7 @@ def _draw_rollouts(path: Path, found: Mapping[str, Any], target: Path, progress:
     if not found["episodes"]:
         raise InvalidInputError(f"{path} holds no episodes to draw.")
     counts = f"{len(found['snippets']):,} snippets, {found['episodes']:,} episodes, {found['steps']:,} steps"
-    with Rollouts(rollout_paths(path)) as rollouts:
+    with Rollouts(rollout_paths(path)) as rollouts, h5.damage_named(path):
         view = dataset_view(rollouts, f"{path.resolve().name}: {counts}", found["values"], progress=progress)
     return plot_dataset(target, view)
 

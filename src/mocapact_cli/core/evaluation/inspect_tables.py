@@ -277,7 +277,8 @@ def _value_notes(found: Found) -> Iterator[str]:
     for place in values.get("not_finite_places", ()):
         where = f", first at row {place['row']}, column {place['column']}"
         owner = f" ({place['observable']})" if place.get("observable") else ""
-        yield f"{place['snippet']}, episode {place['episode']}, {place['array']}: {place['count']:,}{where}{owner}."
+        episode = f", episode {place['episode']}" if "episode" in place else ""
+        yield f"{place['snippet']}{episode}, {place['array']}: {place['count']:,} not finite{where}{owner}."
     if "actions" in values and values["actions"]["at_limit_rate"]:
         at, over = values["actions"]["at_limit_rate"], values["actions"]["over_limit_rate"]
         yield f"{at:.1%} of the action values are at or beyond -1 or 1, {over:.1%} beyond."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 Facts = dict[str, Any]
 ROLLOUT_KINDS = ("rollouts", "dataset")
+MOCAP_KINDS = ("mocap", "mocap_folder")
 
 
 def check_targets(path: Path, plot: Path | None, html: Path | None) -> None:
@@ -30,10 +32,20 @@ def check_targets(path: Path, plot: Path | None, html: Path | None) -> None:
     if html is not None:
         check_page_path(html)
     for target in (plot, html):
-        if target is not None and target.is_dir():
-            raise UsageError(f"{target} is a folder.", hint="Give the name of a file.")
-        if target is not None and target.exists() and path.exists() and target.samefile(path):
-            raise UsageError(f"{target} is what is being inspected; it would be lost.", hint="Give another name.")
+        if target is not None:
+            _check_target(path, target)
+
+
+def _check_target(path: Path, target: Path) -> None:
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder.", hint="Give the name of a file.")
+    if target.exists() and path.exists() and target.samefile(path):
+        raise UsageError(f"{target} is what is being inspected; it would be lost.", hint="Give another name.")
+    folder = next(place for place in target.absolute().parents if place.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise UsageError(
+            f"{target} cannot be written: {folder} is no folder that can be written.", hint="Choose another."
+        )
 
 
 def extend(
@@ -66,10 +78,11 @@ def extend(
     if plot is not None and not inspect_plots.can_draw(found["kind"]):
         inspect_plots.draw(path, found, plot, progress=progress)
     added: Facts = {}
-    if found["kind"] in ROLLOUT_KINDS:
-        added["values"] = _values(path, progress)
+    if found["kind"] in ROLLOUT_KINDS or (found["kind"] in MOCAP_KINDS and (values or html is not None)):
+        added["values"] = _values(path, found["kind"], progress)
     elif values:
-        raise UsageError(f"--values reads rollouts; {path} is a {found['kind'].replace('_', ' ')}.")
+        kind = found["kind"].replace("_", " ")
+        raise UsageError(f"--values reads rollouts and motion capture; {path} is of the kind {kind}.")
     everything = {**found, **added}
     if plot is not None:
         added["plot"] = str(inspect_plots.draw(path, everything, plot, progress=progress))
@@ -80,7 +93,12 @@ def extend(
     return added
 
 
-def _values(path: Path, progress: Progress) -> Facts:
+def _values(path: Path, kind: str, progress: Progress) -> Facts:
+    if kind in MOCAP_KINDS:
+        from mocapact_cli.core.evaluation.clip_scan import scan_clips
+        from mocapact_cli.core.evaluation.inspect_plots import mocap_files
+
+        return scan_clips(mocap_files(path), progress=progress)
     from mocapact_cli.core.datasets.reader import rollout_paths
     from mocapact_cli.core.evaluation.value_scan import scan_values
 

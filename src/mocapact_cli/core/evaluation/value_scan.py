@@ -10,6 +10,7 @@ import numpy as np
 from mocapact_cli.core.datasets import h5, schema
 from mocapact_cli.core.datasets.reader import RolloutFile, column_numbers
 from mocapact_cli.core.errors import InvalidInputError
+from mocapact_cli.core.evaluation.column_ranges import LISTED, PERCENTILES, ColumnRanges, first_place
 from mocapact_cli.core.progress import NullProgress
 
 if TYPE_CHECKING:
@@ -24,62 +25,8 @@ if TYPE_CHECKING:
     Float32Array = NDArray[np.float32]
 
 Facts = dict[str, Any]
-PERCENTILES = (0, 1, 25, 50, 75, 99, 100)
-"""What a range is described by; the first and last are exact, those between come from a sample of rows."""
-SAMPLED_ROWS = 4_000
-"""Rows that are kept for percentiles, spread evenly over all."""
-LISTED = 50
-"""Most places of values that are not finite that are listed; all are counted."""
 _SCALARS = ("rewards", "values", "advantages")
 _LIMIT = 1.0
-
-
-@dataclass
-class _Sample:
-    """Every n-th row, where n doubles whenever too many have come together."""
-
-    every: int = 1
-    seen: int = 0
-    rows: list[Float32Array] = field(default_factory=list)
-
-    def add(self, rows: Float32Array) -> None:
-        first = -self.seen % self.every
-        self.rows.extend(row.copy() for row in rows[first :: self.every])
-        self.seen += len(rows)
-        while len(self.rows) > SAMPLED_ROWS:
-            self.rows, self.every = self.rows[::2], self.every * 2
-
-
-@dataclass
-class _Range:
-    """Lowest and highest finite value of every column of one array, with a sample of its rows."""
-
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
-    sample: _Sample = field(default_factory=_Sample)
-
-    @classmethod
-    def of_width(cls, width: int) -> _Range:
-        return cls(np.full(width, np.inf), np.full(width, -np.inf))
-
-    def add(self, rows: Float32Array) -> None:
-        finite = np.isfinite(rows)
-        clean = finite.all()
-        if len(rows):
-            self.low = np.minimum(self.low, (rows if clean else np.where(finite, rows, np.inf)).min(axis=0))
-            self.high = np.maximum(self.high, (rows if clean else np.where(finite, rows, -np.inf)).max(axis=0))
-        self.sample.add(rows)
-
-    def describe(self, columns: NDArray[np.int64] | slice) -> Facts:
-        """Return the percentiles over all values of some columns, and which columns never change."""
-        low, high = self.low[columns], self.high[columns]
-        rows = np.stack(self.sample.rows)[:, columns] if self.sample.rows else np.empty((0, low.size))
-        inside = rows[np.isfinite(rows)]
-        if not inside.size or not np.isfinite(low).any():
-            return {"range": None, "constant_columns": []}
-        percentiles = np.percentile(inside, PERCENTILES).astype(float)
-        percentiles[0], percentiles[-1] = low[np.isfinite(low)].min(), high[np.isfinite(high)].max()
-        return {"range": percentiles.tolist(), "constant_columns": np.flatnonzero(low == high).tolist()}
 
 
 @dataclass
@@ -87,9 +34,9 @@ class _Scan:
     """What has been seen so far."""
 
     observables: Mapping[str, NDArray[np.int64]]
-    observations: _Range
-    actions: _Range
-    scalars: dict[str, _Range]
+    observations: ColumnRanges
+    actions: ColumnRanges
+    scalars: dict[str, ColumnRanges]
     places: list[Facts] = field(default_factory=list)
     not_finite: int = 0
     at_limit: int = 0
@@ -103,8 +50,12 @@ class _Scan:
     def over(cls, file: RolloutFile, episode: Episode) -> _Scan:
         width = h5.dataset(file.handle[episode.snippet], f"{episode.index}/{schema.PROPRIOCEPTIVE}").shape[1]
         actions = h5.dataset(file.handle[episode.snippet], f"{episode.index}/actions").shape[1]
-        ranges = {name: _Range.of_width(1) for name in _SCALARS}
-        return cls(column_numbers(file), _Range.of_width(width), _Range.of_width(actions), ranges)
+        ranges = {name: ColumnRanges.of_width(1) for name in _SCALARS}
+        columns = column_numbers(file)
+        for name, numbers in columns.items():
+            if numbers.size and not 0 <= numbers.min() <= numbers.max() < width:
+                raise InvalidInputError(f"observable {name} has columns outside the {width} there are.")
+        return cls(columns, ColumnRanges.of_width(width), ColumnRanges.of_width(actions), ranges)
 
     def fits(self, file: RolloutFile) -> bool:
         """Whether a file has the observables that were seen first, each as wide."""
@@ -132,15 +83,12 @@ class _Scan:
     def _note(self, episode: Episode, array: str, values: Float32Array) -> None:
         """Count the values that are not finite and keep where the first of this array lies."""
         bad = ~np.isfinite(values)
-        count = int(bad.sum())
-        if not count:
+        if not bad.any():
             return
-        self.not_finite += count
-        row, column = (int(index) for index in np.argwhere(bad)[0])
-        place = {"snippet": episode.snippet, "episode": episode.index, "array": array, "count": count, "row": row}
-        place |= {"column": column}
+        self.not_finite += int(bad.sum())
+        place = {"snippet": episode.snippet, "episode": episode.index, **first_place(array, bad)}
         if array == "observations":
-            place |= {"observable": self._owner(column)}
+            place |= {"observable": self._owner(place["column"])}
             for name, numbers in self.observables.items():
                 here = int(bad[:, numbers].sum())
                 self.observable_not_finite[name] = self.observable_not_finite.get(name, 0) + here
@@ -199,13 +147,12 @@ def scan_values(paths: Sequence[Path], *, progress: Progress = NullProgress()) -
 
 
 def _scan_file(file: RolloutFile, scan: _Scan | None) -> _Scan | None:
+    if scan is not None and not scan.fits(file):
+        raise InvalidInputError("it holds other observables than the files before it.")
     for snippet in file.snippets:
         for episode in file[snippet]:
             if episode.num_values > h5.SMALL_ARRAY:
                 raise InvalidInputError(f"{snippet}: episode {episode.index} claims {episode.num_values} values.")
-            if scan is None:
-                scan = _Scan.over(file, episode)
-            elif not scan.fits(file):
-                raise InvalidInputError("it holds other observables than the files before it.")
+            scan = scan or _Scan.over(file, episode)
             scan.add(episode)
     return scan
