@@ -33,7 +33,7 @@ def inspect(  # noqa: PLR0917 - the options of a command
         bool, typer.Option("--check", help="Read rollout files from end to end and compare them with the layout.")
     ] = False,
     values: Annotated[
-        bool, typer.Option("--values", help="Read all values of rollouts: ranges, and where some are not finite.")
+        bool, typer.Option("--values", help="Read all values of rollouts or clips: ranges, and what is not finite.")
     ] = False,
     plot: Annotated[
         Path | None, typer.Option("--plot", metavar="PNG", help="Draw scores, ranges and motion into one picture.")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mocapact_cli.core.datasets.reader import Episode
-    from mocapact_cli.core.progress import Progress
+    from mocapact_cli.core.progress import Progress, ProgressTask
 
     Float32Array = NDArray[np.float32]
 
@@ -127,7 +127,7 @@ def scan_values(paths: Sequence[Path], *, progress: Progress = NullProgress()) -
 
     Args:
         paths: The files.
-        progress: Told about every file.
+        progress: Told about every episode.
 
     Returns:
         `episodes`, `steps`, `observables` (for each its `range` at `percentiles` and `constant_columns`), `actions`
@@ -138,15 +138,14 @@ def scan_values(paths: Sequence[Path], *, progress: Progress = NullProgress()) -
         InvalidInputError: A file is damaged.
     """
     scan: _Scan | None = None
-    with progress.task("Reading all values", len(paths), "files") as task:
+    with progress.task("Reading all values", None, "episodes") as task:
         for path in paths:
             with RolloutFile(path) as file, h5.damage_named(path):
-                scan = _scan_file(file, scan)
-            task.advance()
+                scan = _scan_file(file, scan, task)
     return scan.facts() if scan is not None else {"episodes": 0, "steps": 0, "observables": [], "not_finite": 0}
 
 
-def _scan_file(file: RolloutFile, scan: _Scan | None) -> _Scan | None:
+def _scan_file(file: RolloutFile, scan: _Scan | None, task: ProgressTask) -> _Scan | None:
     if scan is not None and not scan.fits(file):
         raise InvalidInputError("it holds other observables than the files before it.")
     for snippet in file.snippets:
@@ -155,4 +154,5 @@ def _scan_file(file: RolloutFile, scan: _Scan | None) -> _Scan | None:
                 raise InvalidInputError(f"{snippet}: episode {episode.index} claims {episode.num_values} values.")
             scan = scan or _Scan.over(file, episode)
             scan.add(episode)
+            task.advance()
     return scan

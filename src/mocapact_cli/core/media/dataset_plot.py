@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _SIZE_INCHES = (13.0, 15.0)
 _DOTS_PER_INCH = 80
 _COLOURS = 128
-NAMED_SNIPPETS = 24
+NAMED_SNIPPETS = 14
 """Most snippets that get a row with a name; more are drawn as curves over their rank."""
 _NAME_LENGTH = 30
 RETURN_COLOUR, LENGTH_COLOUR, FAILED_COLOUR, RANGE_COLOUR = "tab:orange", "tab:blue", "tab:red", "tab:blue"
