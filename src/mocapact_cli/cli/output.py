@@ -16,6 +16,8 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mocapact_cli.core.formatting import cell
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from mocapact_cli.core.progress import Progress
+
+__all__ = ["Output", "cell", "facts", "out", "table", "to_json"]
 
 PIPE_WIDTH = 200
 """Columns of a table that goes into a file or a pipe."""
@@ -160,19 +164,6 @@ def facts(pairs: Mapping[str, Any] | Iterable[tuple[str, Any]], *, title: str = 
     for name, value in pairs.items() if isinstance(pairs, Mapping) else pairs:
         result.add_row(_escaped(name), _escaped(cell(value)))
     return result
-
-
-def cell(value: Any) -> str:
-    """Format one value for a table: floats with four significant digits, thousands separated, nothing for `None`."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
-    return str(value)
 
 
 def to_json(value: Any) -> str:

@@ -27,7 +27,7 @@ from mocapact_cli.core.paths import jsonable
 from mocapact_cli.core.progress import NullProgress, Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
 
     from mocapact_cli.core.progress import ProgressTask
@@ -163,13 +163,17 @@ class _Follower:
         self.place = ""
         self._stack, self._progress = stack, progress
         self._task: ProgressTask | None = None
+        self._named = ("", "")
 
     def follow(self, message: Mapping[str, Any]) -> None:
         self.place = str(message["place"])
         if message.get("total") is None:
             return
-        if self._task is None:
-            self._task = self._stack.enter_context(self._progress.task("Checking", float(message["total"]), "MB"))
+        named = (str(message.get("task", "Checking")), str(message.get("unit", "MB")))
+        if self._task is None or named != self._named:
+            self._stack.close()
+            self._named, total = named, float(message["total"])
+            self._task = self._stack.enter_context(self._progress.task(named[0], total, named[1]))
         self._task.update(completed=float(message.get("done") or 0), total=float(message["total"]))
 
 
@@ -286,6 +290,42 @@ def now_reading(
         place = place if inside is None else f"{str(inside.name).rstrip('/')}/{place}"
         counts = {} if total is None else {"done": done, "total": total}
         _child.report({"place": _printable(place), **counts})
+
+
+class ReportedProgress:
+    """Progress of work in a guarded process, which its parent shows; elsewhere nobody sees it."""
+
+    @contextlib.contextmanager
+    def task(self, description: str, total: float | None = None, unit: str = "it") -> Iterator[ProgressTask]:
+        """Open one bar; it is seen where the total is known."""
+        yield _ReportedTask(description, total, unit)
+
+    def message(self, text: str) -> None:
+        """Say that something has been reached; only the time limit hears it."""
+        now_reading(text)
+
+
+class _ReportedTask:
+    def __init__(self, description: str, total: float | None, unit: str) -> None:
+        self._description, self._total, self._unit = description, total, unit
+        self._done = 0.0
+
+    def advance(self, n: float = 1) -> None:
+        self.update(self._done + n)
+
+    def update(
+        self,
+        completed: float | None = None,
+        total: float | None = None,
+        description: str | None = None,
+        **fields: str,  # noqa: ARG002 - the signature is the protocol's
+    ) -> None:
+        self._done = self._done if completed is None else completed
+        self._total = self._total if total is None else total
+        self._description = description or self._description
+        if _child is not None:
+            counts = {} if self._total is None else {"done": self._done, "total": self._total}
+            _child.report({"place": self._description, "task": self._description, "unit": self._unit, **counts})
 
 
 def _printable(text: str) -> str:

@@ -77,15 +77,21 @@ def find(group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset | None:
     item: Any = group
     for part in path.split("/"):
         with _failures_at(item, part):
-            link = item.get(part, getlink=True) if isinstance(item, h5py.Group) else None
-            if link is None:
+            kind = _link_type(item, part) if isinstance(item, h5py.Group) else None
+            if kind is None:
                 return None
-            if not isinstance(link, h5py.HardLink):
+            if kind != h5py.h5l.TYPE_HARD:
                 raise InvalidInputError(f"{item.name.rstrip('/')}/{part} is a link to elsewhere, which is refused.")
             item = item[part]
     if isinstance(item, h5py.Dataset) and (item.external or item.is_virtual):
         raise InvalidInputError(f"{item.name} keeps its data outside the file, which is refused.")
     return item
+
+
+def _link_type(group: h5py.Group, name: str) -> int | None:
+    """Return of which type a link is, None where there is none; several times faster than `Group.get`."""
+    links, encoded = group.id.links, name.encode("utf-8", "surrogateescape")
+    return int(links.get_info(encoded).type) if links.exists(encoded) else None
 
 
 def dataset(group: h5py.Group, path: str) -> h5py.Dataset:

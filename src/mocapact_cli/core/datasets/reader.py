@@ -50,6 +50,11 @@ class Episode:
         return int(h5.dataset(self._group, "actions").shape[0])
 
     @property
+    def num_values(self) -> int:
+        """How many numbers the observations claim to hold; nothing is read."""
+        return int(h5.dataset(self._group, schema.PROPRIOCEPTIVE).size or 0)
+
+    @property
     def observations(self) -> Float32Array:
         """(T + 1, P) all proprioceptive observations."""
         return self._read(schema.PROPRIOCEPTIVE)
@@ -92,6 +97,21 @@ class Episode:
             return cast("Float32Array", h5.dataset(self._group, schema.PROPRIOCEPTIVE)[:, columns])
         return self.observations[:, columns]
 
+    def has_observable(self, name: str) -> bool:
+        """Whether an observable was recorded."""
+        return name in self._columns
+
+    def first_row(self, name: str) -> Float32Array:
+        """Return one observable at the episode's first moment, (its size,); nothing else is read.
+
+        Raises:
+            NotFoundError: The file has no such observable.
+        """
+        if name not in self._columns:
+            raise NotFoundError(f"There is no observable {name!r}.", hint=did_you_mean(name, self._columns))
+        array = h5.dataset(self._group, schema.PROPRIOCEPTIVE)
+        return cast("Float32Array", array[0][self._columns[name]]) if array.shape[0] else np.empty(0, np.float32)
+
     @property
     def cameras(self) -> tuple[str, ...]:
         """Names of the cameras whose images were recorded."""
@@ -108,6 +128,10 @@ class Episode:
             InvalidInputError: Something else is there.
         """
         return None if h5.find(self._group, path) is None else h5.dataset(self._group, path)
+
+    def camera_array(self, name: str) -> h5py.Dataset:
+        """Return the images of a camera as an array on disk, from which single ones can be read."""
+        return h5.dataset(self._group, f"{schema.OBSERVATIONS}/{name}")
 
     def _read(self, path: str) -> Float32Array:
         return cast("Float32Array", h5.dataset(self._group, path)[()])
@@ -193,7 +217,7 @@ class RolloutFile:
                 self.n_start_rollouts = self._count("n_start_rollouts")
                 self.n_rsi_rollouts = self._count("n_rsi_rollouts")
                 self.ref_steps = tuple(int(step) for step in h5.read_small(self.handle, "ref_steps").ravel())
-                self.observables = dict(self._columns())
+                self.observable_names = tuple(self._observable_names())
         except BaseException:
             self.handle.close()
             raise
@@ -209,6 +233,12 @@ class RolloutFile:
     def close(self) -> None:
         """Close the file; episodes taken from it cannot be read any more."""
         self.handle.close()
+
+    @cached_property
+    def observables(self) -> dict[str, slice | NDArray[np.int64]]:
+        """Each observable with its columns, as a slice where they are adjacent (they always are)."""
+        with h5.damage_named(self.path):
+            return dict(self._columns())
 
     @cached_property
     def snippets(self) -> tuple[str, ...]:
@@ -266,8 +296,7 @@ class RolloutFile:
         return int(value)
 
     def _columns(self) -> Iterator[tuple[str, slice | NDArray[np.int64]]]:
-        """Yield each observable with its columns, as a slice where they are adjacent (they always are)."""
-        for name in self._observable_names():
+        for name in self.observable_names:
             indices = h5.read_small(self.handle, f"{schema.OBSERVABLE_INDICES}/{name}").astype(np.int64).ravel()
             adjacent = len(indices) > 0 and bool(np.all(np.diff(indices) == 1))
             yield name, slice(int(indices[0]), int(indices[-1]) + 1) if adjacent else indices
@@ -324,13 +353,21 @@ class Rollouts:
         """Names of all snippets, by clip and start step."""
         return tuple(snippet for clip_id in self.files for snippet in self.file(clip_id).snippets)
 
-    def __getitem__(self, snippet: str) -> SnippetRollouts:
+    def file_of(self, snippet: str) -> RolloutFile:
+        """Return the file that holds a snippet.
+
+        Raises:
+            NotFoundError: No file does.
+        """
         parsed = schema.parse_snippet_name(snippet)
         likely = [parsed.clip_id] if parsed is not None and parsed.clip_id in self.files else list(self.files)
         for clip_id in likely:
             if snippet in (file := self.file(clip_id)).snippets:
-                return file[snippet]
+                return file
         raise NotFoundError(f"There are no rollouts of {snippet!r}.", hint=did_you_mean(snippet, self.snippets))
+
+    def __getitem__(self, snippet: str) -> SnippetRollouts:
+        return self.file_of(snippet)[snippet]
 
     def __iter__(self) -> Iterator[Episode]:
         """Iterate over all episodes."""
@@ -343,6 +380,14 @@ class Rollouts:
         for part in parts[1:]:
             total.merge(part)
         return total
+
+
+def column_numbers(file: RolloutFile) -> dict[str, NDArray[np.int64]]:
+    """Return the numbers of each observable's columns."""
+    return {
+        name: np.arange(columns.start, columns.stop) if isinstance(columns, slice) else columns
+        for name, columns in file.observables.items()
+    }
 
 
 def rollout_paths(path: Path | str) -> list[Path]:

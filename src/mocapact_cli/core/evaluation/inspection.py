@@ -6,6 +6,8 @@ Only headers and small arrays are read, and neither PyTorch nor the simulator is
 from __future__ import annotations
 
 import json
+import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,24 +17,35 @@ from mocapact_cli.core.clips.mocap_h5 import MocapFile
 from mocapact_cli.core.datasets import h5
 from mocapact_cli.core.datasets.metrics import METRICS_FILE
 from mocapact_cli.core.datasets.metrics_npz import read_metrics
-from mocapact_cli.core.datasets.reader import RolloutFile, SnippetRollouts
+from mocapact_cli.core.datasets.reader import RolloutFile, SnippetRollouts, column_numbers
 from mocapact_cli.core.datasets.schema import CHECKSUMS, CONTENTS_CHECKSUM, OBSERVABLE_INDICES
 from mocapact_cli.core.errors import InvalidInputError, MocapactError, NotFoundError
-from mocapact_cli.core.evaluation import soundness
-from mocapact_cli.core.evaluation.report import EVALUATIONS_FILE, EvaluationHistory, read_evaluations
+from mocapact_cli.core.evaluation import run_folders, soundness
+from mocapact_cli.core.evaluation.outliers import column_notes, observable_statistics, snippet_outliers
+from mocapact_cli.core.evaluation.report import EVALUATIONS_FILE
 from mocapact_cli.core.interop import expert_folder, sb3_zip
-from mocapact_cli.core.safe.archives import read_npz
+from mocapact_cli.core.safe.archives import open_zip, read_npz
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from mocapact_cli.core.datasets.statistics import RolloutStatistics
+
 Facts = dict[str, Any]
 HDF5_SUFFIXES = (".hdf5", ".h5")
-RUN_FILES = ("config.json", "versions.json", "metrics.jsonl")
 _CHECKSUMS = (CHECKSUMS, CONTENTS_CHECKSUM)
-_HINT = "Known are rollout and mocap HDF5 files, dataset_metrics.npz, evaluations.npz, and folders of experts and runs."
+_HISTORY = {
+    "norm_return": "results_norm",
+    "norm_length": "ep_lengths_norm",
+    "return": "results",
+    "length": "ep_lengths",
+}
+_HINT = (
+    "Known are rollout and mocap HDF5 files, checkpoints and models, dataset_metrics.npz, evaluations.npz, tarballs, "
+    "and folders of these, of experts and of runs."
+)
 
 
 def inspect_path(path: Path | str, *, tree: bool = False, check: bool = False) -> Facts:
@@ -50,24 +63,31 @@ def inspect_path(path: Path | str, *, tree: bool = False, check: bool = False) -
     path = Path(path)
     if not path.exists():
         raise NotFoundError(f"{path} does not exist.", hint="Check the path.")
-    facts = _inspect_folder(path) if path.is_dir() else _inspect_file(path)
+    facts = _inspect_folder(path) if path.is_dir() else _inspect_file(path, tree=tree)
     if check and soundness.check(path, facts["kind"]):
         facts["check"] = "sound"
     if tree:
-        facts["tree"] = list(_folder_tree(path) if path.is_dir() else _file_tree(path))
+        facts["tree"] = facts.pop("members", None) or list(_folder_tree(path) if path.is_dir() else _file_tree(path))
     return facts
 
 
-def _inspect_file(path: Path) -> Facts:
+def _inspect_file(path: Path, *, tree: bool) -> Facts:
+    from mocapact_cli.core.evaluation.archive_facts import inspect_archive
+
     if path.suffix == ".npz":
         return _inspect_npz(path)
+    if path.suffix not in HDF5_SUFFIXES and (archived := inspect_archive(path, whole=tree)) is not None:
+        return archived
     if path.suffix == ".zip":
         return {"kind": "model", **_base(path), **_model_facts(path)}
     if not _is_hdf5_like(path):
         raise InvalidInputError(f"{path} is not a file that mocapact knows.", hint=_HINT)
+    return _inspect_rollouts(path) if _hdf5_kind(path) == "rollouts" else _inspect_mocap(path)
+
+
+def _hdf5_kind(path: Path) -> str:
     with h5.open_h5(path) as file, h5.damage_named(path):
-        is_rollouts = OBSERVABLE_INDICES in file
-    return _inspect_rollouts(path) if is_rollouts else _inspect_mocap(path)
+        return "rollouts" if OBSERVABLE_INDICES in file else "mocap"
 
 
 def _is_hdf5_like(path: Path) -> bool:
@@ -82,33 +102,70 @@ def _base(path: Path) -> Facts:
 
 
 def _inspect_rollouts(path: Path) -> Facts:
-    with RolloutFile(path) as file, h5.damage_named(path):
-        snippets = [_snippet_facts(file[name]) for name in file.snippets]
+    facts, summary = _read_rollouts(path)
+    return facts | summary.facts()
+
+
+@dataclass
+class _Summary:
+    """What the stored statistics of one file, or of several files of one layout, say about the observables."""
+
+    columns: Mapping[str, NDArray[np.int64]]
+    statistics: RolloutStatistics | None
+
+    def merge(self, other: _Summary) -> None:
+        """Add another file's; files that disagree are left out, as their columns mean something else."""
+        if self.statistics is not None and other.statistics is not None and self.widths() == other.widths():
+            self.statistics.merge(other.statistics)
+
+    def fits(self, names: Sequence[str], statistics: RolloutStatistics | None) -> bool:
+        """Whether a file with observables of these names and with these statistics has the same columns."""
+        sizes = [None if part is None else part.proprio.mean.size for part in (self.statistics, statistics)]
+        return sizes[0] is not None and sizes[0] == sizes[1] and tuple(names) == tuple(self.columns)
+
+    def widths(self) -> dict[str, int]:
+        """Return the number of columns of each observable."""
+        return {name: len(numbers) for name, numbers in self.columns.items()}
+
+    def facts(self) -> Facts:
+        """Return them; nothing for files that have none."""
+        if self.statistics is None:
+            return {}
         return {
-            "kind": "rollouts",
-            **_base(path),
-            "clip": file.clip_id,
-            **_layout_facts(file),
-            "episodes": sum(row["episodes"] for row in snippets),
-            "steps": sum(row["steps"] for row in snippets),
-            "snippets": snippets,
-            "recorded_by": _attributes(file),
+            "statistics": observable_statistics(self.statistics, self.columns),
+            "columns_of_note": column_notes(self.statistics, self.columns),
         }
 
 
-def _layout_facts(file: RolloutFile) -> Facts:
-    sizes = {name: _width(columns) for name, columns in file.observables.items()}
+def _read_rollouts(path: Path, like: _Summary | None = None) -> tuple[Facts, _Summary]:
+    """Read one file; where its observables are named as in `like`, their columns are those too, and not read again."""
+    with RolloutFile(path) as file, h5.damage_named(path):
+        snippets = [_snippet_facts(file[name]) for name in file.snippets]
+        statistics = file.statistics() if h5.find(file.handle, "stats") is not None else None
+        known = like is not None and like.fits(file.observable_names, statistics)
+        summary = _Summary(like.columns if known and like is not None else column_numbers(file), statistics)
+        facts = {
+            "kind": "rollouts",
+            **_base(path),
+            "clip": file.clip_id,
+            **_layout_facts(file, summary.widths()),
+            "episodes": sum(row["episodes"] for row in snippets),
+            "steps": sum(row["steps"] for row in snippets),
+            "snippets": snippets,
+            "outliers": snippet_outliers(snippets),
+            "recorded_by": _attributes(file),
+        }
+        return facts, summary
+
+
+def _layout_facts(file: RolloutFile, widths: Mapping[str, int]) -> Facts:
     return {
         "n_start_rollouts": file.n_start_rollouts,
         "n_rsi_rollouts": file.n_rsi_rollouts,
         "ref_steps": list(file.ref_steps),
-        "columns": sum(sizes.values()),
-        "observables": sizes,
+        "columns": sum(widths.values()),
+        "observables": dict(widths),
     }
-
-
-def _width(columns: slice | NDArray[np.int64]) -> int:
-    return columns.stop - columns.start if isinstance(columns, slice) else len(columns)
 
 
 def _attributes(file: RolloutFile) -> Facts:
@@ -126,15 +183,16 @@ def _parsed(value: Any) -> Any:
 
 
 def _snippet_facts(rollouts: SnippetRollouts) -> Facts:
+    lengths, failed = rollouts.lengths, rollouts.early_termination
     return {
         "snippet": rollouts.name,
-        "episodes": len(rollouts.lengths),
-        "steps": int(rollouts.lengths.sum()),
+        "episodes": len(lengths),
+        "steps": int(lengths.sum()),
         "norm_return": _spread(rollouts.norm_returns),
         "norm_length": _spread(rollouts.norm_lengths),
         "return": _spread(rollouts.returns),
-        "length": _spread(rollouts.lengths),
-        "early_termination_rate": float(rollouts.early_termination.mean()) if len(rollouts.lengths) else None,
+        "length": _spread(lengths),
+        "early_termination_rate": float(failed.mean()) if len(failed) else None,
     }
 
 
@@ -154,7 +212,7 @@ def _inspect_mocap(path: Path) -> Facts:
 def _inspect_npz(path: Path) -> Facts:
     arrays = read_npz(path)
     if set(arrays).issuperset(("timesteps", "results", "ep_lengths")):
-        return {"kind": "evaluations", **_base(path), **_history_facts(read_evaluations(path))}
+        return {"kind": "evaluations", **_base(path), **_read_history(path, arrays)}
     if "proprio_mean" not in arrays:
         raise InvalidInputError(f"{path} holds neither evaluations nor the metrics of a dataset.", hint=_HINT)
     metrics = read_metrics(path)
@@ -166,15 +224,26 @@ def _inspect_npz(path: Path) -> Facts:
     return {"kind": "dataset_metrics", **_base(path), "steps": steps, "snippets": snippets}
 
 
-def _history_facts(history: EvaluationHistory) -> Facts:
+def _read_history(path: Path, arrays: Mapping[str, NDArray[Any]]) -> Facts:
+    try:
+        return _history_facts(path, arrays)
+    except (ValueError, KeyError) as error:
+        raise InvalidInputError(f"{path}: its arrays are not of one length.") from error
+
+
+def _history_facts(path: Path, arrays: Mapping[str, NDArray[Any]]) -> Facts:
+    """Return the evaluations of a history; those of transfer tasks have no normalized scores."""
+    rows = arrays["timesteps"].size
+    named = {name: arrays[key].reshape(rows, -1) for name, key in _HISTORY.items() if key in arrays and rows}
+    if any(not np.issubdtype(values.dtype, np.number) for values in named.values()):
+        raise InvalidInputError(f"{path} is damaged: it holds something other than numbers.")
     evaluations = [
         {
-            "timesteps": int(history.timesteps[row]),
-            "episodes": int(history.results.shape[1]),
-            "norm_return": _spread(history.results_norm[row]),
-            "norm_length": _spread(history.ep_lengths_norm[row]),
+            "timesteps": int(arrays["timesteps"].ravel()[row]),
+            "episodes": int(named["return"].shape[1]),
+            **{name: _spread(values[row]) for name, values in named.items()},
         }
-        for row in range(len(history.timesteps))
+        for row in range(rows)
     ]
     return {"evaluations": evaluations}
 
@@ -191,28 +260,44 @@ def _inspect_folder(path: Path) -> Facts:
         return _inspect_expert(path, experts[0])
     if experts:
         return {"kind": "experts", "path": str(path), "experts": [_expert_row(place) for place in experts]}
-    if any((path / name).is_file() for name in RUN_FILES):
-        return {"kind": "run", "path": str(path), **_run_facts(path)}
+    if runs := run_folders.find_runs(path):
+        return _inspect_runs(path, runs)
     raise InvalidInputError(f"{path} holds nothing that mocapact knows.", hint=_HINT)
 
 
 def _inspect_hdf5_folder(path: Path, files: Sequence[Path]) -> Facts:
-    parts = [_inspect_file(file) for file in files]
-    rollouts = [part for part in parts if part["kind"] == "rollouts"]
-    if not rollouts:
-        clips = [clip for part in parts for clip in part["clips"]]
-        return {"kind": "mocap_folder", "path": str(path), "files": len(parts), "num_clips": len(clips), "clips": clips}
-    first = rollouts[0]
+    kinds = {file: _hdf5_kind(file) for file in files}
+    rollouts = [file for file, kind in kinds.items() if kind == "rollouts"]
+    if rollouts:
+        return _inspect_dataset(path, rollouts)
+    clips = [clip for file in files for clip in _inspect_mocap(file)["clips"]]
+    return {"kind": "mocap_folder", "path": str(path), "files": len(files), "num_clips": len(clips), "clips": clips}
+
+
+def _inspect_dataset(path: Path, files: Sequence[Path]) -> Facts:
+    parts: list[Facts] = []
+    total: _Summary | None = None
+    for file in files:
+        facts, summary = _read_rollouts(file, total)
+        parts.append(facts)
+        if total is None:
+            total = summary
+        else:
+            total.merge(summary)
+    first, snippets = parts[0], [row for part in parts for row in part["snippets"]]
     return {
         "kind": "dataset",
         "path": str(path),
-        "files": len(rollouts),
-        "bytes": sum(part["bytes"] for part in rollouts),
+        "files": len(parts),
+        "bytes": sum(part["bytes"] for part in parts),
         **{key: first[key] for key in ("n_start_rollouts", "n_rsi_rollouts", "ref_steps", "columns", "observables")},
-        "episodes": sum(part["episodes"] for part in rollouts),
-        "steps": sum(part["steps"] for part in rollouts),
+        "episodes": sum(part["episodes"] for part in parts),
+        "steps": sum(part["steps"] for part in parts),
         "has_metrics": (path / METRICS_FILE).is_file(),
-        "snippets": [row for part in rollouts for row in part["snippets"]],
+        **(total.facts() if total is not None else {}),
+        "snippets": snippets,
+        "outliers": snippet_outliers(snippets),
+        "deviating_files": [part["path"] for part in parts if part["observables"] != first["observables"]],
     }
 
 
@@ -226,8 +311,23 @@ def _inspect_expert(path: Path, place: expert_folder.ExpertLocation) -> Facts:
         "model": {"path": str(place.model), **_model_facts(place.model / expert_folder.MODEL_FILE)},
         "evaluations": {name: facts for name in ("eval_rsi", "eval_start") if (facts := _last_evaluation(root / name))},
         "clip_info": dict(place.info),
-        **({"run": _run_facts(root)} if any((root / name).is_file() for name in RUN_FILES) else {}),
+        **({"run": run_folders.run_facts(root)} if run_folders.is_run(root) else {}),
     }
+
+
+def _inspect_runs(path: Path, runs: Sequence[Path]) -> Facts:
+    if runs == [path]:
+        files = run_folders.evaluation_files(path)
+        last = {str(file.parent.relative_to(path)): facts for file in files if (facts := _last_evaluation(file.parent))}
+        return {"kind": "run", "path": str(path), **run_folders.run_facts(path), "evaluations": last}
+    return {"kind": "runs", "path": str(path), "runs": [_run_row(path, run) for run in runs]}
+
+
+def _run_row(path: Path, run: Path) -> Facts:
+    files = run_folders.evaluation_files(run)
+    last = next((facts for file in files if (facts := _last_evaluation(file.parent))), {})
+    row: Facts = {"name": str(run.relative_to(path)), "checkpoints": run_folders.run_facts(run)["checkpoints"]}
+    return row | {"evaluations": len(files)} | {key: last.get(key) for key in ("norm_return", "norm_length")}
 
 
 def _expert_row(place: expert_folder.ExpertLocation) -> Facts:
@@ -238,7 +338,8 @@ def _expert_row(place: expert_folder.ExpertLocation) -> Facts:
 def _last_evaluation(folder: Path) -> Facts | None:
     """Return the last evaluation on record, None where there is none or it cannot be read."""
     try:
-        evaluations: list[Facts] = _history_facts(read_evaluations(folder / EVALUATIONS_FILE))["evaluations"]
+        file = folder / EVALUATIONS_FILE
+        evaluations: list[Facts] = _read_history(file, read_npz(file))["evaluations"]
     except MocapactError:
         return None
     return evaluations[-1] if evaluations else None
@@ -258,41 +359,13 @@ def _model_facts(path: Path) -> Facts:
     }
 
 
-def _run_facts(path: Path) -> Facts:
-    """Return what a run folder records: settings, versions, the last metrics, checkpoints."""
-    facts: Facts = {name: value for name in ("config", "versions") if (value := _read_json(path / f"{name}.json"))}
-    last = _last_line(path / "metrics.jsonl")
-    checkpoints = path / "checkpoints"
-    found = sorted(item.name for item in checkpoints.iterdir()) if checkpoints.is_dir() else []
-    return facts | ({"last_metrics": last} if last else {}) | {"checkpoints": found}
-
-
-def _read_json(path: Path) -> Any:
-    if not path.is_file():
-        return None
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidInputError(f"{path} is not JSON: {error}.") from error
-
-
-def _last_line(path: Path) -> Any:
-    """Return the last whole record of a JSON-lines file; a run may be writing the next one."""
-    if not path.is_file():
-        return None
-    for line in reversed(path.read_text(encoding="utf-8", errors="replace").splitlines()):
-        try:
-            return json.loads(line)
-        except (json.JSONDecodeError, RecursionError):
-            continue
-    return None
-
-
 def _file_tree(path: Path) -> Iterator[Facts]:
     """List the arrays of an HDF5 or npz file."""
-    if path.suffix in (".npz", ".zip"):
-        if path.suffix == ".npz":
-            yield from ({"path": name, **_array_facts(array)} for name, array in read_npz(path).items())
+    if path.suffix == ".npz":
+        yield from ({"path": name, **_array_facts(array)} for name, array in read_npz(path).items())
+        return
+    if not _is_hdf5_like(path):
+        yield from _zip_tree(path)
         return
     found: list[Facts] = []
 
@@ -304,6 +377,13 @@ def _file_tree(path: Path) -> Iterator[Facts]:
     with h5.open_h5(path) as file, h5.damage_named(path):
         file.visititems(visit)
     yield from found
+
+
+def _zip_tree(path: Path) -> Iterator[Facts]:
+    """List the members of a zip archive; nothing for other files."""
+    if zipfile.is_zipfile(path):
+        with open_zip(path) as archive:
+            yield from ({"path": item.filename, "bytes": item.file_size} for item in archive.infolist())
 
 
 def _array_facts(array: Any) -> Facts:

@@ -1,0 +1,34 @@
+"""Numbers as people read them, in a terminal and on a page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def cell(value: Any) -> str:
+    """Format one value for a table: floats with four significant digits, thousands separated, nothing for `None`."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return str(value)
+
+
+def size_text(count: float) -> str:
+    """Return bytes with three significant digits in the largest decimal unit that fits, such as `1.08 GB`."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} GB"
+
+
+def mean_and_spread(value: Any) -> str | None:
+    """Return `mean ± std` of a mapping with both, or a plain number; None where there is neither."""
+    if value is None or isinstance(value, float):
+        return None if value is None else f"{value:.3f}"
+    return f"{value['mean']:.3g} ± {value['std']:.2g}"

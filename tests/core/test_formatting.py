@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+import pytest
+
+from mocapact_cli.core.formatting import mean_and_spread, size_text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (1_083_347_776, "1.08 GB"), (6e11, "600 GB")]
+)
+def test_sizes(count: float, text: str) -> None:
+    assert size_text(count) == text
+
+
+def test_means_and_plain_numbers() -> None:
+    assert mean_and_spread({"mean": 0.5, "std": 0.123}) == "0.5 ± 0.12"
+    assert mean_and_spread(0.5) == "0.500"
+    assert mean_and_spread(None) is None
