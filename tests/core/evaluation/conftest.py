@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 
 from mocapact_cli.core.clips.demos import demo
+from mocapact_cli.core.clips.library import open_library
 from mocapact_cli.core.clips.snippets import Snippet
 from mocapact_cli.core.interop.expert_folder import RSI_MODEL, find_experts, write_clip_info, write_model
 from mocapact_cli.core.policies.expert import ExpertPolicy
-from mocapact_cli.core.rollouts.recorder import RolloutConfig, record_rollouts
+from mocapact_cli.core.rollouts.config import RolloutConfig
+from mocapact_cli.core.rollouts.recorder import record_rollouts
 from mocapact_cli.core.sim.observables import TIME_INDEX, ObservableLayout
 
 SNIPPETS = (Snippet("demo_reach", 0, 40), Snippet("demo_squat", 0, 45))
@@ -43,7 +45,7 @@ def recorded(policy, tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_clip_info(root / str(snippet), snippet, TIME_INDEX, ref_steps=[0])
     folder = tmp_path_factory.mktemp("recorded") / "dataset"
     config = RolloutConfig(n_start_rollouts=2, n_rsi_rollouts=2, min_steps=10, num_envs=4)
-    record_rollouts(find_experts(root), demo, folder, config)
+    record_rollouts(find_experts(root), open_library(), folder, config)
     return folder
 
 

@@ -36,9 +36,16 @@ def open_zip(path: Path | str) -> Iterator[zipfile.ZipFile]:
         raise NotFoundError(f"{path} does not exist.", hint="Check the path.")
     try:
         with zipfile.ZipFile(path) as archive:
+            _begins_at_once(archive)
             yield archive
     except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, NotImplementedError, RuntimeError) as error:
         raise InvalidInputError(f"{path} is damaged: {str(error).rstrip('.') or type(error).__name__}.") from error
+
+
+def _begins_at_once(archive: zipfile.ZipFile) -> None:
+    """Refuse what is left of an archive that held another: without its end, the inner one's passes for its own."""
+    if min((info.header_offset for info in archive.infolist()), default=0) > 0:
+        raise zipfile.BadZipFile("something stands before its first member")
 
 
 def read_member(archive: zipfile.ZipFile, name: str, *, limit: int = MEMBER_LIMIT) -> bytes:
