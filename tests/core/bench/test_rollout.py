@@ -57,7 +57,6 @@ def test_bare_physics_does_the_same_steps(side, monkeypatch: pytest.MonkeyPatch)
     heights = {
         env: result.final_observations[place] for result in ended[-1:] for place, env in enumerate(result.done_envs)
     }
-    from mocapact_cli.core.sim.observables import ALL_PROPRIOS, ObservableLayout
 
     columns = ObservableLayout(ALL_PROPRIOS, CONFIG.ref_steps).slices["walker/joints_pos"]
     assert heights
