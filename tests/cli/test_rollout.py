@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import h5py
 import pytest
 
 from mocapact_cli.core.clips.snippets import Snippet
@@ -72,6 +73,51 @@ def test_a_hostile_expert_is_refused(mocapact, expert: Path, tmp_path: Path) -> 
     outcome = mocapact("rollout", "evil", "-o", "x", *FEW)
     assert outcome.code == 4
     assert "best_model.zip" in outcome.stderr
+
+
+def test_many_roots_become_one_dataset(mocapact, expert: Path, tmp_path: Path) -> None:
+    shutil.copytree(expert, tmp_path / "more/deep/demo_walk-0-40")
+    write_clip_info(tmp_path / "more/deep/demo_walk-0-40", Snippet("demo_walk", 0, 40), TIME_INDEX)
+    outcome = mocapact(
+        "rollout", expert, "more", "-o", "dataset", *FEW, "--act-noise", 0, "--ref-steps", "2,1", "--json"
+    )
+    assert outcome.code == 0, outcome.stderr
+    assert outcome.json["recorded"] == ["demo_reach", "demo_walk"]
+    found = mocapact("inspect", "dataset", "--check", "--json").json
+    assert (found["episodes"], found["snippets"] if isinstance(found["snippets"], int) else len(found["snippets"])) == (
+        6,
+        2,
+    )
+
+
+def test_cameras_are_recorded_on_request(mocapact, opengl: str, expert: Path, tmp_path: Path) -> None:
+    few = ("--n-start-rollouts", 1, "--n-rsi-rollouts", 0, "--min-steps", 30, "--log-cameras")
+    outcome = mocapact("rollout", expert, "-o", "dataset", *few, MUJOCO_GL=opengl)
+    assert outcome.code == 0, outcome.stderr
+    with h5py.File(tmp_path / "dataset/demo_reach.hdf5") as file:
+        episode = file["demo_reach-0-40/0"]
+        shapes = {name: camera.shape for name, camera in episode["observations/walker"].items()}
+        steps = len(episode["actions"])
+    assert shapes == dict.fromkeys(("body_camera", "egocentric_camera"), (steps + 1, 64, 64, 3))
+    # The images decide the data, so the recording cannot be continued without them.
+    assert mocapact("rollout", expert, "-o", "dataset", *few[:-1], "--resume").code == 2
+
+
+def test_cameras_without_opengl_end_in_one_line(mocapact, expert: Path, tmp_path: Path) -> None:
+    outcome = mocapact("rollout", expert, "-o", "dataset", *FEW, "--log-cameras", MUJOCO_GL="disable")
+    assert outcome.code == 1
+    assert "MUJOCO_GL" in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+    assert not (tmp_path / "dataset").exists()
+
+
+def test_an_expert_of_an_unknown_clip_is_named_at_once(mocapact, expert: Path, tmp_path: Path) -> None:
+    shutil.copytree(expert, tmp_path / "lost")
+    write_clip_info(tmp_path / "lost", Snippet("CMU_016_22", 0, 82), TIME_INDEX)
+    outcome = mocapact("rollout", expert, "lost", "-o", "dataset", *FEW)
+    assert outcome.code == 3
+    assert "CMU_016_22" in outcome.stderr
+    assert not (tmp_path / "dataset").exists()
 
 
 PROGRAM = Path(sys.executable).with_name("mocapact")

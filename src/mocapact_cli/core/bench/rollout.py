@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import shutil
 import tempfile
 import time
@@ -39,6 +40,8 @@ MAX_ROUNDS, MIN_ROUNDS = 9, 3
 TIME_LIMIT = 60.0
 """Seconds after which no further round begins."""
 
+TO_THE_END = RolloutConfig(termination_error_threshold=math.inf)
+
 
 def measure_rollout(
     num_envs: int | None = None,
@@ -53,7 +56,8 @@ def measure_rollout(
     Args:
         num_envs: environments of the batch; default: as `mocapact rollout` chooses.
         threads: threads of both sides; default: all processors.
-        config: what is recorded; default: the small dataset's settings.
+        config: what is recorded; default: the small dataset's settings, but episodes run to their snippets' ends, as
+            those of trained experts do.
         snippets: of built-in clips; default: seven of four clips.
         progress: told of every round.
 
@@ -62,7 +66,7 @@ def measure_rollout(
         ratios, and how they were measured.
     """
     threads = threads or available_threads()
-    config = replace(config or RolloutConfig(), num_envs=num_envs, threads=threads)
+    config = replace(config or TO_THE_END, num_envs=num_envs, threads=threads)
     with tempfile.TemporaryDirectory(prefix="mocapact-bench-") as temporary:
         library = open_library()
         experts = write_pd_experts(Path(temporary, "experts"), library, snippets)
