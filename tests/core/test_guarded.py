@@ -26,7 +26,7 @@ def numbers(path):
     return [np.float32(0.5), np.arange(3), np.bool_(True)]
 
 def controls(path):
-    return {"a\\x1b[31m": ["b\\x07", "c\\n\\u00fc"]}
+    return {"a\\x1b[31m": ["b\\x07", "c\\n\\u00fc", "d\\udcb3"]}
 
 def missing(path):
     raise NotFoundError(f"{path}: no\\nsuch\\x1b[1m thing.", hint="Look elsewhere.")
@@ -126,7 +126,7 @@ def test_one_process_serves_many_calls(process: GuardedProcess) -> None:
 
 
 def test_texts_of_a_file_cannot_steer_the_terminal(process: GuardedProcess) -> None:
-    assert process.call("child_functions:controls", {"path": "a"}) == {"a?[31m": ["b?", "c\nü"]}
+    assert process.call("child_functions:controls", {"path": "a"}) == {"a?[31m": ["b?", "c\nü", "d?"]}
 
 
 def test_errors_keep_their_class_message_and_hint(process: GuardedProcess) -> None:

@@ -335,16 +335,16 @@ def _printable(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    return "".join(letter if letter.isprintable() or "\udc80" <= letter <= "\udcff" else "?" for letter in text)
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
-_CONTROLS = {code: "?" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
+_UNSAFE = {code: "?" for code in (*range(32), *range(127, 160), *range(0xD800, 0xE000)) if chr(code) not in "\t\n"}
 
 
 def _without_controls(value: Any) -> Any:
-    """Take from all texts of a document what would move the cursor or recolour the terminal that shows them."""
+    """Take from all texts of a document what would steer the terminal that shows them, or cannot be shown at all."""
     if isinstance(value, str):
-        return value.translate(_CONTROLS)
+        return value.translate(_UNSAFE)
     if isinstance(value, dict):
         return {_without_controls(key): _without_controls(item) for key, item in value.items()}
     return [_without_controls(item) for item in value] if isinstance(value, list | tuple) else value

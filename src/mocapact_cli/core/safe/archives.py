@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
+import lzma
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -18,6 +21,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+_ZIP_ERRORS = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(ValueError, EOFError, NotImplementedError, RuntimeError, OverflowError),
+)
 MEMBER_LIMIT = 1 << 33
 _HEADER_LIMIT = 10_000
 _BLOCK = 1 << 22
@@ -38,8 +45,18 @@ def open_zip(path: Path | str) -> Iterator[zipfile.ZipFile]:
         with zipfile.ZipFile(path) as archive:
             _begins_at_once(archive)
             yield archive
-    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, NotImplementedError, RuntimeError) as error:
-        raise InvalidInputError(f"{path} is damaged: {str(error).rstrip('.') or type(error).__name__}.") from error
+    except OSError as error:
+        # A damaged offset is an invalid place to seek to; what has other numbers is trouble with the disk.
+        if error.errno not in (None, errno.EINVAL):
+            raise
+        raise _damaged(path, error) from error
+    except _ZIP_ERRORS as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> InvalidInputError:
+    said = (getattr(error, "strerror", None) or str(error)).rstrip(".")
+    return InvalidInputError(f"{path} is damaged: {said or type(error).__name__}.")
 
 
 def _begins_at_once(archive: zipfile.ZipFile) -> None:
