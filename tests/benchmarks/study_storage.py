@@ -107,11 +107,12 @@ def parsed() -> argparse.Namespace:
 
 def record(folder: Path, count: int) -> list[Episode]:
     """Record rollouts of a random expert, which nothing ends early, and return their arrays."""
-    from mocapact_cli.core.clips.demos import demo
+    from mocapact_cli.core.clips.library import open_library
     from mocapact_cli.core.clips.snippets import Snippet
     from mocapact_cli.core.interop.expert_folder import RSI_MODEL, find_experts, write_clip_info, write_model
     from mocapact_cli.core.policies.expert import ExpertPolicy
-    from mocapact_cli.core.rollouts.recorder import RolloutConfig, record_rollouts
+    from mocapact_cli.core.rollouts.config import RolloutConfig
+    from mocapact_cli.core.rollouts.recorder import record_rollouts
     from mocapact_cli.core.sim.observables import TIME_INDEX, ObservableLayout
 
     root = folder / "expert"
@@ -119,7 +120,7 @@ def record(folder: Path, count: int) -> list[Episode]:
     write_model(root / RSI_MODEL, policy)
     write_clip_info(root, Snippet("demo_walk", 0, 190), TIME_INDEX)
     config = RolloutConfig(n_start_rollouts=count, n_rsi_rollouts=0, termination_error_threshold=1e6)
-    record_rollouts(find_experts(root), demo, folder / "rollouts", config)
+    record_rollouts(find_experts(root), open_library(), folder / "rollouts", config)
     with h5py.File(folder / "rollouts" / "demo_walk.hdf5") as file:
         groups = [file[f"demo_walk-0-190/{index}"] for index in range(count)]
         return [{name: group[name][()] for name in _names(group)} for group in groups]
