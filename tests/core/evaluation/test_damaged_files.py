@@ -463,7 +463,7 @@ def test_damaged_files_end_in_one_message_or_were_left_sound(
     sources: list[Source], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "contents_of.py").write_text(HELPER)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")])))
     outcomes: Counter[str] = Counter()
     with GuardedProcess(timeout_s=10) as process:
         sound = {source.path: process.call("contents_of:contents", {"path": str(source.path)}) for source in sources}
