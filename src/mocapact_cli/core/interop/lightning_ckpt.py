@@ -7,6 +7,7 @@ statistics, alone or as the `policy.` of a training module.
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,14 +72,12 @@ def write_checkpoint(path: Path | str, policy: DistilledPolicy, extra: Mapping[s
         policy: The policy.
         extra: Further plain values at its top level, such as `global_step`.
     """
-    import pytorch_lightning
     import torch
 
-    content = {"epoch": 0, "global_step": 0} | dict(extra or {}) | {
-        "pytorch-lightning_version": pytorch_lightning.__version__,
-        "hyper_parameters": describe(policy),
-        "state_dict": {name: value.detach().cpu().contiguous() for name, value in policy.state_dict().items()},
-    }  # fmt: skip
+    content: dict[str, Any] = {"epoch": 0, "global_step": 0, **(extra or {})}
+    content["pytorch-lightning_version"] = version("pytorch-lightning")
+    content["hyper_parameters"] = describe(policy)
+    content["state_dict"] = {name: value.detach().cpu().contiguous() for name, value in policy.state_dict().items()}
     with atomic_write(path) as temporary:
         torch.save(content, temporary)
     return Path(path)

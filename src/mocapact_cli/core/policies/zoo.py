@@ -89,8 +89,6 @@ def restore(
         raise InvalidInputError(f"{source} does not hold the parameters of its model: {reason}") from error
     if not all(bool(torch.isfinite(value).all()) for value in policy.state_dict().values()):
         raise InvalidInputError(f"{source} holds parameters that are not finite.")
-    for parameter in policy.parameters():
-        parameter.requires_grad_(True)
     return policy.to(device).eval()
 
 

@@ -16,11 +16,18 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _PICKLE = "data.pkl"
-_PICKLE_LIMIT = 1 << 28
+_PICKLE_LIMIT = 1 << 26
 _STORAGES = {
-    **{"DoubleStorage": "float64", "FloatStorage": "float32", "HalfStorage": "float16", "BFloat16Storage": "bfloat16"},
-    **{"LongStorage": "int64", "IntStorage": "int32", "ShortStorage": "int16", "CharStorage": "int8"},
-    **{"ByteStorage": "uint8", "BoolStorage": "bool"},
+    "DoubleStorage": "float64",
+    "FloatStorage": "float32",
+    "HalfStorage": "float16",
+    "BFloat16Storage": "bfloat16",
+    "LongStorage": "int64",
+    "IntStorage": "int32",
+    "ShortStorage": "int16",
+    "CharStorage": "int8",
+    "ByteStorage": "uint8",
+    "BoolStorage": "bool",
 }
 
 
@@ -53,7 +60,8 @@ class _Ordered(dict[Any, Any]):
 def _ordered(*items: object) -> _Ordered:
     if items and not isinstance(items[0], list):
         raise InvalidInputError("an ordered dictionary is read only from a list of pairs")
-    return _Ordered(items[0] if items else ())  # type: ignore[call-overload]
+    pairs: Any = items[0] if items else ()
+    return _Ordered(pairs)
 
 
 def _stub(storage: object, offset: object, size: object, stride: object, *_: object) -> TensorStub:
@@ -113,7 +121,7 @@ def read_checkpoint(path: Path | str, inert: Mapping[str, object]) -> Checkpoint
     """
     path = Path(path)
     with archives.open_zip(path) as archive:
-        data = archives.read_member(archive, _folder(archive, path) + _PICKLE, limit=_PICKLE_LIMIT)
+        data = _stored(archive, _folder(archive, path) + _PICKLE, _PICKLE_LIMIT)
     content = pickles.loads(data, {**inert, **_TENSOR_GLOBALS}, source=str(path), outside=_storage)
     if not isinstance(content, dict):
         raise InvalidInputError(f"{path} is no checkpoint: it holds no dictionary.")
@@ -158,7 +166,14 @@ def _tensor(archive: zipfile.ZipFile, folder: str, stub: object) -> Tensor:
 
 
 def _bytes(archive: zipfile.ZipFile, name: str, size: int) -> bytearray:
-    content = archives.read_member(archive, name, limit=size)
+    content = _stored(archive, name, size)
     if len(content) != size:
         raise InvalidInputError(f"{archive.filename}: {name} has {len(content)} bytes instead of {size}.")
     return bytearray(content)
+
+
+def _stored(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
+    """Read a member that lies in the archive as it is: PyTorch compresses nothing, and bombs have to."""
+    if name in archive.namelist() and archive.getinfo(name).compress_type != zipfile.ZIP_STORED:
+        raise InvalidInputError(f"{archive.filename}: {name} is compressed, which PyTorch never does.")
+    return archives.read_member(archive, name, limit=limit)
