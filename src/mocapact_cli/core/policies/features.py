@@ -64,9 +64,7 @@ class Features(nn.Module):
         """
         means, variances = (np.asarray(part, dtype=np.float32) for part in (mean, var))
         if means.shape != (self.layout.size,) or variances.shape != means.shape:
-            raise UsageError(
-                f"Statistics of {means.shape} and {variances.shape} do not fit {self.layout.size} columns."
-            )
+            raise UsageError(f"Statistics of {means.size} columns do not fit the policy's {self.layout.size}.")
         if not np.isfinite(means).all() or not np.isfinite(variances).all() or (variances < 0).any():
             raise UsageError("The statistics of the observations are not finite means and variances.")
         device = self.mean.device
