@@ -61,7 +61,7 @@ def test_a_training_modules_checkpoint_is_opened(tmp_path: Path, multi_clip: Dis
     class Module(lightning.LightningModule):
         def __init__(self) -> None:
             super().__init__()
-            self.policy, self.other = multi_clip, torch.nn.Linear(2, 2)
+            self.policy, self.other = torch.compile(multi_clip), torch.nn.Linear(2, 2)
 
         def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
             checkpoint["hyper_parameters"] = describe(multi_clip)

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from mocapact_cli.core.errors import RunError
+from mocapact_cli.core.errors import MissingDependencyError, RunError
+from mocapact_cli.core.interop.onnx_export import onnx_difference, to_onnx
 from mocapact_cli.core.policies.expert import ExpertPolicy
 from mocapact_cli.core.policies.gpt import GptConfig
+from mocapact_cli.core.policies.hierarchical import HierarchicalConfig
 from mocapact_cli.core.policies.mcp import McpConfig
 from mocapact_cli.core.policies.mlp import MlpConfig
 from mocapact_cli.core.policies.npmp import NpmpConfig
@@ -18,13 +21,12 @@ from mocapact_cli.core.policies.zoo import build_policy
 for package in ("onnx", "onnxscript", "onnxruntime"):
     pytest.importorskip(package)
 
-from mocapact_cli.core.interop.onnx_export import onnx_difference, to_onnx
-
 SEEN, BODY = ("walker/world_zaxis", "walker/sensors_gyro", "walker/body_height"), ("walker/sensors_gyro",)
 _COMMON: dict[str, Any] = {"ref_steps": (1,), "act_size": 5}
 _VIEWS: dict[str, Any] = {"encoder_observables": SEEN, "decoder_observables": BODY, "embed_size": 4}
 CONFIGS = {
     "mlp": MlpConfig(**_COMMON, observables=SEEN, layers=(8,)),
+    "hierarchical": HierarchicalConfig(**_COMMON, **_VIEWS, encoder_layers=(8,), decoder_layers=(8,)),
     "npmp": NpmpConfig(**_COMMON, **_VIEWS, encoder_layers=(8,), decoder_layers=(8,)),
     "mcp": McpConfig(
         **_COMMON, **_VIEWS, encoder_layers=(8,), n_primitives=2, gating_layers=(8,), shared_layers=(8,),
@@ -32,7 +34,14 @@ CONFIGS = {
     ),
     "gpt": GptConfig(**_COMMON, observables=SEEN, block_size=4, n_layer=1, n_head=2, n_embd=8),
 }  # fmt: skip
-STATES = {"mlp": [], "npmp": ["embedding"], "mcp": ["embedding"], "gpt": ["context", "fill"]}
+STATES: dict[str, list[str]] = {"mlp": [], "gpt": ["context", "fill"]}
+STATES |= dict.fromkeys(["hierarchical", "npmp", "mcp"], ["embedding"])
+    "mlp": [],
+    "hierarchical": ["embedding"],
+    "npmp": ["embedding"],
+    "mcp": ["embedding"],
+    "gpt": ["context", "fill"],
+}
 
 
 @pytest.mark.parametrize("model", CONFIGS)
@@ -70,3 +79,11 @@ def test_a_file_of_another_policy_is_told(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(RunError, match="not written"):
         to_onnx(policy, tmp_path / "b.onnx")
     assert [path.name for path in tmp_path.iterdir()] == ["a.onnx"]
+
+
+def test_missing_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(MissingDependencyError, match="onnxscript") as caught:
+        to_onnx(build_policy(CONFIGS["mlp"]), tmp_path / "a.onnx")
+    assert "mocapact[export]" in caught.value.hint
+    assert not list(tmp_path.iterdir())

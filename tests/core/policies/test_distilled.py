@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from mocapact_cli.core.datasets.loader import Batch
 from mocapact_cli.core.errors import UsageError
 from mocapact_cli.core.policies.distilled import DistilledPolicy
 
@@ -142,6 +143,37 @@ def test_what_does_not_fit_is_refused(policy: DistilledPolicy) -> None:
     batch.observations = batch.observations[..., 1:]
     with pytest.raises(UsageError, match="columns"):
         policy.loss(batch)
+
+
+@pytest.mark.parametrize("model", ["hierarchical", *RECURRENT])
+def test_a_state_of_other_environments_is_refused(model: str) -> None:
+    policy = make(model)
+    _, state = policy.predict(observations_of(policy, 3))
+    with pytest.raises(UsageError, match="The state has shape"):
+        policy.predict(observations_of(policy, 4), state)
+
+
+def test_losses_compile_into_one_graph(policy: DistilledPolicy) -> None:
+    batch = Batch(**vars(make_batch(policy)))
+    compiled = torch.compile(policy.loss, fullgraph=True, backend="eager")
+    policy.eval()
+    losses = []
+    for loss in (policy.loss, compiled):
+        torch.manual_seed(0)
+        losses.append(loss(batch)[0].item())
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+def test_losses_bear_mixed_precision(policy: DistilledPolicy) -> None:
+    batch = make_batch(policy)
+    policy.eval()
+    torch.manual_seed(0)
+    exact = policy.loss(batch)[0].item()
+    torch.manual_seed(0)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed, _ = policy.loss(batch)
+    assert mixed.dtype == torch.float32
+    assert mixed.item() == pytest.approx(exact, rel=0.05)
 
 
 @pytest.mark.parametrize("model", ["npmp", "mcp", "gpt"])

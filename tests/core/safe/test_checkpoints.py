@@ -16,19 +16,11 @@ from mocapact_cli.core.errors import InvalidInputError, NotFoundError
 from mocapact_cli.core.safe.checkpoints import read_checkpoint
 from mocapact_cli.core.safe.pickles import Inert
 
-DTYPES = [
-    torch.float64,
-    torch.float32,
-    torch.float16,
-    torch.bfloat16,
-    torch.int64,
-    torch.int32,
-    torch.uint8,
-    torch.bool,
-]
+FLOATS = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
+INTEGERS = [torch.int64, torch.int32, torch.uint8, torch.bool]
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("dtype", FLOATS + INTEGERS, ids=str)
 def test_tensors_come_out_as_they_went_in(tmp_path: Path, dtype: torch.dtype) -> None:
     whole = (10 * torch.rand(4, 6)).to(dtype)
     tensors = {"whole": whole, "part": whole[1:3, ::2], "turned": whole.T, "number": whole[0, 0], "none": whole[:0]}
@@ -153,6 +145,15 @@ def test_another_byte_order_is_refused(tmp_path: Path, sound: Path) -> None:
     _rewrite(sound, tmp_path / "big.ckpt", {"byteorder": b"big"})
     with pytest.raises(InvalidInputError, match="byte order"):
         read_checkpoint(tmp_path / "big.ckpt", {})
+
+
+@pytest.mark.parametrize("value", [b"\0\0\xff\0\0\0\0\0", b"\xff" * 8])
+def test_a_table_of_contents_that_lies_nowhere_is_damage(tmp_path: Path, sound: Path, value: bytes) -> None:
+    content = sound.read_bytes()
+    place = content.rindex(b"PK\x06\x06") + 48
+    (tmp_path / "evil.ckpt").write_bytes(content[:place] + value + content[place + 8 :])
+    with pytest.raises(InvalidInputError, match=r"evil\.ckpt is damaged"):
+        read_checkpoint(tmp_path / "evil.ckpt", {})
 
 
 @settings(max_examples=150)

@@ -20,10 +20,13 @@ from mocapact_cli.core.safe.checkpoints import read_checkpoint
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from torch import Tensor
+
     from mocapact_cli.core.policies.distilled import DistilledPolicy
 
 MODULE_PREFIX = "policy."
 """What parameters' names begin with where a training module holds the policy as its `policy`."""
+_COMPILED = "_orig_mod."
 _PLACES = ("last.ckpt", "model/last.ckpt", "checkpoints/last.ckpt", "policy.ckpt")
 
 
@@ -48,7 +51,7 @@ def load_checkpoint(path: Path | str, device: str = "cpu") -> DistilledPolicy:
     if not isinstance(values, dict):
         raise InvalidInputError(f"{path} does not say which model it is of: it has no hyper-parameters.")
     if isinstance(values.get("model"), str):
-        own = {name.removeprefix(MODULE_PREFIX): value for name, value in state.items() if _is_of_policy(name, state)}
+        own = _own_parameters(state)
         return restore(values, own, source=str(path), device=device)
     try:
         description, parameters = convert(values, state)
@@ -59,9 +62,11 @@ def load_checkpoint(path: Path | str, device: str = "cpu") -> DistilledPolicy:
     return restore(description, parameters, source=str(path), device=device)
 
 
-def _is_of_policy(name: str, state: Mapping[str, Any]) -> bool:
-    wrapped = any(other.startswith(MODULE_PREFIX) for other in state)
-    return name.startswith(MODULE_PREFIX) or not wrapped
+def _own_parameters(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the policy's parameters by their own names, whatever module or compiled module held it."""
+    named = {name.replace(_COMPILED, ""): value for name, value in state.items()}
+    held = {name.removeprefix(MODULE_PREFIX): value for name, value in named.items() if name.startswith(MODULE_PREFIX)}
+    return held or named
 
 
 def write_checkpoint(path: Path | str, policy: DistilledPolicy, extra: Mapping[str, Any] | None = None) -> Path:

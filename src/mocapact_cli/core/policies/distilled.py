@@ -146,3 +146,11 @@ class DistilledPolicy(nn.Module, ABC):
 
     def _act(self, rows: Tensor, state: Any, deterministic: bool) -> tuple[Tensor, Any]:  # noqa: ARG002
         return self.step(rows)[0], state
+
+
+def check_state(shape: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    """Raise a `UsageError` unless a state has the wanted shape."""
+    if shape != wanted:
+        raise UsageError(
+            f"The state has shape {shape} instead of {wanted}.", hint="Give what the last call returned, or None."
+        )

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from mocapact_cli.core.errors import UsageError
 from mocapact_cli.core.policies.base import flatten
-from mocapact_cli.core.policies.distilled import DistilledPolicy, PolicyConfig
+from mocapact_cli.core.policies.distilled import DistilledPolicy, PolicyConfig, check_state
 from mocapact_cli.core.policies.losses import gaussian_kl, gaussian_log_prob, masked_mse, step_mask
 from mocapact_cli.core.policies.networks import activation_name, check_widths, mlp
 from mocapact_cli.core.sim.observables import BASE, HIGH_LEVEL
@@ -231,10 +231,10 @@ class EmbeddingPolicy(DistilledPolicy):
         """Return means and standard deviations (B, E) of the next embeddings.
 
         Args:
-            observations: By name or flat, (B, P).
+            observations: By name or flat, (B, P); one environment is a batch of one.
             state: (B, E) previous embeddings; None for zeros.
         """
-        rows = self._tensor(flatten(observations, self.observables))
+        rows = self._tensor(np.atleast_2d(flatten(observations, self.observables)))
         with torch.inference_mode():
             mean, std = self.reference_encoder(self.features(ENCODER, rows), self._embeddings(state, len(rows), True))
         return mean.cpu().numpy(), std.cpu().numpy()
@@ -276,7 +276,9 @@ class EmbeddingPolicy(DistilledPolicy):
         return actions, mean.cpu().numpy()
 
     def _embeddings(self, state: Any, count: int, deterministic: bool) -> Tensor:
-        return self._tensor(self.initial_state(count, deterministic) if state is None else state)
+        given = self.initial_state(count, deterministic) if state is None else state
+        check_state(np.shape(given), (count, self.embed_size))
+        return self._tensor(given)
 
     def _tensor(self, values: Any) -> Tensor:
         return torch.as_tensor(np.ascontiguousarray(values, dtype=np.float32), device=self.device)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mocapact_cli.core.errors import UsageError
-from mocapact_cli.core.policies.distilled import DistilledPolicy, PolicyConfig
+from mocapact_cli.core.policies.distilled import DistilledPolicy, PolicyConfig, check_state
 from mocapact_cli.core.policies.losses import gaussian_log_prob, masked_mse, step_mask
 from mocapact_cli.core.policies.networks import MAX_LAYERS, check_widths
 from mocapact_cli.core.sim.observables import HIGH_LEVEL_SANS_REFERENCE
@@ -192,6 +192,7 @@ class GptPolicy(DistilledPolicy):
 
     def _act(self, rows: Tensor, state: Any, deterministic: bool) -> tuple[Tensor, Any]:
         given = self.initial_state(len(rows)) if state is None else state
+        check_state(np.shape(given[0]), (len(rows), self.config.block_size, self.obs_size))
         tensors = [torch.as_tensor(part, device=rows.device) for part in given]
         with self._dropout(active=not deterministic):
             actions, context, fill = self.step(rows, *tensors)

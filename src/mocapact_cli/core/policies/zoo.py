@@ -89,6 +89,8 @@ def restore(
         raise InvalidInputError(f"{source} does not hold the parameters of its model: {reason}") from error
     if not all(bool(torch.isfinite(value).all()) for value in policy.state_dict().values()):
         raise InvalidInputError(f"{source} holds parameters that are not finite.")
+    if not bool((policy.features.std > 0).all()):
+        raise InvalidInputError(f"{source} holds statistics that are not those of observations.")
     return policy.to(device).eval()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import zipfile
 import zlib
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 MEMBER_LIMIT = 1 << 33
 _HEADER_LIMIT = 10_000
+_DAMAGE = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, NotImplementedError, RuntimeError, OverflowError)
 
 
 @contextlib.contextmanager
@@ -35,8 +37,13 @@ def open_zip(path: Path | str) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
-    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, NotImplementedError, RuntimeError) as error:
+    except _DAMAGE as error:
         raise InvalidInputError(f"{path} is damaged: {str(error).rstrip('.') or type(error).__name__}.") from error
+    except OSError as error:
+        # A forged table of contents makes zipfile seek to where no file can be.
+        if error.errno != errno.EINVAL:
+            raise
+        raise InvalidInputError(f"{path} is damaged: its table of contents is wrong.") from error
 
 
 def read_member(archive: zipfile.ZipFile, name: str, *, limit: int = MEMBER_LIMIT) -> bytes:
