@@ -36,12 +36,6 @@ CONFIGS = {
 }  # fmt: skip
 STATES: dict[str, list[str]] = {"mlp": [], "gpt": ["context", "fill"]}
 STATES |= dict.fromkeys(["hierarchical", "npmp", "mcp"], ["embedding"])
-    "mlp": [],
-    "hierarchical": ["embedding"],
-    "npmp": ["embedding"],
-    "mcp": ["embedding"],
-    "gpt": ["context", "fill"],
-}
 
 
 @pytest.mark.parametrize("model", CONFIGS)
