@@ -35,7 +35,7 @@ CONFIGS = {
     "gpt": GptConfig(**_COMMON, observables=SEEN, block_size=4, n_layer=1, n_head=2, n_embd=8),
 }  # fmt: skip
 STATES: dict[str, list[str]] = {"mlp": [], "gpt": ["context", "fill"]}
-STATES |= dict.fromkeys(["hierarchical", "npmp", "mcp"], ["embedding"])
+STATES |= {model: ["embedding"] for model in ("hierarchical", "npmp", "mcp")}
 
 
 @pytest.mark.parametrize("model", CONFIGS)
