@@ -123,7 +123,7 @@ def _stock_ppo(policy: ExpertPolicy, hyperparameters: Mapping[str, Any]) -> Any:
     from gymnasium.spaces import Box
     from stable_baselines3 import PPO
 
-    from mocapact_cli.core.policies.expert import ACTIVATIONS
+    from mocapact_cli.core.policies.networks import ACTIVATIONS
 
     network = policy.network
     arguments, attributes = _split_hyperparameters(hyperparameters)

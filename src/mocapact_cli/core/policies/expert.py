@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,6 +11,7 @@ from torch import Tensor, nn
 
 from mocapact_cli.core.errors import InvalidInputError, UsageError
 from mocapact_cli.core.policies.base import Float32Array, Observations, flatten
+from mocapact_cli.core.policies.networks import activation_name, hidden_layers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,11 +19,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     StateDict = Mapping[str, Tensor]
-
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    cls.__name__: cls for cls in (nn.Tanh, nn.ReLU, nn.ELU, nn.GELU, nn.SiLU, nn.LeakyReLU, nn.Sigmoid, nn.Mish)
-}
-"""Activations that experts are built with, by class name."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +71,7 @@ class ExpertNetwork(nn.Module):
         act_size: Number of actions.
         actor: Widths of the actor's hidden layers.
         critic: Widths of the critic's hidden layers.
-        activation: Name of the activation, one of `ACTIVATIONS`.
+        activation: Name of the activation, one of `networks.ACTIVATIONS`.
         log_std: Initial log standard deviation of all actions.
     """
 
@@ -92,12 +86,12 @@ class ExpertNetwork(nn.Module):
         log_std: float = float(np.log(0.1)),
     ) -> None:
         super().__init__()
-        self.activation = _activation_name(activation)
+        self.activation = activation_name(activation)
         self.log_std = nn.Parameter(torch.full((act_size,), log_std))
         self.mlp_extractor = nn.ModuleDict(
             {
-                "policy_net": _hidden_layers(obs_size, actor, ACTIVATIONS[self.activation]),
-                "value_net": _hidden_layers(obs_size, critic, ACTIVATIONS[self.activation]),
+                "policy_net": nn.Sequential(*hidden_layers([obs_size, *actor], self.activation)),
+                "value_net": nn.Sequential(*hidden_layers([obs_size, *critic], self.activation)),
             }
         )
         self.action_net = nn.Linear(actor[-1] if actor else obs_size, act_size)
@@ -248,20 +242,6 @@ class ExpertPolicy:
         tensor = torch.from_numpy(np.ascontiguousarray(flat)).to(self.device)
         limit = self.normalizer.clip_obs
         return tensor.double().sub_(self._mean).div_(self._scale).clamp_(-limit, limit).float()
-
-
-def _activation_name(name: str) -> str:
-    if name not in ACTIVATIONS:
-        raise InvalidInputError(f"The activation {name!r} is unknown.", hint=f"Known: {', '.join(ACTIVATIONS)}.")
-    return name
-
-
-def _hidden_layers(obs_size: int, widths: Sequence[int], activation: type[nn.Module]) -> nn.Sequential:
-    sizes = [obs_size, *widths]
-    layers: list[nn.Module] = []
-    for inputs, outputs in itertools.pairwise(sizes):
-        layers += [nn.Linear(inputs, outputs), activation()]
-    return nn.Sequential(OrderedDict((str(index), layer) for index, layer in enumerate(layers)))
 
 
 def _layer_widths(layers: nn.Module) -> list[int]:

@@ -16,8 +16,10 @@ import numpy as np
 from mocapact_cli.core.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Literal
+
+    Outside = Callable[[object], object]
 
 MAX_BYTES = 1 << 31
 MAX_DEPTH = 64
@@ -162,9 +164,9 @@ NUMPY_GLOBALS: Mapping[str, object] = {
 
 # The unpickler written in Python is used on purpose: its C twin allocates what a forged pickle claims before looking.
 class _Unpickler(pickle._Unpickler):
-    def __init__(self, data: bytes, allowed: Mapping[str, object]) -> None:
+    def __init__(self, data: bytes, allowed: Mapping[str, object], outside: Outside | None) -> None:
         super().__init__(io.BytesIO(data))
-        self._allowed = allowed
+        self._allowed, self._outside = allowed, outside
 
     def find_class(self, module: str, name: str) -> Any:
         found = self._allowed.get(f"{module}.{name}")
@@ -173,13 +175,15 @@ class _Unpickler(pickle._Unpickler):
         return found
 
     def persistent_load(self, pid: object) -> Any:
+        if self._outside is not None:
+            return self._outside(pid)
         raise InvalidInputError(f"it refers to an outside object {pid!r}, which is refused")
 
     def get_extension(self, code: int) -> None:
         raise InvalidInputError(f"it uses extension code {code}, which is refused")
 
 
-def loads(data: bytes, allowed: Mapping[str, object], *, source: str) -> Any:
+def loads(data: bytes, allowed: Mapping[str, object], *, source: str, outside: Outside | None = None) -> Any:
     """Read a pickle with nothing but the `allowed` names ("module.name" -> stand-in).
 
     Stand-ins for arrays come out as NumPy arrays; `Inert` ones as `Inert` with plain state.
@@ -188,6 +192,7 @@ def loads(data: bytes, allowed: Mapping[str, object], *, source: str) -> Any:
         data: The pickle.
         allowed: What each name stands for; usually `NUMPY_GLOBALS` and a few `Inert` ones.
         source: The file, for messages.
+        outside: Gives what stands for an object outside the pickle, by its persistent id; without it they are refused.
 
     Raises:
         InvalidInputError: It names anything else, or is damaged.
@@ -195,7 +200,7 @@ def loads(data: bytes, allowed: Mapping[str, object], *, source: str) -> Any:
     if len(data) > MAX_BYTES:
         raise InvalidInputError(f"{source} is refused: a pickle of {len(data)} bytes is absurd here.")
     try:
-        return _Plainer()(_Unpickler(data, allowed).load())
+        return _Plainer()(_Unpickler(data, allowed, outside).load())
     except InvalidInputError as error:
         raise InvalidInputError(f"{source} is refused: {error.message.rstrip('.')}.") from error
     except Exception as error:
