@@ -73,16 +73,17 @@ def rollout(num_envs: NumEnvsOpt = None, threads: ThreadsOpt = None) -> None:
     out.show(measured, lambda: _rollout_report(measured), short=f"{measured['steps_per_s']:.0f}")
 
 
+_ROLLOUT_COLUMNS = ("steps_per_s", "raw_mj_step_per_s", "of_raw")
+
+
 def _rollout_report(measured: dict[str, Any]) -> list[RenderableType]:
+    columns = ["Recorded experts, all observables", "Steps a second", "Bare mj_step", "Share of it"]
     rows = [
-        ("Experts recorded to disk, all observables", measured["steps_per_s"]),
-        ("  bare mj_step, the same work", measured["raw_mj_step_per_s"]),
+        (measured[f"expert{size}"], *(measured[name + size] for name in _ROLLOUT_COLUMNS))
+        for size in ("", "_published")
     ]
-    columns = ["Rollouts", "Control steps a second"]
     work = {
-        "Share of bare mj_step": measured["of_raw"],
-        "Experts": f"{measured['snippets']} of {measured['expert']}",
-        "Episodes": f"{measured['episodes']} of {measured['episode_steps']:.0f} steps",
+        "Episodes": f"{measured['episodes']} of {measured['episode_steps']:.0f} steps, {measured['snippets']} experts",
         "Environments, threads": f"{measured['num_envs']}, {measured['threads']}",
     }
     return [table(columns, rows, numeric=columns[1:]), facts(work, title="Medians of rounds side by side")]

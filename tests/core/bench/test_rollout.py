@@ -19,11 +19,8 @@ CONFIG = RolloutConfig(n_start_rollouts=2, n_rsi_rollouts=2, min_steps=10, threa
 @pytest.fixture(scope="module")
 def side(tmp_path_factory: pytest.TempPathFactory):
     root: Path = tmp_path_factory.mktemp("bench")
-    patch = pytest.MonkeyPatch()
-    patch.setattr(pd_experts, "LAYERS", (64, 64))
     library = open_library()
-    experts = pd_experts.write_pd_experts(root / "experts", library, SNIPPETS)
-    patch.undo()
+    experts = pd_experts.write_pd_experts(root / "experts", library, SNIPPETS, (64, 64))
     return bench._Side(experts, bench._HeldClips(library), root / "dataset", CONFIG)
 
 
@@ -68,7 +65,9 @@ def test_bare_physics_does_the_same_steps(side, monkeypatch: pytest.MonkeyPatch)
 def test_medians_and_settings_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "MIN_ROUNDS", 1)
     monkeypatch.setattr(bench, "TIME_LIMIT", 0.0)
-    monkeypatch.setattr(pd_experts, "LAYERS", (16,))
+    monkeypatch.setattr(bench, "SIZES", {"": (16,), "_published": (24, 8)})
     measured = bench.measure_rollout(2, 1, config=CONFIG, snippets=SNIPPETS[:1])
     assert measured["of_raw"] == pytest.approx(measured["steps_per_s"] / measured["raw_mj_step_per_s"])
+    assert measured["of_raw_published"] > 0.0
+    assert (measured["expert"], measured["expert_published"]) == ("16", "24x8")
     assert (measured["num_envs"], measured["threads"], measured["episodes"], measured["snippets"]) == (2, 1, 4, 1)

@@ -36,14 +36,19 @@ SNIPPETS = (
     Snippet("demo_step", 0, 100), Snippet("demo_step", 100, 200), Snippet("demo_walk", 0, 95),
     Snippet("demo_walk", 95, 190),
 )  # fmt: skip
-LAYERS = (1024, 1024, 1024)
+FAST_LAYERS = (256, 256)
+"""Hidden layers of experts that the preset `fast` trains."""
+PUBLISHED_LAYERS = (1024, 1024, 1024)
+"""Hidden layers of the published experts."""
 _EPISODES_EACH = 24
 _RIDGE = 1e-3
 _LEAST_VARIANCE = 1e-4
 _SETTINGS = {"gamma": 0.95, "gae_lambda": 0.95}
 
 
-def write_pd_experts(folder: Path, library: ClipLibrary, snippets: Sequence[Snippet]) -> list[ExpertLocation]:
+def write_pd_experts(
+    folder: Path, library: ClipLibrary, snippets: Sequence[Snippet], layers: tuple[int, ...]
+) -> list[ExpertLocation]:
     """Make an expert for each snippet and write it into a folder of its own below `folder`.
 
     The hidden layers are random; the actor's last layer is fitted to a PD controller that holds the reference's poses
@@ -52,7 +57,7 @@ def write_pd_experts(folder: Path, library: ClipLibrary, snippets: Sequence[Snip
     notes = _watch_pd([(library.get(snippet.clip_id), snippet) for snippet in snippets])
     for index, snippet in enumerate(snippets):
         root = folder / str(snippet)
-        write_model(root / RSI_MODEL, _fitted(*notes.of(index), seed=index), _SETTINGS)
+        write_model(root / RSI_MODEL, _fitted(*notes.of(index), layers, seed=index), _SETTINGS)
         write_clip_info(root, snippet, TIME_INDEX, ref_steps=[0])
     return find_experts(folder)
 
@@ -89,8 +94,10 @@ def _watch_pd(pairs: Sequence[tuple[Clip, Snippet]]) -> _Notes:
     return notes
 
 
-def _fitted(observations: NDArray[np.float32], actions: NDArray[np.float32], *, seed: int) -> ExpertPolicy:
-    random = ExpertPolicy.fresh(TIME_INDEX, observations.shape[1], layers=LAYERS, seed=seed)
+def _fitted(
+    observations: NDArray[np.float32], actions: NDArray[np.float32], layers: tuple[int, ...], *, seed: int
+) -> ExpertPolicy:
+    random = ExpertPolicy.fresh(TIME_INDEX, observations.shape[1], layers=layers, seed=seed)
     columns = observations.astype(np.float64)
     normalizer = Normalizer(columns.mean(axis=0), columns.var(axis=0) + _LEAST_VARIANCE)
     normalized = (columns - normalizer.mean) / np.sqrt(normalizer.var + normalizer.epsilon)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mocapact_cli.core.bench.pd_experts import LAYERS, SNIPPETS, write_pd_experts
+from mocapact_cli.core.bench.pd_experts import FAST_LAYERS, PUBLISHED_LAYERS, SNIPPETS, write_pd_experts
 from mocapact_cli.core.bench.raw_physics import RawPhysics, State
 from mocapact_cli.core.clips.library import ClipLibrary, open_library
 from mocapact_cli.core.envs.batch import available_threads
@@ -36,11 +36,13 @@ if TYPE_CHECKING:
     from mocapact_cli.core.interop.expert_folder import ExpertLocation
     from mocapact_cli.core.rollouts.episodes import Tick
 
-MAX_ROUNDS, MIN_ROUNDS = 9, 3
-TIME_LIMIT = 60.0
+MAX_ROUNDS, MIN_ROUNDS = 5, 2
+TIME_LIMIT = 90.0
 """Seconds after which no further round begins."""
+SIZES = {"": FAST_LAYERS, "_published": PUBLISHED_LAYERS}
+"""Ending of the names of what is measured -> hidden layers of the experts."""
 
-TO_THE_END = RolloutConfig(termination_error_threshold=math.inf)
+TO_THE_END = RolloutConfig(n_start_rollouts=15, n_rsi_rollouts=15, termination_error_threshold=math.inf)
 
 
 def measure_rollout(
@@ -53,32 +55,37 @@ def measure_rollout(
 ) -> dict[str, Any]:
     """Record the same experts several times, replay each recording in bare physics, and return medians.
 
+    This is done with experts as large as those that the preset `fast` trains, and with some as large as the published.
+
     Args:
         num_envs: environments of the batch; default: as `mocapact rollout` chooses.
         threads: threads of both sides; default: all processors.
-        config: what is recorded; default: the small dataset's settings, but episodes run to their snippets' ends, as
-            those of trained experts do.
+        config: what is recorded; default: 30 episodes of each snippet that run to the snippet's end, as those of
+            trained experts do.
         snippets: of built-in clips; default: seven of four clips.
         progress: told of every round.
 
     Returns:
         Control steps a second of both sides (``steps_per_s``, ``raw_mj_step_per_s``), the median ``of_raw`` of their
-        ratios, and how they were measured.
+        ratios, the same with the ending ``_published``, and how they were measured.
     """
     threads = threads or available_threads()
     config = replace(config or TO_THE_END, num_envs=num_envs, threads=threads)
     with tempfile.TemporaryDirectory(prefix="mocapact-bench-") as temporary:
         library = open_library()
-        experts = write_pd_experts(Path(temporary, "experts"), library, snippets)
-        side = _Side(experts, _HeldClips(library), Path(temporary, "dataset"), config)
-        samples = _rounds(side, progress)
-    return _medians(samples) | {
-        "num_envs": side.num_envs,
+        clips, sides = _HeldClips(library), {}
+        for size, layers in SIZES.items():
+            place = Path(temporary, f"experts{size}")
+            experts = write_pd_experts(place, library, snippets, layers)
+            sides[size] = _Side(experts, clips, Path(temporary, "dataset"), config)
+        samples = _rounds(sides, progress)
+    return {name: float(np.median(taken)) for name, taken in samples.items()} | {
+        "num_envs": sides[""].num_envs,
         "threads": threads,
         "rounds": len(samples["of_raw"]),
         "snippets": len(experts),
         "episodes": len(experts) * config.episodes_each,
-        "expert": f"{'x'.join(map(str, LAYERS))} tanh, fitted to a PD controller",
+        **{f"expert{size}": "x".join(map(str, layers)) for size, layers in SIZES.items()},
     }
 
 
@@ -177,21 +184,18 @@ class _Side:
 Samples = dict[str, list[float]]
 
 
-def _rounds(side: _Side, progress: Progress) -> Samples:
+def _rounds(sides: dict[str, _Side], progress: Progress) -> Samples:
     samples: Samples = {}
     begun = time.perf_counter()
     with progress.task("Measuring", MAX_ROUNDS + 1, "rounds") as task:
         # The first round only warms up.
-        side.round()
+        sides[""].round()
         task.advance()
         for number in range(MAX_ROUNDS):
             if number >= MIN_ROUNDS and time.perf_counter() - begun > TIME_LIMIT:
                 break
-            for name, value in side.round().items():
-                samples.setdefault(name, []).append(value)
+            for size, side in sides.items():
+                for name, value in side.round().items():
+                    samples.setdefault(f"{name}{size}", []).append(value)
             task.advance()
     return samples
-
-
-def _medians(samples: Samples) -> dict[str, float]:
-    return {name: float(np.median(taken)) for name, taken in samples.items()}
