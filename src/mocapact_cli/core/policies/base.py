@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,14 @@ class Policy(Protocol):
         self, observations: Observations, state: Any = None, deterministic: bool = True
     ) -> tuple[Float32Array, Any]:
         """Return the actions (B, 56) for `observations` and the state to hand to the next call."""
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A policy whose state belongs to an episode."""
+
+    def reset_state(self, state: Any, started: NDArray[np.bool_], deterministic: bool = True) -> Any:
+        """Return `state` with the initial one where an episode has `started` (B,)."""
 
 
 def flatten(observations: Observations, observables: tuple[str, ...]) -> Float32Array:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mocapact_cli.core.policies.base import Remembering
 from mocapact_cli.core.walker.model import NUM_JOINTS
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _ROWS_A_CALL = 32
 
 
 class PolicyActor:
-    """One policy that acts in all environments.
+    """One policy that acts in all environments; what it remembers of an episode is forgotten with the episode.
 
     Args:
         policy: The policy.
@@ -42,11 +43,24 @@ class PolicyActor:
     def __init__(self, policy: Policy, batch: TrackingBatch) -> None:
         self._policy = policy
         self._columns = seen_columns(policy.observables, batch)
+        self._state: Any = None
+        self._episodes: NDArray[np.int64] | None = None
 
-    def means(self, observations: Float32Array, episodes: NDArray[np.int64]) -> Float32Array:  # noqa: ARG002
+    def means(self, observations: Float32Array, episodes: NDArray[np.int64]) -> Float32Array:
         """Return the policy's deterministic actions (N, A)."""
         seen = observations if self._columns is None else observations[:, self._columns]
-        return self._policy.predict(pad_rows(seen), deterministic=True)[0][: len(seen)]
+        rows = pad_rows(seen)
+        self._forget(episodes, len(rows))
+        actions, self._state = self._policy.predict(rows, self._state, deterministic=True)
+        return actions[: len(seen)]
+
+    def _forget(self, episodes: NDArray[np.int64], rows: int) -> None:
+        """Begin anew where an environment is in another episode than at the last call; padding never is."""
+        if self._state is not None and self._episodes is not None and isinstance(self._policy, Remembering):
+            started = np.zeros(rows, dtype=np.bool_)
+            started[: len(episodes)] = episodes != self._episodes
+            self._state = self._policy.reset_state(self._state, started)
+        self._episodes = episodes.copy()
 
 
 class ExpertsActor:
