@@ -43,9 +43,9 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
 """Heading -> (name, path in the document, unit) of each measure."""
 
 
-def evaluation_table(title: str, document: Document) -> Any:
+def evaluation_table(title: str, document: Document, subject: str = "Expert") -> Any:
     """Return the table of an evaluation's document; measures that it lacks are left out."""
-    subjects: dict[str, Document] = {"Expert": document, **document.get("baselines", {})}
+    subjects: dict[str, Document] = {subject: document, **document.get("baselines", {})}
     has_reference = any(name.startswith("reference_") for name in document)
     headings = [*subjects, *(["Reference"] if has_reference else [])]
     rows: list[list[str]] = []
@@ -54,7 +54,7 @@ def evaluation_table(title: str, document: Document) -> Any:
         if present:
             rows.append([group, "", *("" for _ in headings)])
         for name, path, unit in present:
-            values = [_shown(_find(subject, path), unit, spread=subject is document) for subject in subjects.values()]
+            values = [_shown(_find(own, path), unit, spread=own is document) for own in subjects.values()]
             reference = [_shown(document.get(f"reference_{path}"), unit, spread=False)] if has_reference else []
             rows.append([f"  {name}", unit, *values, *reference])
     return table(["Measure", "Unit", *headings], rows, title=title, numeric=headings)

@@ -22,7 +22,18 @@ METRICS = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
 _RUN = (CONFIG, "eval_rsi", "eval_start")
 """What shows that a folder holds a run; published experts have no configuration."""
-_PACKAGES = ("mocapact", "mujoco", "dm_control", "torch", "stable-baselines3", "gymnasium", "numpy", "scipy", "h5py")
+_PACKAGES = (
+    "mocapact",
+    "mujoco",
+    "dm_control",
+    "torch",
+    "stable-baselines3",
+    "pytorch-lightning",
+    "gymnasium",
+    "numpy",
+    "scipy",
+    "h5py",
+)
 
 
 class RunFolder:
@@ -94,9 +105,13 @@ class RunFolder:
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         return [row for row in map(_parsed, lines) if row is not None]
 
-    def keep_metrics_until(self, timesteps: int) -> None:
-        """Drop what a run wrote after the checkpoint from which it is now resumed."""
-        rows = [row for row in self.metrics() if row["timesteps"] <= timesteps]
+    def keep_metrics_until(self, last: int, by: str = "timesteps") -> None:
+        """Drop what a run wrote after the checkpoint from which it is now resumed.
+
+        Args:
+            last: what the checkpoint had counted. by: under which name the rows count it.
+        """
+        rows = [row for row in self.metrics() if row[by] <= last]
         paths.write_text(self.root / METRICS, "".join(json.dumps(row) + "\n" for row in rows))
 
 

@@ -1,0 +1,247 @@
+"""`mocapact distill`: train and evaluate one policy for many clips."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mocapact_cli.cli.app import Commands
+from mocapact_cli.cli.options import (
+    SIMULATION,
+    ConfigOpt,
+    DeviceOpt,
+    ForceOpt,
+    MinStepsOpt,
+    MocapOpt,
+    NumEnvsOpt,
+    ResumeOpt,
+    SeedOpt,
+    TerminationErrorThresholdOpt,
+    ThreadsOpt,
+)
+from mocapact_cli.cli.output import facts, out, table
+from mocapact_cli.cli.resume import resume_command
+from mocapact_cli.core.errors import InterruptedRunError, NotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mocapact_cli.core.training.distillation.train import DistillResult
+
+app = Commands("Distil one policy for many clips from a dataset, and evaluate it.")
+
+_DATASET = "small_dataset"
+
+
+@app.command(
+    "train",
+    examples=[
+        "mocapact distill train --dataset dataset --model npmp",
+        "mocapact distill train --dataset dataset --model mlp-reference --weighting rwr --output-root policy",
+        "mocapact distill train --dataset dataset --output-root policy --resume",
+    ],
+)
+def train(
+    *,
+    dataset: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="PATH", help="Rollout files or folders; default: MOCAPACT_HOME/data/small_dataset."),
+    ] = None,
+    val: Annotated[list[Path] | None, typer.Option(metavar="PATH", help="Rollouts to take the loss over only.")] = None,
+    metrics: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="dataset_metrics.npz; default: beside the first file.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="npmp (the default), mlp-reference, mlp-time-index, hierarchical, mcp or gpt."),
+    ] = None,
+    weighting: Annotated[
+        str | None,
+        typer.Option(help="How samples count: bc (alike), cwr (by snippet), awr (by advantage) or rwr (by value too)."),
+    ] = None,
+    temperature: Annotated[float | None, typer.Option(min=0.0, help="Of the weights; default: the paper's.")] = None,
+    output_root: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="The run's folder; default: MOCAPACT_HOME/runs/distill/<model>-<time>."),
+    ] = None,
+    max_steps: Annotated[int | None, typer.Option(min=1, help="Gradient steps to take at most.")] = None,
+    max_minutes: Annotated[float | None, typer.Option(min=0.01, help="Minutes to train at most.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Samples a gradient step.")] = None,
+    eval_every: Annotated[int | None, typer.Option(min=1, help="Gradient steps between evaluations.")] = None,
+    n_eval_episodes: Annotated[
+        int | None, typer.Option(min=0, help="Episodes of each evaluation; 0 needs no reference motion.")
+    ] = None,
+    resume: ResumeOpt = False,
+    force: ForceOpt = False,
+    config: ConfigOpt = None,
+    mocap: MocapOpt = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of every random choice; 0 if not set.", rich_help_panel=SIMULATION)
+    ] = None,
+    threads: ThreadsOpt = None,
+    device: DeviceOpt = "auto",
+) -> None:
+    """Train one policy to act as all experts of a dataset do.
+
+    The last state and the best policy by its evaluations are kept in model/; they open with load_policy. A killed run
+    continues with --resume. Settings of the network stand in the table [policy] of a --config file.
+    """
+    from mocapact_cli.core.training.distillation.config import resolve
+    from mocapact_cli.core.training.distillation.train import distill
+
+    files = _files(dataset or [_default_dataset()])
+    settings, network = resolve(
+        config,
+        model=model,
+        weighting=weighting,
+        temperature=temperature,
+        max_steps=max_steps,
+        max_minutes=max_minutes,
+        batch_size=batch_size,
+        eval_every=eval_every,
+        n_eval_episodes=n_eval_episodes,
+        seed=seed,
+        threads=threads,
+        device=device,
+    )
+    if resume and output_root is None:
+        raise UsageError("--resume needs the run that is to go on.", hint="Name its folder with --output-root.")
+    with _naming_the_way_on():
+        result = distill(
+            files,
+            settings,
+            network,
+            output_root or _new_root(settings.model),
+            pairs=_pairs(files, mocap) if settings.n_eval_episodes else (),
+            mocap=mocap or (),
+            val_files=_files(val or []),
+            metrics=metrics,
+            resume=resume,
+            force=force,
+            progress=out.progress(),
+        )
+    _show_training(result)
+
+
+@app.command(
+    "eval",
+    examples=[
+        "mocapact distill eval policy --mocap walk.h5",
+        "mocapact distill eval policy/model/best.ckpt --snippets CMU_016_22-0-82 --act-noise 0.1 --json",
+    ],
+)
+def evaluate_policy(
+    policy: Annotated[Path, typer.Argument(metavar="POLICY", help="A .ckpt or its folder, ours or a published one.")],
+    *,
+    snippets: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SNIPPET", help="What to track; several times for more. Default: what it was trained on."),
+    ] = None,
+    n_eval_episodes: Annotated[int, typer.Option(min=1, help="Episodes over all snippets.")] = 1000,
+    always_init_at_clip_start: Annotated[
+        bool, typer.Option("--always-init-at-clip-start", help="Start at the snippet's first step, not at random ones.")
+    ] = False,
+    act_noise: Annotated[float, typer.Option(min=0.0, help="Standard deviation of noise on the actions.")] = 0.0,
+    mocap: MocapOpt = None,
+    seed: SeedOpt = 0,
+    num_envs: NumEnvsOpt = None,
+    threads: ThreadsOpt = None,
+    device: DeviceOpt = "auto",
+    min_steps: MinStepsOpt = 10,
+    termination_error_threshold: TerminationErrorThresholdOpt = 0.3,
+) -> None:
+    """Evaluate a policy for many clips: overall and on each snippet."""
+    from mocapact_cli.core.evaluation.evaluate import EvalConfig, evaluate
+    from mocapact_cli.core.evaluation.policy import open_subjects
+    from mocapact_cli.core.policies.device import choose_device
+
+    opened, pairs = open_subjects(policy, snippets, mocap, device=choose_device(device))
+    config = EvalConfig(
+        n_eval_episodes=n_eval_episodes,
+        always_init_at_clip_start=always_init_at_clip_start,
+        act_noise=act_noise,
+        min_steps=10 if min_steps is None else min_steps,
+        termination_error_threshold=0.3 if termination_error_threshold is None else termination_error_threshold,
+        seed=seed,
+        num_envs=num_envs,
+        threads=threads,
+    )
+    _show_evaluation(evaluate(opened, pairs, config, measure_motion=True, progress=out.progress()).to_json())
+
+
+def _default_dataset() -> Path:
+    from mocapact_cli.core.paths import data_dir
+
+    folder = data_dir(_DATASET)
+    if not folder.is_dir():
+        raise NotFoundError(f"There is no dataset in {folder}.", hint="Name one with --dataset.")
+    return folder
+
+
+def _files(paths: list[Path]) -> list[Path]:
+    from mocapact_cli.core.datasets.reader import rollout_paths
+
+    return [file for path in paths for file in rollout_paths(path)]
+
+
+def _pairs(files: list[Path], mocap: list[Path] | None) -> list[Any]:
+    from mocapact_cli.core.evaluation.policy import recorded_pairs
+
+    return recorded_pairs(files, mocap)
+
+
+def _new_root(model: str) -> Path:
+    import time
+
+    from mocapact_cli.core.paths import runs_dir
+
+    return runs_dir("distill") / f"{model}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+@contextlib.contextmanager
+def _naming_the_way_on() -> Iterator[None]:
+    """Add the command that continues to the message after Ctrl-C."""
+    try:
+        yield
+    except InterruptedRunError as error:
+        raise InterruptedRunError(error.message, hint=f"Continue with: {resume_command()}") from error
+
+
+def _show_training(result: DistillResult) -> None:
+    last = result.evaluations[-1] if result.evaluations else {}
+    document = {
+        "path": result.root,
+        "policy": result.best,
+        "steps": result.steps,
+        "seconds": result.seconds,
+        "stopped_because": result.stopped_because,
+        "samples": result.samples,
+        "last_evaluation": last or None,
+    }
+    shown = [
+        ("Policy", result.best),
+        ("Steps", f"{result.steps:,} in {result.seconds:,.0f} s; {result.stopped_because}"),
+        ("Samples", f"{result.samples:,}"),
+        *[(name.replace("_", " ").capitalize(), f"{value:.3f}") for name, value in last.items() if "_" in name],
+        ("Next", f"mocapact distill eval {result.root}"),
+    ]
+    out.show(document, lambda: facts(shown, title="Distilled"), short=str(result.best))
+
+
+def _show_evaluation(document: dict[str, Any]) -> None:
+    from mocapact_cli.cli.expert_eval_view import evaluation_table
+
+    def human() -> list[Any]:
+        rows = [
+            (row["snippet"], row["episodes"], f"{row['norm_return']['mean']:.3f}", f"{row['norm_length']['mean']:.3f}")
+            for row in document["snippets"]
+            if row["episodes"]
+        ]
+        columns = ("Snippet", "Episodes", "Norm. return", "Norm. length")
+        title = f"{document['episodes']} episodes"
+        return [evaluation_table(title, document, "Policy"), table(columns, rows, numeric=columns[1:])]
+
+    out.show(document, human, short=f"{document['norm_return']['mean']:.4f}")

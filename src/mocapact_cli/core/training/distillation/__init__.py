@@ -1,0 +1,1 @@
+"""Distilling one policy for many clips from a dataset of rollouts."""

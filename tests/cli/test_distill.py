@@ -1,0 +1,90 @@
+"""`mocapact distill`, from recorded rollouts to a policy that acts."""
+
+import pytest
+
+from mocapact_cli.core.interop.expert_folder import RSI_MODEL, find_experts, write_clip_info, write_model
+
+SETTINGS = """
+batch_size = 16
+eval_every = 20
+n_eval_episodes = 4
+[policy]
+encoder_layers = [32, 32]
+decoder_layers = [32, 32]
+embed_size = 8
+seq_steps = 10
+"""
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    from mocapact_cli.core.clips.library import open_library
+    from mocapact_cli.core.clips.snippets import Snippet
+    from mocapact_cli.core.policies.expert import ExpertPolicy
+    from mocapact_cli.core.rollouts.config import RolloutConfig
+    from mocapact_cli.core.rollouts.recorder import record_rollouts
+    from mocapact_cli.core.sim.observables import TIME_INDEX, ObservableLayout
+
+    root = tmp_path_factory.mktemp("distilled")
+    policy = ExpertPolicy.fresh(TIME_INDEX, ObservableLayout(TIME_INDEX, (0,)).size, layers=(16, 16))
+    for snippet in (Snippet("demo_squat", 0, 40), Snippet("demo_reach", 0, 40)):
+        write_model(root / "experts" / str(snippet) / RSI_MODEL, policy)
+        write_clip_info(root / "experts" / str(snippet), snippet, TIME_INDEX, ref_steps=[0])
+    config = RolloutConfig(n_start_rollouts=3, n_rsi_rollouts=1, termination_error_threshold=9.0)
+    record_rollouts(find_experts(root / "experts"), open_library(), root / "dataset", config)
+    (root / "small.toml").write_text(SETTINGS)
+    return root
+
+
+def options(root, *more):
+    return ["--dataset", str(root / "dataset"), "--config", str(root / "small.toml"), *map(str, more)]
+
+
+def test_a_policy_is_trained_resumed_and_evaluated(dataset, tmp_path, mocapact):
+    run = tmp_path / "run"
+    done = mocapact("distill", "train", *options(dataset, "--output-root", run, "--max-steps", 20, "--json"))
+    assert done.code == 0, done.stderr
+    document = done.json
+    assert document["steps"] == 20
+    assert document["last_evaluation"]["norm_length"] > 0
+    again = mocapact(
+        "distill", "train", *options(dataset, "--output-root", run, "--max-steps", 40, "--resume", "--json")
+    )
+    assert again.code == 0, again.stderr
+    assert again.json["steps"] == 40
+    evaluated = mocapact("distill", "eval", str(run), "--n-eval-episodes", "6", "--json")
+    assert evaluated.code == 0, evaluated.stderr
+    scores = evaluated.json
+    assert scores["episodes"] == 6
+    assert {row["snippet"] for row in scores["snippets"]} == {"demo_squat-0-40", "demo_reach-0-40"}
+    shown = mocapact("distill", "eval", str(run), "--n-eval-episodes", "4", "--snippets", "demo_squat-0-40")
+    assert "Policy" in shown.stdout
+    assert "demo_reach" not in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        (["train"], 3, "--dataset"),
+        (["train", "--dataset", "nowhere"], 3, "nowhere"),
+        (["train", "--model", "gtp"], 2, "gpt"),
+        (["train", "--weighting", "best"], 2, "bc, cwr, awr, rwr"),
+        (["train", "--resume"], 2, "--output-root"),
+        (["eval", "nowhere"], 3, "nowhere"),
+    ],
+)
+def test_bad_input_is_one_line_and_the_next_step(dataset, mocapact, line, code, said):
+    if "--dataset" not in line and line != ["train"] and line[0] == "train":
+        line = [*line, "--dataset", str(dataset / "dataset")]
+    done = mocapact("distill", *line)
+    assert done.code == code, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_published_policies_are_evaluated_as_they_are(test_data, mocapact):
+    published = test_data / "published"
+    line = ["--snippets", "CMU_902_01-0-89", "--mocap", str(published / "cmu_test_2020.h5"), "--n-eval-episodes", "4"]
+    done = mocapact("distill", "eval", str(published / "multi_clip" / "npmp_rwr"), *line, "--json")
+    assert done.code == 0, done.stderr
+    assert done.json["norm_length"]["mean"] > 0
