@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,12 +22,10 @@ from mocapact_cli.cli.options import (
     ThreadsOpt,
 )
 from mocapact_cli.cli.output import facts, out, table
-from mocapact_cli.cli.resume import resume_command
-from mocapact_cli.core.errors import InterruptedRunError, NotFoundError, UsageError
+from mocapact_cli.cli.resume import naming_the_way_on
+from mocapact_cli.core.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from mocapact_cli.core.training.distillation.train import DistillResult
 
 app = Commands("Distil one policy for many clips from a dataset, and evaluate it.")
@@ -109,7 +106,7 @@ def train(
     )
     if resume and output_root is None:
         raise UsageError("--resume needs the run that is to go on.", hint="Name its folder with --output-root.")
-    with _naming_the_way_on():
+    with naming_the_way_on():
         result = distill(
             files,
             settings,
@@ -199,15 +196,6 @@ def _new_root(model: str) -> Path:
     from mocapact_cli.core.paths import runs_dir
 
     return runs_dir("distill") / f"{model}-{time.strftime('%Y%m%d-%H%M%S')}"
-
-
-@contextlib.contextmanager
-def _naming_the_way_on() -> Iterator[None]:
-    """Add the command that continues to the message after Ctrl-C."""
-    try:
-        yield
-    except InterruptedRunError as error:
-        raise InterruptedRunError(error.message, hint=f"Continue with: {resume_command()}") from error
 
 
 def _show_training(result: DistillResult) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,12 +25,10 @@ from mocapact_cli.cli.options import (
     VideoOpt,
 )
 from mocapact_cli.cli.output import facts, out
-from mocapact_cli.cli.resume import resume_command
-from mocapact_cli.core.errors import InterruptedRunError, MissingDependencyError, UsageError
+from mocapact_cli.cli.resume import naming_the_way_on
+from mocapact_cli.core.errors import MissingDependencyError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from mocapact_cli.core.clips.snippets import Snippet
     from mocapact_cli.core.training.expert.train import ExpertResult
 
@@ -116,7 +113,7 @@ def train(
     if resume:
         given = {name: value for name, value in limits.items() if value is not None}
         settings = recorded_config(root, snippet, given)
-    with _naming_the_way_on():
+    with naming_the_way_on():
         result = train_expert(
             library.get(snippet.clip_id),
             snippet,
@@ -251,15 +248,6 @@ def report(
     picture = result.plot(output or runs_dir("experts-report.png"))
     document = result.to_json() | {"picture": picture}
     out.show(document, lambda: [*report_tables(result), f"Picture: {picture}"], short=str(picture))
-
-
-@contextlib.contextmanager
-def _naming_the_way_on() -> Iterator[None]:
-    """Add the command that continues to the message after Ctrl-C."""
-    try:
-        yield
-    except InterruptedRunError as error:
-        raise InterruptedRunError(error.message, hint=f"Continue with: {resume_command()}") from error
 
 
 def _default_root() -> Path:

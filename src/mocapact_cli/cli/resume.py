@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import sys
+from typing import TYPE_CHECKING
+
+from mocapact_cli.core.errors import InterruptedRunError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def resume_command() -> str:
     """The command line of this process with ``--resume``."""
     arguments = [argument for argument in sys.argv[1:] if argument not in ("--force", "--resume")]
     return shlex.join(["mocapact", *arguments, "--resume"])
+
+
+@contextlib.contextmanager
+def naming_the_way_on() -> Iterator[None]:
+    """Add the command that continues to the message after Ctrl-C."""
+    try:
+        yield
+    except InterruptedRunError as error:
+        raise InterruptedRunError(error.message, hint=f"Continue with: {resume_command()}") from error

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from mocapact_cli.core.media.gl import make_context
+from mocapact_cli.core.media.offscreen import OffScreen
 
 if TYPE_CHECKING:
     from mocapact_cli.core.media.camera import Camera
@@ -25,7 +25,7 @@ ROUNDNESS = (16, 10)
 MAX_GEOMS = 400
 
 
-class TrackRenderer:
+class TrackRenderer(OffScreen):
     """Draws the walker, and if asked for a translucent ghost, in given poses.
 
     Use it as a context manager: it holds an OpenGL context.
@@ -40,28 +40,12 @@ class TrackRenderer:
     """
 
     def __init__(self, walker: Walker, width: int, height: int) -> None:
-        self._context = make_context(width, height)
         self._model = _scenic(walker, width, height)
+        super().__init__(self._model, width, height)
         self._body, self._ghost = mujoco.MjData(self._model), mujoco.MjData(self._model)
         self._scene = mujoco.MjvScene(self._model, maxgeom=MAX_GEOMS)
         self._scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
         self._option, self._perturb = mujoco.MjvOption(), mujoco.MjvPerturb()
-        self._target = mujoco.MjrContext(self._model, mujoco.mjtFontScale.mjFONTSCALE_100)
-        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._target)
-        self._view = mujoco.MjrRect(0, 0, width, height)
-
-    def __enter__(self) -> Self:
-        """Return the renderer itself."""
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        """Free the OpenGL context."""
-        self.close()
-
-    def close(self) -> None:
-        """Free the OpenGL context; the renderer draws no more."""
-        self._target.free()
-        self._context.free()
 
     def render(self, qpos: FloatArray, camera: Camera, *, ghost_qpos: FloatArray | None = None) -> Frame:
         """Return one RGB picture (height, width, 3).

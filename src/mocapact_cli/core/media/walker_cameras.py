@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from mocapact_cli.core.media.gl import make_context
+from mocapact_cli.core.media.offscreen import OffScreen
 
 if TYPE_CHECKING:
     from mocapact_cli.core.walker.model import Walker
@@ -22,7 +22,7 @@ _HIDDEN_GROUPS = {"walker/egocentric_camera": ("walker/egocentric", 1), "walker/
 CAMERAS = tuple(_HIDDEN_GROUPS)
 
 
-class WalkerCameras:
+class WalkerCameras(OffScreen):
     """Draws the images of the walker's cameras in given poses.
 
     Use it as a context manager, on one thread: it holds an OpenGL context.
@@ -35,31 +35,15 @@ class WalkerCameras:
     """
 
     def __init__(self, walker: Walker) -> None:
-        self._context = make_context(SIZE, SIZE)
         self._model = copy.deepcopy(walker.model)
         self._model.vis.global_.offwidth = self._model.vis.global_.offheight = SIZE
+        super().__init__(self._model, SIZE, SIZE)
         self._data = mujoco.MjData(self._model)
         self._scene = mujoco.MjvScene(self._model, maxgeom=_MAX_GEOMS)
         self._perturb = mujoco.MjvPerturb()
         self._views = {
             name: (_fixed(self._model, camera), _hiding(group)) for name, (camera, group) in _HIDDEN_GROUPS.items()
         }
-        self._target = mujoco.MjrContext(self._model, mujoco.mjtFontScale.mjFONTSCALE_100)
-        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._target)
-        self._view = mujoco.MjrRect(0, 0, SIZE, SIZE)
-
-    def __enter__(self) -> Self:
-        """Return the renderer itself."""
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        """Free the OpenGL context."""
-        self.close()
-
-    def close(self) -> None:
-        """Free the OpenGL context; nothing is drawn any more."""
-        self._target.free()
-        self._context.free()
 
     def render(self, qpos: NDArray[np.float64]) -> dict[str, NDArray[np.uint8]]:
         """Return the (64, 64, 3) RGB image of every camera of `CAMERAS`.

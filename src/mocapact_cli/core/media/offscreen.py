@@ -1,0 +1,39 @@
+"""A place to draw that no screen shows."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import mujoco
+
+from mocapact_cli.core.media.gl import make_context
+
+
+class OffScreen:
+    """An OpenGL context with room for one picture; used as a context manager it is freed at the end.
+
+    Args:
+        model: what is drawn. width: of the picture. height: of the picture.
+
+    Raises:
+        MissingDependencyError: No OpenGL works here.
+    """
+
+    def __init__(self, model: mujoco.MjModel, width: int, height: int) -> None:
+        self._context = make_context(width, height)
+        self._target = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._target)
+        self._view = mujoco.MjrRect(0, 0, width, height)
+
+    def __enter__(self) -> Self:
+        """Return this."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Free the OpenGL context."""
+        self.close()
+
+    def close(self) -> None:
+        """Free the OpenGL context; nothing is drawn any more."""
+        self._target.free()
+        self._context.free()
