@@ -6,6 +6,7 @@ import base64
 import fcntl
 import json
 import os
+import select
 import subprocess
 import time
 from pathlib import Path
@@ -105,6 +106,8 @@ class Browser:
 
     def _receive(self) -> Any:
         while b"\0" not in self._buffer:
+            # A browser that hangs must not take the tests with it.
+            assert select.select([self._answers], [], [], 60)[0], "the browser does not answer"
             part = os.read(self._answers, 1 << 20)
             assert part, "the browser has ended"
             self._buffer += part
