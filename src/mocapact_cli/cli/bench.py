@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mocapact_cli.cli.app import Commands
-from mocapact_cli.cli.options import NumEnvsOpt, ThreadsOpt
+from mocapact_cli.cli.options import DeviceOpt, NumEnvsOpt, ThreadsOpt
 from mocapact_cli.cli.output import facts, out, table
 from mocapact_cli.core.errors import UsageError, did_you_mean
 
@@ -44,20 +44,50 @@ def env(num_envs: NumEnvsOpt = None, threads: ThreadsOpt = None) -> None:
     out.show(measured, lambda: _env_report(measured), short=f"{measured['steps_per_s']:.0f}")
 
 
-_STAGES = ("expert",)
+_STAGES = ("expert", "distill")
 
 
-@app.command("train", examples=["mocapact bench train", "mocapact bench train --stage expert --n-workers 8 --json"])
+@app.command("train", examples=["mocapact bench train", "mocapact bench train --stage distill --n-workers 8 --json"])
 def train(
     *,
-    stage: Annotated[str, typer.Option(help="What is trained: expert.")] = "expert",
+    stage: Annotated[str, typer.Option(help="What is trained: expert or distill.")] = "expert",
     threads: ThreadsOpt = None,
+    device: DeviceOpt = "auto",
 ) -> None:
-    """Measure training against the original's way: Stable-Baselines3 on dm_control, in under three minutes."""
+    """Measure training, in under three minutes.
+
+    Experts are compared with the original's way, Stable-Baselines3 on dm_control; distillation with the same model on
+    one batch that stays where it is.
+    """
+    if stage not in _STAGES:
+        raise UsageError(f"There is no stage {stage!r}.", hint=did_you_mean(stage, _STAGES) or "Use expert or distill.")
+    if stage == "distill":
+        _measure_distillation(threads, device)
+    else:
+        _measure_expert(threads)
+
+
+def _measure_distillation(threads: int | None, device: str) -> None:
+    from mocapact_cli.core.bench.train_distill import measure_distillation
+
+    measured = measure_distillation(threads, device, progress=out.progress())
+    work = {
+        "Steps a second": measured["steps_per_s"],
+        "The same on one batch": measured["fixed_batch_steps_per_s"],
+        "Share of it": measured["of_fixed_batch"],
+        "Model": f"{measured['model']}, {measured['batch_size']} windows of {measured['window']} steps",
+        "Device, threads": f"{measured['device']}, {measured['threads']}",
+    }
+    out.show(
+        measured,
+        lambda: facts(work, title="Medians of rounds side by side"),
+        short=f"{measured['steps_per_s']:.2f}",
+    )
+
+
+def _measure_expert(threads: int | None) -> None:
     from mocapact_cli.core.bench.train import measure_expert_training
 
-    if stage not in _STAGES:
-        raise UsageError(f"There is no stage {stage!r}.", hint=did_you_mean(stage, _STAGES) or "Use expert.")
     measured = measure_expert_training(threads, progress=out.progress())
     if measured["original_problem"]:
         out.warn(measured["original_problem"])

@@ -185,8 +185,8 @@ def _fit(module: DistillModule, loader: BatchLoader, monitor: DistillMonitor, co
     threads = torch.get_num_threads()
     torch.set_num_threads(config.threads or threads)
     try:
-        with _quiet():
-            trainer = _trainer(config, left, monitor)
+        with quiet_lightning():
+            trainer = make_trainer(config, left, monitor)
             trainer.fit(module, NumberedBatches(loader, module.step).data_loader())
     except (KeyboardInterrupt, SystemExit) as error:
         # Lightning turns Ctrl-C into an exit of its own.
@@ -200,7 +200,8 @@ def _fit(module: DistillModule, loader: BatchLoader, monitor: DistillMonitor, co
     monitor.finish(module)
 
 
-def _trainer(config: DistillConfig, steps: int, monitor: DistillMonitor) -> lightning.Trainer:
+def make_trainer(config: DistillConfig, steps: int, callback: lightning.Callback) -> lightning.Trainer:
+    """Return a trainer that takes so many gradient steps and leaves everything else to the callback."""
     kind = torch.device(config.device).type
     index = torch.device(config.device).index
     return lightning.Trainer(
@@ -210,7 +211,7 @@ def _trainer(config: DistillConfig, steps: int, monitor: DistillMonitor) -> ligh
         max_epochs=-1,
         precision="bf16-mixed" if config.precision == "bf16" else "32-true",
         gradient_clip_val=config.gradient_clip,
-        callbacks=[monitor],
+        callbacks=[callback],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -222,8 +223,8 @@ def _trainer(config: DistillConfig, steps: int, monitor: DistillMonitor) -> ligh
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Lightning's notices off the terminal; what matters is reported by the monitor."""
+def quiet_lightning() -> Iterator[None]:
+    """Keep Lightning's notices off the terminal inside the block; what matters is said by the callback."""
     logger = logging.getLogger("pytorch_lightning")
     level = logger.level
     logger.setLevel(logging.ERROR)
