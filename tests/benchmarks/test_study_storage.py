@@ -14,6 +14,7 @@ SCRIPT = Path(__file__).with_name("study_storage.py")
 STUDY = runpy.run_path(str(SCRIPT))
 
 
+@pytest.mark.slow
 def test_it_prints_a_line_of_numbers_for_every_layout():
     options = ("--episodes", "2", "--images", "1", "--seconds", "0.01", "--rounds", "1")
     done = subprocess.run([sys.executable, SCRIPT, *options], check=True, capture_output=True, text=True)

@@ -86,10 +86,12 @@ def train(
     The last state and the best policy by its evaluations are kept in model/; they open with load_policy. A killed run
     continues with --resume. Settings of the network stand in the table [policy] of a --config file.
     """
-    from mocapact_cli.core.training.distillation.config import resolve
-    from mocapact_cli.core.training.distillation.train import distill
-
+    if resume and output_root is None:
+        raise UsageError("--resume needs the run that is to go on.", hint="Name its folder with --output-root.")
     files = _files(dataset or [_default_dataset()])
+
+    from mocapact_cli.core.training.distillation.config import resolve
+
     settings, network = resolve(
         config,
         model=model,
@@ -104,8 +106,9 @@ def train(
         threads=threads,
         device=device,
     )
-    if resume and output_root is None:
-        raise UsageError("--resume needs the run that is to go on.", hint="Name its folder with --output-root.")
+    # Late, because it takes seconds, which a wrong option should not cost.
+    from mocapact_cli.core.training.distillation.train import distill
+
     with naming_the_way_on():
         result = distill(
             files,

@@ -6,6 +6,7 @@ import contextlib
 import glob
 import json
 import os
+import secrets
 import shutil
 import tempfile
 from pathlib import Path
@@ -73,20 +74,26 @@ def atomic_write(path: Path | str, *, suffix: str = "") -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=suffix or ".partial", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = _beside(path, suffix or ".partial")
     try:
         with errors_name(path, instead_of=temporary):
+            # Inside, because an interrupt right after it must find it, too.
+            temporary.touch(mode=0o600, exist_ok=False)
             yield temporary
             _give_usual_mode(temporary)
             _sync(temporary)
             temporary.replace(path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise
     with contextlib.suppress(OSError):
         _sync(path.parent)
+
+
+def _beside(path: Path, ending: str) -> Path:
+    """Return a name in the same folder that nothing has."""
+    return path.parent / f".{path.name}.{secrets.token_hex(4)}{ending}"
 
 
 @contextlib.contextmanager
@@ -100,10 +107,10 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.*{FOLDER_ENDING}"):
         shutil.rmtree(leftover, ignore_errors=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=FOLDER_ENDING, dir=path.parent))
+    temporary = _beside(path, FOLDER_ENDING)
     try:
         with errors_name(path, instead_of=temporary):
-            _give_usual_mode(temporary, 0o777)
+            temporary.mkdir()
             yield temporary
             for written in temporary.rglob("*"):
                 _sync(written)

@@ -25,6 +25,7 @@ import numpy as np
 
 from mocapact_cli.core.datasets import h5, schema
 from mocapact_cli.core.datasets.digests import file_digests
+from mocapact_cli.core.datasets.disk_file import interrupts_after
 from mocapact_cli.core.datasets.reader import RolloutFile
 from mocapact_cli.core.errors import InvalidInputError, RunError
 from mocapact_cli.core.paths import cache_dir, write_json
@@ -206,7 +207,8 @@ def _lay_flat(request: Request, put: Callable[[str, int, Float32Array], None], p
     episodes, row = request.scan.episodes, 0
     with progress.task("Laying the dataset flat", total=len(episodes), unit="episodes") as task:
         for path, group, episode in _opened(request.scan):
-            with h5.damage_named(path):
+            # Ctrl-C inside h5py's own callbacks would be lost.
+            with interrupts_after(), h5.damage_named(path):
                 for name, values in _flat_arrays(request, group, episode).items():
                     put(name, row, values)
             row += episode.length + 1

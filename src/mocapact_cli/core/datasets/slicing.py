@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from mocapact_cli.core.clips.snippets import Snippet
 from mocapact_cli.core.datasets import h5, schema
+from mocapact_cli.core.datasets.disk_file import interrupts_after
 from mocapact_cli.core.datasets.reader import Episode, RolloutFile, SnippetRollouts, rollout_paths
 from mocapact_cli.core.datasets.selection import Selection
 from mocapact_cli.core.datasets.writer import EpisodeRecord, RolloutLayout
@@ -115,11 +117,14 @@ class RolloutSlice:
         Raises:
             InvalidInputError: It is damaged.
         """
-        with RolloutFile(part.path) as file:
+        with contextlib.ExitStack() as stack:
+            with interrupts_after():
+                file = stack.enter_context(RolloutFile(part.path))
             for name, steps in zip(part.snippets, part.steps, strict=True):
                 left = steps
                 for slot in range(self.layout.episodes):
-                    with h5.damage_named(part.path):
+                    # Ctrl-C inside h5py's own callbacks would be lost.
+                    with interrupts_after(), h5.damage_named(part.path):
                         episode = self._episode(_rollouts(file, name), slot)
                     left -= len(episode.record.actions)
                     yield episode
@@ -202,7 +207,7 @@ def _all_paths(sources: Sequence[Path | str]) -> list[Path]:
 
 
 def _read_header(path: Path) -> _Header:
-    with RolloutFile(path) as file, h5.damage_named(path):
+    with interrupts_after(), RolloutFile(path) as file, h5.damage_named(path):
         if not file.snippets or file.n_start_rollouts + file.n_rsi_rollouts == 0:
             raise InvalidInputError(f"{path} holds no {'episodes' if file.snippets else 'snippets'}.")
         columns = {name: _numbers(columns) for name, columns in file.observables.items()}
