@@ -54,14 +54,17 @@ def create_h5(path: Path, **options: Any) -> Iterator[H5Output]:
     """
     import h5py
 
-    with errors_name(path), contextlib.closing(DiskFile(path)) as disk:
-        handle = h5py.File(disk, "w", **options)
-        output = H5Output(handle, disk, path)
-        try:
-            yield output
-            with output.writing():
-                handle.close()
-        finally:
+    with errors_name(path), contextlib.closing(DiskFile(path)) as disk, contextlib.ExitStack() as stack:
+        with interrupts_after():
+            handle = h5py.File(disk, "w", **options)
             # Closing twice does nothing, so this serves a file that is given up.
-            with interrupts_after():
-                handle.close()
+            stack.callback(_close, handle)
+        output = H5Output(handle, disk, path)
+        yield output
+        with output.writing():
+            handle.close()
+
+
+def _close(handle: h5py.File) -> None:
+    with interrupts_after():
+        handle.close()

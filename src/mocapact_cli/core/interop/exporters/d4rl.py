@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from mocapact_cli.core.datasets.disk_file import interrupts_after
 from mocapact_cli.core.datasets.h5_output import create_h5
 from mocapact_cli.core.interop.exporters.steps import EpisodeSteps, all_steps, columns_of
 from mocapact_cli.core.paths import atomic_write, errors_name
@@ -118,7 +119,8 @@ def _convert(flat: Path, path: Path) -> None:
 
     with h5py.File(flat, "r") as file, zipfile.ZipFile(path, "w", allowZip64=True) as archive:
         arrays: dict[str, Any] = {}
-        file.visititems(lambda name, item: arrays.update({name: item}) if isinstance(item, h5py.Dataset) else None)
+        with interrupts_after():
+            file.visititems(lambda name, item: arrays.update({name: item}) if isinstance(item, h5py.Dataset) else None)
         for name, array in arrays.items():
             # A fixed date, so that equal data give equal bytes.
             member = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
@@ -129,8 +131,10 @@ def _convert(flat: Path, path: Path) -> None:
 def _write_npy(target: IO[bytes], array: h5py.Dataset) -> None:
     header = {"descr": array.dtype.str, "fortran_order": False, "shape": array.shape}
     np.lib.format.write_array_header_1_0(target, header)
-    if array.shape == ():
-        target.write(np.asarray(array[()]).tobytes())
-        return
-    for begin in range(0, len(array), _ROWS_AT_ONCE):
-        target.write(np.ascontiguousarray(array[begin : begin + _ROWS_AT_ONCE]).data.cast("B"))
+    starts = range(0, len(array), _ROWS_AT_ONCE) if array.shape else ()
+    places: list[Any] = [slice(begin, begin + _ROWS_AT_ONCE) for begin in starts] or [()]
+    for place in places:
+        # Ctrl-C inside h5py's own callbacks would be lost.
+        with interrupts_after():
+            rows = np.ascontiguousarray(array[place])
+        target.write(rows.tobytes())
