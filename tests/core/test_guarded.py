@@ -42,6 +42,17 @@ def crash(path):
     now_reading("walk-0-9/actions")
     ctypes.string_at(0)
 
+def bars(path):
+    from mocapact_cli.core.guarded import ReportedProgress
+    progress = ReportedProgress()
+    with progress.task("Reading", 2, "files") as task:
+        task.advance()
+        task.update(completed=2)
+    with progress.task("Unknown", None, "files") as task:
+        task.advance()
+    with progress.task("Drawing", 1, "pictures") as task:
+        task.advance()
+
 def leave(path):
     os._exit(7)
 
@@ -159,6 +170,17 @@ def test_work_that_tells_where_it_is_may_take_longer_than_the_limit() -> None:
     found = run_guarded("child_functions:slow", {"path": "a"}, timeout_s=0.6, progress=watcher)
     assert isinstance(found, int)
     assert watcher.seen == [(step, 8) for step in range(8)]
+
+
+def test_progress_of_the_child_is_shown_bar_by_bar(process: GuardedProcess) -> None:
+    class Bars(Watcher):
+        def task(self, description: str, total: float | None = None, unit: str = "it"):
+            self.seen.append((description, total, unit))
+            return self
+
+    bars = Bars()
+    process.call("child_functions:bars", {"path": "a"}, progress=bars)
+    assert bars.seen == [("Reading", 2.0, "files"), (1.0, 2.0), (2.0, 2.0), ("Drawing", 1.0, "pictures"), (1.0, 1.0)]
 
 
 def test_absurd_memory_is_refused(process: GuardedProcess) -> None:

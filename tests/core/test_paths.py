@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mocapact_cli.core import paths
-from mocapact_cli.core.errors import NotFoundError
+from mocapact_cli.core.errors import InvalidInputError, NotFoundError
 
 
 def test_home_follows_the_environment(monkeypatch, tmp_path):
@@ -155,3 +155,23 @@ def test_errors_inside_a_folder_name_it(tmp_path):
     with pytest.raises(OSError) as caught, paths.atomic_folder(tmp_path / "folder") as temporary:
         raise OSError(errno.ENOSPC, "No space left on device", str(temporary / "inside"))
     assert caught.value.filename == str(tmp_path / "folder")
+
+
+def test_a_json_object_is_read(tmp_path):
+    (tmp_path / "a.json").write_text('{"a": [1]}', encoding="utf-8")
+    assert paths.read_json_object(tmp_path / "a.json") == {"a": [1]}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(b"{", "not JSON"), (b"\xff", "not JSON"), (b"[1]", "not a JSON object")]
+)
+def test_what_is_no_json_object_is_named(tmp_path, content, said):
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(InvalidInputError, match=f"a.json is {said}"):
+        paths.read_json_object(tmp_path / "a.json")
+
+
+def test_a_missing_json_object_says_what_it_is_for(tmp_path):
+    with pytest.raises(NotFoundError) as raised:
+        paths.read_json_object(tmp_path / "a.json", hint="It holds all.")
+    assert raised.value.hint == "It holds all."

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mocapact_cli.core.errors import NotFoundError
+from mocapact_cli.core.errors import InvalidInputError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -171,6 +171,28 @@ def write_text(path: Path | str, text: str) -> Path:
 def write_json(path: Path | str, value: Any) -> Path:
     """Write `value` to `path` atomically as indented JSON that ends with a newline, and return the path."""
     return write_text(path, json.dumps(value, indent=2, default=jsonable) + "\n")
+
+
+def read_json_object(path: Path, *, hint: str = "") -> dict[str, Any]:
+    """Return the JSON object in a file.
+
+    Args:
+        path: The file.
+        hint: What to say where it does not exist.
+
+    Raises:
+        NotFoundError: It does not exist.
+        InvalidInputError: It is not JSON, or not an object.
+    """
+    if not path.is_file():
+        raise NotFoundError(f"{path} does not exist.", hint=hint)
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidInputError(f"{path} is not JSON: {error}.") from error
+    if not isinstance(found, dict):
+        raise InvalidInputError(f"{path} is not a JSON object.")
+    return found
 
 
 def jsonable(value: Any) -> Any:

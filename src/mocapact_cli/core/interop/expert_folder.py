@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mocapact_cli.core.clips.snippets import Snippet
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError
 from mocapact_cli.core.interop import sb3_zip
-from mocapact_cli.core.paths import atomic_write, write_json
+from mocapact_cli.core.paths import atomic_write, read_json_object, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -222,16 +222,7 @@ def read_clip_info(root: Path | str) -> dict[str, Any]:
         NotFoundError: It does not exist.
         InvalidInputError: It is damaged.
     """
-    path = Path(root) / CLIP_INFO
-    if not path.is_file():
-        raise NotFoundError(f"{path} does not exist.", hint="It says which snippet an expert tracks.")
-    try:
-        info = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidInputError(f"{path} is not JSON: {error}.") from error
-    if not isinstance(info, dict):
-        raise InvalidInputError(f"{path} is not a JSON object.")
-    return info
+    return read_json_object(Path(root) / CLIP_INFO, hint="It says which snippet an expert tracks.")
 
 
 def _model_folders(root: Path) -> list[Path]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mocapact_cli.core.errors import InvalidInputError, MissingDependencyError, NotFoundError
+from mocapact_cli.core.errors import InvalidInputError, MissingDependencyError
 from mocapact_cli.core.interop.normalizers import normalizer_from_dict, normalizer_to_dict
-from mocapact_cli.core.paths import atomic_write, existing_file, write_json
+from mocapact_cli.core.paths import atomic_write, existing_file, read_json_object, write_json
 from mocapact_cli.core.policies.expert import ExpertNetwork, ExpertPolicy
 from mocapact_cli.core.policies.zoo import describe, restore
 
@@ -70,23 +69,11 @@ def load_safetensors(path: Path | str, device: str = "cpu") -> AnyPolicy:
         MissingDependencyError: The safetensors package is not installed.
     """
     folder = Path(path).parent if Path(path).suffix == ".safetensors" else Path(path)
-    description = _read_description(folder / DESCRIPTION_FILE)
+    description = read_json_object(folder / DESCRIPTION_FILE, hint="It says which model the weights beside it are of.")
     state = _read_weights(folder / WEIGHTS_FILE)
     if description.get("model") == _EXPERT:
         return _expert(description, state, str(folder / DESCRIPTION_FILE), device)
     return restore(description, state, source=str(folder / WEIGHTS_FILE), device=device)
-
-
-def _read_description(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise NotFoundError(f"{path} does not exist.", hint="It says which model the weights beside it are of.")
-    try:
-        description = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidInputError(f"{path} is not JSON: {error}.") from error
-    if not isinstance(description, dict):
-        raise InvalidInputError(f"{path} is not a JSON object.")
-    return description
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:
