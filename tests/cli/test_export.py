@@ -14,6 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from mocapact_cli.core.datasets.writer import EpisodeRecord, RolloutLayout, RolloutWriter
+from mocapact_cli.core.interop.lightning_ckpt import write_checkpoint
+from mocapact_cli.core.policies.gpt import GptConfig
+from mocapact_cli.core.policies.zoo import build_policy
 
 PROGRAM = Path(sys.executable).with_name("mocapact")
 LAYOUT = RolloutLayout({"walker/joints_pos": 56, "walker/world_zaxis": 3}, (1,), 1, 1)
@@ -79,12 +82,46 @@ def test_d4rl_and_lerobot_hold_what_was_chosen(mocapact, dataset: Path, tmp_path
     assert len(pq.read_table(tmp_path / "robot/data/chunk-000/file-000.parquet")) == 5
 
 
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run's folder with the last checkpoint of a tiny GPT."""
+    config = GptConfig(observables=("walker/world_zaxis",), block_size=4, n_layer=1, n_head=2, n_embd=8)
+    write_checkpoint(tmp_path / "run" / "model" / "last.ckpt", build_policy(config, seed=0))
+    return tmp_path / "run"
+
+
+def test_a_policy_becomes_a_graph_that_inspect_knows(mocapact, run: Path, tmp_path: Path) -> None:
+    told = mocapact("export", "run", "--to", "onnx", "-o", "out/gpt.onnx", "--json")
+    assert told.code == 0, told.stderr
+    assert told.json["largest_difference"] < 1e-6
+    assert (told.json["model"], told.json["path"], told.json["sizes"]) == ("gpt", "out/gpt.onnx", [3])
+    assert [port["name"] for port in told.json["inputs"]] == ["observations", "context", "fill"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["gpt.onnx"]
+    found = mocapact("inspect", "out/gpt.onnx", "--check", "--json").json
+    assert (found["inputs"], found["outputs"]) == (told.json["inputs"], told.json["outputs"])
+    assert "context batch x 4 x 3, float32" in mocapact("inspect", "out/gpt.onnx").stdout
+
+
+@pytest.mark.slow
+def test_a_policy_goes_out_and_acts_as_before(mocapact, run: Path, tmp_path: Path) -> None:
+    outcome = mocapact("export", "run", "--to", "safetensors", "-o", "out/gpt.safetensors")
+    assert outcome.code == 0, outcome.stderr
+    assert "fill batch, int64" in outcome.stdout
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["gpt.json", "gpt.safetensors"]
+    evaluated = ("--snippets", "demo_reach", "--n-eval-episodes", 2, "--json")
+    scores = [mocapact("distill", "eval", place, *evaluated).json for place in ("run", "out/gpt.safetensors")]
+    assert scores[0] == scores[1]
+    assert scores[0]["episodes"] == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         (("missing", "--to", "d4rl", "-o", "x.hdf5"), 3, "missing does not exist"),
         (("empty", "--to", "d4rl", "-o", "x.hdf5"), 3, "no rollout files"),
-        (("dataset", "--to", "csv", "-o", "x"), 2, "csv"),
+        (("dataset", "--to", "minary", "-o", "x"), 2, "Did you mean minari?"),
+        (("dataset", "--to", "onnx", "-o", "x.onnx"), 2, "holds rollouts, which cannot be exported to onnx"),
+        (("dataset", "--to", "onnx", "-o", "x.onnx", "--clips", "a"), 2, "--clips means nothing for onnx"),
         (("dataset", "--to", "d4rl", "-o", "x"), 2, ".npz"),
         (("dataset", "--to", "rollouts", "-o", "dataset"), 2, "replace the source"),
         (("dataset", "--to", "rollouts", "-o", "x", "--clips", "CMU_016_25"), 3, "CMU_016_22"),

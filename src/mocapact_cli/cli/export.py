@@ -1,7 +1,8 @@
-"""`mocapact export`: datasets for other libraries, and parts of datasets."""
+"""`mocapact export`: datasets and policies for other libraries, and parts of datasets."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,23 +12,17 @@ import typer
 from mocapact_cli.cli.app import Commands
 from mocapact_cli.cli.options import ForceOpt
 from mocapact_cli.cli.output import facts, out
+from mocapact_cli.core.formatting import size_text
 
 if TYPE_CHECKING:
     from mocapact_cli.core.interop.exporters.export import ExportSummary
+    from mocapact_cli.core.interop.exporters.policies import PolicySummary
+    from mocapact_cli.core.interop.policy_interface import Port
 
 app = Commands()
 
 SELECTION = "Selection"
 CONTENT = "Content"
-
-
-class Format(StrEnum):
-    """What an export is written as."""
-
-    ROLLOUTS = "rollouts"
-    MINARI = "minari"
-    D4RL = "d4rl"
-    LEROBOT = "lerobot"
 
 
 class Split(StrEnum):
@@ -60,20 +55,34 @@ class Space(StrEnum):
         "mocapact export dataset --to lerobot -o walk_lerobot --actions mean",
         "mocapact export first second --to rollouts -o merged",
         "mocapact export dataset --to rollouts -o parts --split both",
+        "mocapact export policy --to onnx -o walk.onnx",
+        "mocapact export experts/CMU_016_22-0-82 --to safetensors -o expert.safetensors",
     ],
 )
 def export(
-    sources: Annotated[list[Path], typer.Argument(metavar="SOURCE...", help="Rollout files, or folders of them.")],
+    sources: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="SOURCE...", help="Rollout files, or folders of them; or a policy: a checkpoint, a run, an expert."
+        ),
+    ],
     *,
-    to: Annotated[Format, typer.Option("--to", help="The format.")],
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            metavar="FORMAT",
+            help="Of rollouts: rollouts, minari, d4rl or lerobot. Of a policy: safetensors or onnx.",
+        ),
+    ],
     output: Annotated[
         Path,
         typer.Option(
             "--output",
             "-o",
             metavar="PATH",
-            help="A folder (rollouts, lerobot), a file that ends in .hdf5 or .npz (d4rl), "
-            "or the root of all datasets (minari).",
+            help="A folder (rollouts, lerobot), a file that ends in .hdf5 or .npz (d4rl), the root of all datasets "
+            "(minari), or a file that ends in .safetensors or .onnx.",
         ),
     ],
     clips: Annotated[
@@ -127,17 +136,22 @@ def export(
     ] = None,
     force: ForceOpt = False,
 ) -> None:
-    """Merge, split and subset rollouts, or turn them into Minari, D4RL or LeRobot datasets.
+    """Merge, split and subset rollouts, turn them into datasets of other libraries, or a policy into a portable file.
 
     Several sources become one dataset; they must agree in layout and hold different snippets. The output appears under
     its name when it is complete. Memory holds one episode at a time, whatever the size.
+
+    A policy, ours or published, becomes safetensors (with JSON that describes it) or ONNX (one step of acting, from
+    flat observations and state). It appears under its name when its actions have been compared with the policy's.
     """
     from mocapact_cli.core.datasets.selection import parse_selection
     from mocapact_cli.core.datasets.slicing import SliceConfig
     from mocapact_cli.core.interop.exporters.export import ExportConfig, export_rollouts
+    from mocapact_cli.core.interop.exporters.policies import export_policy
+    from mocapact_cli.core.interop.exporters.targets import POLICY_TARGETS
 
     config = ExportConfig(
-        to=to.value,
+        to=to,
         source=SliceConfig(
             selection=parse_selection(clips, split=None if split in (None, Split.BOTH) else split.value),
             observables=None if observables is None else tuple(observables.replace(",", " ").split()),
@@ -149,7 +163,10 @@ def export(
         name=name,
         observation_space=observation_space and observation_space.value,
     )
-    _show(export_rollouts(sources, output, config, force=force, progress=out.progress()), output)
+    if to in POLICY_TARGETS:
+        _show_policy(export_policy(sources, output, to, force=force, progress=out.progress()))
+    else:
+        _show(export_rollouts(sources, output, config, force=force, progress=out.progress()), output)
 
 
 def _show(summary: ExportSummary, output: Path) -> None:
@@ -170,6 +187,40 @@ def _show(summary: ExportSummary, output: Path) -> None:
         ("Next", _next(summary, output)),
     ]
     out.show(document, lambda: facts(shown), short=str(summary.path))
+
+
+def _show_policy(summary: PolicySummary) -> None:
+    document = {
+        "path": summary.path,
+        "format": summary.format,
+        "model": summary.model,
+        "bytes": summary.bytes,
+        **({"description": summary.description} if summary.description else {}),
+        "observables": list(summary.observables),
+        "sizes": list(summary.observables.values()),
+        "ref_steps": list(summary.ref_steps),
+        "inputs": [asdict(port) for port in summary.inputs],
+        "outputs": [asdict(port) for port in summary.outputs],
+        "largest_difference": summary.largest_difference,
+    }
+    beside = [("Beside it", f"{summary.description}, which describes it")] if summary.description else []
+    shown = [
+        ("Export", summary.path),
+        *beside,
+        ("Size", size_text(summary.bytes)),
+        ("Model", summary.model),
+        ("Sees", ", ".join(f"{name} {size}" for name, size in summary.observables.items())),
+        ("Reference steps", ", ".join(map(str, summary.ref_steps))),
+        ("Inputs", _ports(summary.inputs)),
+        ("Outputs", _ports(summary.outputs)),
+        ("Checked", f"actions differ by {summary.largest_difference:.2g} at most"),
+        ("Next", f"mocapact inspect {summary.path}"),
+    ]
+    out.show(document, lambda: facts(shown), short=str(summary.path))
+
+
+def _ports(ports: tuple[Port, ...]) -> str:
+    return "\n".join(f"{port.name} {' x '.join(map(str, port.shape))}, {port.dtype}" for port in ports)
 
 
 def _next(summary: ExportSummary, output: Path) -> str:

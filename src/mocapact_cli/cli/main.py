@@ -28,7 +28,7 @@ COMMANDS = (
     LazyCommand("rollout", "Run experts and record their episodes as a dataset.", LEARN),
     LazyCommand("inspect", "Say what a file or folder holds, and whether it is sound.", DATA),
     LazyCommand(
-        "export", "Merge, split and subset rollouts, or turn them into Minari, D4RL or LeRobot datasets.", DATA
+        "export", "Merge, split and subset rollouts; turn them, or policies, into what other libraries read.", DATA
     ),
     LazyCommand("bench", "Measure this machine against the original's way of working.", TOOLS),
 )

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError
-from mocapact_cli.core.interop.lightning_ckpt import checkpoint_in, load_checkpoint, write_checkpoint
+from mocapact_cli.core.interop.lightning_ckpt import load_checkpoint, write_checkpoint
 from mocapact_cli.core.interop.policies import load_policy
+from mocapact_cli.core.interop.policy_places import checkpoint_in
 from mocapact_cli.core.policies.distilled import DistilledPolicy
 from mocapact_cli.core.policies.npmp import NpmpConfig
 from mocapact_cli.core.policies.zoo import build_policy, describe

@@ -120,6 +120,36 @@ def _tarball_pairs(found: Found) -> Pairs:
     ]
 
 
+def _exported_pairs(found: Found) -> Pairs:
+    sees = ", ".join(f"{name} {size}" for name, size in found["observables"].items())
+    shown = {
+        "Model": found["model"],
+        "Sees": sees or None,
+        "Reference steps": ", ".join(map(str, found["ref_steps"])) or None,
+        "Inputs": _ports(found.get("inputs", ())),
+        "Outputs": _ports(found.get("outputs", ())),
+        "Parameters": f"{found['parameters']:,} in {len(found['tensors']):,} tensors",
+        "Operators": _counted(found.get("operators")),
+        "Operator sets": _counted(found.get("opsets")),
+        "Written by": found.get("written_by") or _counted(found.get("versions")),
+        "Metadata": _cut(_counted(found["metadata"]) or "") or None,
+    }
+    return [
+        ("Path", found["path"]),
+        ("Size", size_text(found["bytes"])),
+        *((name, value) for name, value in shown.items() if value is not None),
+        *_optional(found, ("check", "Check")),
+    ]
+
+
+def _ports(ports: Sequence[Found]) -> str | None:
+    return "\n".join(f"{port['name']} {' x '.join(map(str, port['shape']))}, {port['dtype']}" for port in ports) or None
+
+
+def _counted(values: Found | None) -> str | None:
+    return ", ".join(f"{name} {value}" for name, value in values.items()) if values else None
+
+
 _PAIRS: Mapping[str, Callable[[Found], Pairs]] = {
     "rollouts": _rollout_pairs,
     "dataset": _rollout_pairs,
@@ -133,6 +163,8 @@ _PAIRS: Mapping[str, Callable[[Found], Pairs]] = {
     "evaluations": _path_pairs,
     "dataset_metrics": _path_pairs,
     "checkpoint": _checkpoint_pairs,
+    "safetensors": _exported_pairs,
+    "onnx": _exported_pairs,
     "tarball": _tarball_pairs,
 }
 
@@ -285,6 +317,8 @@ def _value_notes(found: Found) -> Iterator[str]:
 
 
 def _archive_notes(found: Found) -> Iterator[str]:
+    for place in found.get("outside_files", ()):
+        yield f"Numbers of it lie in another file, which is not opened: {place!r}."
     for member in found.get("flagged", ()):
         yield f"{member['path']!r} must not be unpacked: {member['reason']}."
     if names := found.get("unusual_names"):

@@ -43,8 +43,8 @@ _HISTORY = {
     "length": "ep_lengths",
 }
 _HINT = (
-    "Known are rollout and mocap HDF5 files, checkpoints and models, dataset_metrics.npz, evaluations.npz, tarballs, "
-    "and folders of these, of experts and of runs."
+    "Known are rollout and mocap HDF5 files, checkpoints, models, .safetensors and .onnx, dataset_metrics.npz, "
+    "evaluations.npz, tarballs, and folders of these, of experts and of runs."
 )
 
 
@@ -73,9 +73,12 @@ def inspect_path(path: Path | str, *, tree: bool = False, check: bool = False) -
 
 def _inspect_file(path: Path, *, tree: bool) -> Facts:
     from mocapact_cli.core.evaluation.archive_facts import inspect_archive
+    from mocapact_cli.core.evaluation.policy_facts import inspect_exported
 
     if path.suffix == ".npz":
         return _inspect_npz(path)
+    if (exported := inspect_exported(path)) is not None:
+        return exported
     if path.suffix not in HDF5_SUFFIXES and (archived := inspect_archive(path, whole=tree)) is not None:
         return archived
     if path.suffix == ".zip":

@@ -18,6 +18,7 @@ from mocapact_cli.core.errors import InvalidInputError
 from mocapact_cli.core.evaluation.report import EVALUATIONS_FILE, read_evaluations
 from mocapact_cli.core.guarded import now_reading
 from mocapact_cli.core.interop import expert_folder, sb3_zip
+from mocapact_cli.core.interop.safetensors_header import read_header
 from mocapact_cli.core.safe import archives
 
 if TYPE_CHECKING:
@@ -100,6 +101,42 @@ def check_model(path: Path) -> None:
     for name, weights in sb3_zip.read_weights(path).items():
         now_reading(name)
         if not bool(weights.isfinite().all()):
+            raise InvalidInputError(f"{path}: {name} holds values that are not finite.")
+
+
+def check_safetensors(path: Path) -> None:
+    """Check a safetensors file: whole, its numbers finite, and a policy of mocapact that it describes can be built.
+
+    Raises:
+        InvalidInputError: It is not so.
+    """
+    from mocapact_cli.core.interop.policy_files import load_safetensors, read_tensors
+
+    for name, tensor in read_tensors(path).items():
+        now_reading(name)
+        if not bool(tensor.isfinite().all()):
+            raise InvalidInputError(f"{path}: {name} holds values that are not finite.")
+    if read_header(path).description is not None:
+        load_safetensors(path)
+
+
+def check_onnx(path: Path) -> None:
+    """Check an ONNX file: its graph by ONNX's own rules, its numbers finite; files beside it are not opened.
+
+    Raises:
+        InvalidInputError: It is not so.
+    """
+    import onnx
+    from onnx import checker, numpy_helper
+
+    model = onnx.load(str(path), load_external_data=False)
+    try:
+        checker.check_model(model)
+        arrays = {item.name: numpy_helper.to_array(item) for item in model.graph.initializer if not item.external_data}
+    except (checker.ValidationError, ValueError, TypeError) as error:
+        raise InvalidInputError(f"{path} is damaged: {str(error).strip().splitlines()[0]}") from error
+    for name, values in arrays.items():
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise InvalidInputError(f"{path}: {name} holds values that are not finite.")
 
 
@@ -197,6 +234,8 @@ CHECKS: dict[str, Callable[[Path], Any]] = {
     "mocap_folder": _check_folder_of_mocap,
     "evaluations": check_evaluations,
     "model": check_model,
+    "safetensors": check_safetensors,
+    "onnx": check_onnx,
     "expert": check_experts,
     "experts": check_experts,
 }

@@ -27,15 +27,6 @@ if TYPE_CHECKING:
 MODULE_PREFIX = "policy."
 """What parameters' names begin with where a training module holds the policy as its `policy`."""
 _COMPILED = "_orig_mod."
-_PLACES = ("last.ckpt", "model/last.ckpt", "checkpoints/last.ckpt", "policy.ckpt")
-
-
-def checkpoint_in(path: Path | str) -> Path | None:
-    """Return the checkpoint that `path` is or, as a folder, holds as its last; None if there is none."""
-    path = Path(path)
-    if path.is_file():
-        return path if path.suffix == ".ckpt" else None
-    return next((path / place for place in _PLACES if (path / place).is_file()), None)
 
 
 def load_checkpoint(path: Path | str, device: str = "cpu") -> DistilledPolicy:

@@ -15,24 +15,35 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mocapact_cli.core.errors import MissingDependencyError, RunError
+from mocapact_cli.core.errors import RunError
+from mocapact_cli.core.interop.extras import require
+from mocapact_cli.core.interop.policy_interface import (
+    BATCH,
+    initial_state,
+    inputs,
+    largest_difference,
+    model_name,
+    observable_sizes,
+    outputs,
+)
+from mocapact_cli.core.interop.policy_places import ONNX_SUFFIX
 from mocapact_cli.core.paths import atomic_write, existing_file
 from mocapact_cli.core.policies.expert import ExpertPolicy
-from mocapact_cli.core.policies.gpt import GptPolicy
+from mocapact_cli.core.progress import NullProgress, Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from types import ModuleType
+    from collections.abc import Iterator
 
+    from numpy.typing import NDArray
+
+    from mocapact_cli.core.interop.policy_interface import Act, AnyPolicy
     from mocapact_cli.core.policies.base import Float32Array
     from mocapact_cli.core.policies.distilled import DistilledPolicy
 
-    AnyPolicy = ExpertPolicy | DistilledPolicy
-
-TOLERANCE = 1e-4
+TOLERANCE = 1e-5
 """Largest difference of an action that passes the check."""
-_OBSERVATIONS, _ACTIONS = "observations", "actions"
-_CHECKED_BATCH = 3
+_TRACED_BATCH = 3
+_PURPOSE = "ONNX files"
 
 
 class _Step(nn.Module):
@@ -67,81 +78,115 @@ class _ExpertStep(nn.Module):
         return (means.clamp(-1.0, 1.0),)
 
 
-def to_onnx(policy: AnyPolicy, path: Path | str) -> float:
+def require_onnx() -> None:
+    """Make sure that all is there that writing and checking needs.
+
+    Raises:
+        MissingDependencyError: A package is not.
+    """
+    require("onnx", "onnxscript", "onnxruntime", purpose=_PURPOSE)
+
+
+def to_onnx(policy: AnyPolicy, path: Path | str, *, progress: Progress | None = None) -> float:
     """Write a policy's step as ONNX, after a check that onnxruntime acts as the policy does.
 
     Inputs are `observations` (B, P), flat in the order of the policy's `observables`, and the state: `embedding` (B, E)
     where there is an embedding, `context` (B, block, P) and `fill` (B,) of a GPT; all zeros at an episode's start.
-    Outputs are `actions` (B, A) and the state for the next step, `next_...`. `observables` and `ref_steps` are in the
-    file's metadata, as JSON.
+    Outputs are `actions` (B, A) and the state for the next step, `next_...`. The file's metadata has `kind`, the name
+    of the model, and as JSON `observables`, their `sizes` and `ref_steps`.
 
     Args:
         policy: An expert or a multi-clip policy.
         path: The file.
+        progress: Told what goes on, and of every step of the check.
 
     Returns:
         The largest difference of an action between onnxruntime and the policy.
 
     Raises:
         MissingDependencyError: The packages for it are not installed.
-        RunError: onnxruntime acts differently; nothing is written.
+        RunError: The policy cannot be exported, or onnxruntime acts differently; nothing is written.
     """
-    _require("onnx", "onnxscript", "onnxruntime")
-    with atomic_write(path, suffix=".onnx") as temporary:
-        temporary.write_bytes(_export(policy))
-        difference = onnx_difference(policy, temporary)
+    require_onnx()
+    with atomic_write(path, suffix=ONNX_SUFFIX) as temporary:
+        with (progress or NullProgress()).task("Translating"):
+            temporary.write_bytes(_export(policy))
+        difference = onnx_difference(policy, temporary, progress=progress)
         if not difference <= TOLERANCE:
             raise RunError(
-                f"onnxruntime's actions differ by {difference:.2g} from the policy's; {path} is not written."
+                f"onnxruntime's actions differ by {difference:.2g} from the policy's; {path} is not written.",
+                hint=f"Allowed are {TOLERANCE:g}. Another version of torch or onnxruntime may do better.",
             )
     return difference
 
 
-def onnx_difference(policy: AnyPolicy, path: Path | str, *, seed: int = 0) -> float:
-    """Return the largest difference between actions of an ONNX file and of the policy, over an episode of noise.
+def onnx_difference(policy: AnyPolicy, path: Path | str, *, seed: int = 0, progress: Progress | None = None) -> float:
+    """Return the largest difference between actions of an ONNX file and of the policy, over episodes of noise.
 
     Raises:
         NotFoundError: There is no such file.
         MissingDependencyError: onnxruntime is not installed.
+        RunError: onnxruntime cannot run it.
     """
-    runtime = _require("onnxruntime")
-    session = runtime.InferenceSession(str(existing_file(path)), providers=["CPUExecutionProvider"])
-    rng = np.random.default_rng(seed)
-    state: Any = None
-    fed = dict(zip(_state_names(policy), _initial(policy, _CHECKED_BATCH), strict=True))
-    largest = 0.0
-    for _ in range(_episode_length(policy)):
-        observations = _noise(policy, rng)
-        actions, *following = session.run(None, {_OBSERVATIONS: observations, **fed})
-        expected, state = policy.predict(observations, state)
-        largest = max(largest, float(np.abs(actions - expected).max()))
-        fed = dict(zip(fed, following, strict=True))
-    return largest
+    runtime = require("onnxruntime", purpose=_PURPOSE)
+    path = existing_file(path)
+    try:
+        session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        return largest_difference(policy, _actor(policy, session), seed=seed, progress=progress)
+    except Exception as error:
+        raise RunError(f"onnxruntime cannot run the exported policy: {_first_line(error)}") from error
+
+
+def _actor(policy: AnyPolicy, session: Any) -> Act:
+    names = [port.name for port in inputs(policy)]
+
+    def act(observations: Float32Array, state: Any) -> tuple[NDArray[Any], Any]:
+        given = initial_state(policy, len(observations)) if state is None else state
+        actions, *following = session.run(None, dict(zip(names, (observations, *given), strict=True)))
+        return actions, following
+
+    return act
 
 
 def _export(policy: AnyPolicy) -> bytes:
     module = _ExpertStep(policy) if isinstance(policy, ExpertPolicy) else _Step(policy)
-    state = tuple(torch.from_numpy(part) for part in _initial(policy, _CHECKED_BATCH))
-    batch = torch.export.Dim("batch", min=1, max=1 << 20)
-    names = _state_names(policy)
+    try:
+        model = _traced(module, policy)
+        _name_batch(model.graph)
+        for key, value in _metadata(policy).items():
+            model.metadata_props.add(key=key, value=value)
+        return cast("bytes", model.SerializeToString())
+    # The exporter and protobuf each have exceptions of their own.
+    except Exception as error:
+        raise RunError(f"The policy cannot be written as ONNX: {_first_line(error)}") from error
+
+
+def _traced(module: nn.Module, policy: AnyPolicy) -> Any:
+    state = tuple(torch.from_numpy(part) for part in initial_state(policy, _TRACED_BATCH))
+    batch = torch.export.Dim(BATCH, min=1, max=1 << 20)
     with _quiet():
         traced = torch.export.export(
             # A copy, so that the policy itself stays where and as it is.
             copy.deepcopy(module).to("cpu").eval(),
-            (torch.zeros(_CHECKED_BATCH, policy.obs_size), state),
+            (torch.zeros(_TRACED_BATCH, policy.obs_size), state),
             dynamic_shapes=({0: batch}, tuple({0: batch} for _ in state)),
         )
         program = torch.onnx.export(
             traced,
             dynamo=True,
-            input_names=[_OBSERVATIONS, *names],
-            output_names=[_ACTIONS, *(f"next_{name}" for name in names)],
+            input_names=[port.name for port in inputs(policy)],
+            output_names=[port.name for port in outputs(policy)],
         )
-    model = cast("Any", program).model_proto
-    _name_batch(model.graph)
-    for key, value in {"observables": list(policy.observables), "ref_steps": list(policy.ref_steps)}.items():
-        model.metadata_props.add(key=key, value=json.dumps(value))
-    return cast("bytes", model.SerializeToString())
+    return cast("Any", program).model_proto
+
+
+def _metadata(policy: AnyPolicy) -> dict[str, str]:
+    seen = {
+        "observables": list(policy.observables),
+        "sizes": observable_sizes(policy),
+        "ref_steps": list(policy.ref_steps),
+    }
+    return {"kind": model_name(policy), **{key: json.dumps(value) for key, value in seen.items()}}
 
 
 def _name_batch(graph: Any) -> None:
@@ -149,35 +194,11 @@ def _name_batch(graph: Any) -> None:
     for value in (*graph.input, *graph.output, *graph.value_info):
         for size in value.type.tensor_type.shape.dim:
             if size.dim_param:
-                size.dim_param = "batch"
+                size.dim_param = BATCH
 
 
-def _state_names(policy: AnyPolicy) -> tuple[str, ...]:
-    if isinstance(policy, GptPolicy):
-        return ("context", "fill")
-    return ("embedding",) if _initial(policy, 1) else ()
-
-
-def _initial(policy: AnyPolicy, batch: int) -> Sequence[Any]:
-    state = None if isinstance(policy, ExpertPolicy) else policy.initial_state(batch)
-    if state is None:
-        return ()
-    return state if isinstance(state, tuple) else (state,)
-
-
-def _episode_length(policy: AnyPolicy) -> int:
-    """Steps until everything has happened that a step can do: a context fills and moves on."""
-    return policy.window + 2 if isinstance(policy, GptPolicy) else 4
-
-
-def _noise(policy: AnyPolicy, rng: np.random.Generator) -> Float32Array:
-    """Return observations like those that the policy was trained on."""
-    noise = rng.standard_normal((_CHECKED_BATCH, policy.obs_size), np.float32)
-    if isinstance(policy, ExpertPolicy):
-        mean, std = policy.normalizer.mean, np.sqrt(policy.normalizer.var)
-    else:
-        mean, std = policy.features.mean.cpu().numpy(), policy.features.std.cpu().numpy()
-    return np.asarray(mean + std * noise, dtype=np.float32)
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 @contextlib.contextmanager
@@ -191,15 +212,3 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(level)
-
-
-def _require(*names: str) -> ModuleType:
-    """Import packages and return the last."""
-    import importlib
-
-    try:
-        return [importlib.import_module(name) for name in names][-1]
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"ONNX files need the packages {', '.join(names)}.", hint="pip install 'mocapact[export]'"
-        ) from error

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mocapact_cli.core.interop.expert_folder import load_expert
+from mocapact_cli.core.interop.policy_places import checkpoint_in, exported_in
 
 if TYPE_CHECKING:
     from mocapact_cli.core.policies.distilled import DistilledPolicy
@@ -16,22 +17,23 @@ def load_policy(path: Path | str, device: str = "cpu") -> ExpertPolicy | Distill
     """Open an expert or a multi-clip policy, ours or a published one; nothing in its files is executed.
 
     Args:
-        path: A multi-clip policy's `.ckpt`, or its folder (`model/last.ckpt`); or an exported folder with
-            `model.safetensors`; or an expert's `.../eval_rsi/model`, or any folder above it that holds no other expert.
+        path: A multi-clip policy's `.ckpt`, or its folder (`model/last.ckpt`); or an exported `.safetensors`, or a
+            folder with `model.safetensors`; or an expert's `.../eval_rsi/model`, or any folder above it that holds no
+            other expert.
         device: Where its network runs, such as `cpu` or `cuda:0`.
 
     Raises:
         NotFoundError: There is no policy.
         InvalidInputError: A file of it is damaged or hostile.
         UsageError: The folder holds several experts.
-        MissingDependencyError: An exported folder is opened without the safetensors package.
+        MissingDependencyError: An exported policy is opened without the safetensors package.
     """
-    from mocapact_cli.core.interop.lightning_ckpt import checkpoint_in, load_checkpoint
-    from mocapact_cli.core.interop.policy_files import WEIGHTS_FILE, load_safetensors
+    from mocapact_cli.core.interop.lightning_ckpt import load_checkpoint
+    from mocapact_cli.core.interop.policy_files import load_safetensors
 
-    if Path(path).suffix == ".safetensors" or (Path(path) / WEIGHTS_FILE).is_file():
-        return load_safetensors(path, device)
-
+    exported = exported_in(path)
+    if exported is not None:
+        return load_safetensors(exported, device)
     checkpoint = checkpoint_in(path)
     if checkpoint is not None:
         return load_checkpoint(checkpoint, device)

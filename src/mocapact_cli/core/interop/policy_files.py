@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mocapact_cli.core.errors import InvalidInputError, MissingDependencyError
+from mocapact_cli import __version__
+from mocapact_cli.core.errors import InvalidInputError, RunError
+from mocapact_cli.core.interop.extras import require
 from mocapact_cli.core.interop.normalizers import normalizer_from_dict, normalizer_to_dict
-from mocapact_cli.core.paths import atomic_write, existing_file, read_json_object, write_json
+from mocapact_cli.core.interop.policy_interface import EXPERT, largest_difference, model_name, observable_sizes
+from mocapact_cli.core.interop.policy_places import SAFETENSORS_SUFFIX
+from mocapact_cli.core.interop.safetensors_header import DESCRIPTION_KEY, PURPOSE, read_header
+from mocapact_cli.core.paths import atomic_write, existing_file, write_json
 from mocapact_cli.core.policies.expert import ExpertNetwork, ExpertPolicy
 from mocapact_cli.core.policies.zoo import describe, restore
 
@@ -16,69 +23,112 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from mocapact_cli.core.policies.distilled import DistilledPolicy
-
-    AnyPolicy = ExpertPolicy | DistilledPolicy
-
-WEIGHTS_FILE = "model.safetensors"
-DESCRIPTION_FILE = "config.json"
-_EXPERT = "expert"
+    from mocapact_cli.core.interop.policy_interface import AnyPolicy
+    from mocapact_cli.core.progress import Progress
 
 
-def to_safetensors(policy: AnyPolicy, folder: Path | str) -> Path:
-    """Write `model.safetensors` and `config.json`; `load_policy` opens the folder.
+def description_file(path: Path | str) -> Path:
+    """Return the JSON that lies beside a `.safetensors` file."""
+    return Path(path).with_suffix(".json")
+
+
+def to_safetensors(policy: AnyPolicy, path: Path | str, *, progress: Progress | None = None) -> float:
+    """Write a policy's parameters, and the JSON that describes them beside it, after a check that they act the same.
+
+    The description stands in the file's own metadata, too, which is what `load_safetensors` reads: the two files cannot
+    be mixed up.
 
     Args:
         policy: An expert or a multi-clip policy.
-        folder: Where to; made if need be.
+        path: The file, such as `policy.safetensors`; `policy.json` is written beside it.
+        progress: Told of every step of the check.
 
     Returns:
-        The path of the weights.
+        The largest difference of an action between the written policy and the given one: zero.
 
     Raises:
         MissingDependencyError: The safetensors package is not installed.
+        RunError: The written policy acts differently; nothing is written.
     """
     module = policy.network if isinstance(policy, ExpertPolicy) else policy
     state = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
-    weights = Path(folder) / WEIGHTS_FILE
-    with atomic_write(weights) as temporary:
-        temporary.write_bytes(_safetensors().save(state, metadata={"format": "pt"}))
-    write_json(Path(folder) / DESCRIPTION_FILE, describe_policy(policy))
-    return weights
+    described = describe_policy(policy)
+    # One entry only: the library writes several in an order that changes from run to run.
+    metadata = {DESCRIPTION_KEY: json.dumps(described)}
+    content: bytes = require_safetensors().save(state, metadata=metadata)
+    with atomic_write(path, suffix=SAFETENSORS_SUFFIX) as temporary:
+        temporary.write_bytes(content)
+        written = load_safetensors(temporary, str(policy.device))
+        difference = largest_difference(policy, written.predict, progress=progress)
+        if difference != 0.0:
+            raise RunError(f"What was written acts differently, by {difference:.2g}; {path} is not kept.")
+        write_json(description_file(path), described)
+    return difference
 
 
 def describe_policy(policy: AnyPolicy) -> dict[str, Any]:
-    """Return all that a policy is beside its parameters, as plain JSON values."""
-    seen = {"observables": list(policy.observables), "ref_steps": list(policy.ref_steps)}
+    """Return all that a policy is beside its parameters, as plain JSON values.
+
+    `model` and `config` say what it is built from, `observables` with their `sizes` (in the order of a flat
+    observation) and `ref_steps` what it sees, `statistics` how that is normalized, `versions` what wrote it.
+    """
+    return {
+        "model": model_name(policy),
+        "config": _config(policy),
+        "observables": list(policy.observables),
+        "sizes": observable_sizes(policy),
+        "ref_steps": list(policy.ref_steps),
+        "statistics": _statistics(policy),
+        "versions": {"mocapact": __version__, "torch": version("torch")},
+    }
+
+
+def _config(policy: AnyPolicy) -> Any:
     if not isinstance(policy, ExpertPolicy):
-        return describe(policy) | seen
-    expert = {"activation": policy.network.activation, "normalizer": normalizer_to_dict(policy.normalizer)}
-    return {"model": _EXPERT, **seen, **expert}
+        return describe(policy)["config"]
+    network = policy.network
+    return {"actor": network.actor_widths, "critic": network.critic_widths, "activation": network.activation}
+
+
+def _statistics(policy: AnyPolicy) -> dict[str, Any]:
+    if isinstance(policy, ExpertPolicy):
+        return normalizer_to_dict(policy.normalizer)
+    # For readers in other languages; the parameters hold the same numbers.
+    return {"mean": policy.features.mean.tolist(), "std": policy.features.std.tolist()}
 
 
 def load_safetensors(path: Path | str, device: str = "cpu") -> AnyPolicy:
     """Open what `to_safetensors` wrote.
 
     Args:
-        path: The folder, or the weights in it.
+        path: The `.safetensors` file.
         device: Where the policy runs.
 
     Raises:
-        NotFoundError: A file is missing.
-        InvalidInputError: A file is damaged, or the two do not belong together.
+        NotFoundError: It does not exist.
+        InvalidInputError: It is damaged, or holds no policy of mocapact.
         MissingDependencyError: The safetensors package is not installed.
     """
-    folder = Path(path).parent if Path(path).suffix == ".safetensors" else Path(path)
-    description = read_json_object(folder / DESCRIPTION_FILE, hint="It says which model the weights beside it are of.")
-    state = _read_weights(folder / WEIGHTS_FILE)
-    if description.get("model") == _EXPERT:
-        return _expert(description, state, str(folder / DESCRIPTION_FILE), device)
-    return restore(description, state, source=str(folder / WEIGHTS_FILE), device=device)
+    description = read_header(path).description
+    if description is None:
+        raise InvalidInputError(
+            f"{path} holds no policy of mocapact.", hint="It does not describe itself; see `mocapact inspect`."
+        )
+    state = read_tensors(path)
+    if description.get("model") == EXPERT:
+        return _expert(description, state, str(path), device)
+    return restore(description, state, source=str(path), device=device)
 
 
-def _read_weights(path: Path) -> dict[str, Tensor]:
-    library = _safetensors()
-    content = existing_file(path).read_bytes()
+def read_tensors(path: Path | str) -> dict[str, Tensor]:
+    """Return the tensors in a safetensors file, of mocapact or of others.
+
+    Raises:
+        NotFoundError: It does not exist.
+        InvalidInputError: It is damaged.
+        MissingDependencyError: The safetensors package is not installed.
+    """
+    library, content = require_safetensors(), existing_file(path).read_bytes()
     try:
         state: dict[str, Tensor] = library.load(content)
     except Exception as error:
@@ -87,19 +137,23 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def _expert(description: Mapping[str, Any], state: Mapping[str, Tensor], source: str, device: str) -> ExpertPolicy:
-    normalizer = normalizer_from_dict(description.get("normalizer"), source=source)
-    network = ExpertNetwork.from_state_dict(state, str(description.get("activation")))
-    observables, ref_steps = description.get("observables"), description.get("ref_steps")
-    if not isinstance(observables, list) or not isinstance(ref_steps, list):
+    normalizer = normalizer_from_dict(description.get("statistics"), source=source)
+    config, observables, ref_steps = (description.get(name) for name in ("config", "observables", "ref_steps"))
+    sees = _is_list(observables, str) and _is_list(ref_steps, int)
+    if not isinstance(config, dict) or not sees:
         raise InvalidInputError(f"{source} does not say what the expert sees.")
-    return ExpertPolicy(network, normalizer, observables, ref_steps=ref_steps, device=device)
+    network = ExpertNetwork.from_state_dict(state, str(config.get("activation")))
+    return ExpertPolicy(network, normalizer, observables or (), ref_steps=ref_steps or (), device=device)
 
 
-def _safetensors() -> Any:
-    try:
-        import safetensors.torch
-    except ImportError as error:
-        raise MissingDependencyError(
-            "Reading and writing safetensors needs the package of that name.", hint="pip install 'mocapact[export]'"
-        ) from error
-    return safetensors.torch
+def _is_list(values: object, of: type) -> bool:
+    return isinstance(values, list) and all(isinstance(value, of) for value in values)
+
+
+def require_safetensors() -> Any:
+    """Return the library that reads and writes.
+
+    Raises:
+        MissingDependencyError: It is not installed.
+    """
+    return require("safetensors.torch", purpose=PURPOSE)

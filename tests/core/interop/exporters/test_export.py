@@ -10,13 +10,14 @@ from mocapact_cli.core.datasets.check import check_rollouts
 from mocapact_cli.core.datasets.selection import Selection, parse_selection
 from mocapact_cli.core.datasets.slicing import SliceConfig
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError
-from mocapact_cli.core.interop.exporters.export import FORMATS, ExportConfig, export_rollouts
+from mocapact_cli.core.interop.exporters.export import ExportConfig, export_rollouts
+from mocapact_cli.core.interop.exporters.targets import ROLLOUT_TARGETS
 
 NAMES = {"rollouts": "out", "minari": "out", "d4rl": "out.hdf5", "lerobot": "out"}
 TRAIN, VALIDATION = "CMU_016_22-0-82", "CMU_016_27-0-82"
 
 
-@pytest.fixture(params=FORMATS)
+@pytest.fixture(params=ROLLOUT_TARGETS)
 def to(request: pytest.FixtureRequest) -> str:
     return request.param
 

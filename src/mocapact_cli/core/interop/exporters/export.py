@@ -13,6 +13,7 @@ from mocapact_cli.core.datasets.rewriting import write_slice
 from mocapact_cli.core.datasets.slicing import RolloutSlice, SliceConfig, open_slice
 from mocapact_cli.core.errors import RunError, UsageError
 from mocapact_cli.core.interop.exporters import d4rl, lerobot, minari
+from mocapact_cli.core.interop.exporters.targets import POLICY_TARGETS, check_fit, check_target
 from mocapact_cli.core.paths import atomic_folder
 from mocapact_cli.core.progress import NullProgress, Progress
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from mocapact_cli.core.progress import ProgressTask
 
-FORMATS = ("rollouts", "minari", "d4rl", "lerobot")
 BOTH = "both"
 
 
@@ -30,7 +30,7 @@ class ExportConfig:
     """What is exported and how."""
 
     to: str
-    """The format, one of `FORMATS`."""
+    """The format, one of `TARGETS`; for those of policies there is nothing to choose."""
     source: SliceConfig = field(default_factory=SliceConfig)
     """What is taken of the sources."""
     both_splits: bool = False
@@ -43,8 +43,8 @@ class ExportConfig:
     """`flat` (the default) or `dict`, for Minari."""
 
     def __post_init__(self) -> None:
-        if self.to not in FORMATS:
-            raise UsageError(f"There is no format {self.to!r}.", hint=f"Choose {', '.join(FORMATS)}.")
+        check_target(self.to)
+        self._check_nothing_is_chosen_of_a_policy()
         own = {"name": ("minari",), "observation_space": ("minari",), "actions": ("minari", "d4rl", "lerobot")}
         for option, formats in own.items():
             if getattr(self, option) is not None and self.to not in formats:
@@ -53,6 +53,20 @@ class ExportConfig:
         if self.both_splits and self.to != "rollouts":
             raise UsageError("Both parts of the split go into rollout files only.", hint="Export train and validation.")
 
+    def _check_nothing_is_chosen_of_a_policy(self) -> None:
+        selection = self.source.selection
+        given = {
+            "clips": selection.names,
+            "split": selection.split or (self.both_splits or None),
+            **{name: getattr(self.source, name) for name in ("observables", "n_start_rollouts", "n_rsi_rollouts")},
+            **{name: getattr(self, name) for name in ("actions", "name", "observation_space")},
+        }
+        named = [f"--{option.replace('_', '-')}" for option, value in given.items() if value is not None]
+        if named and self.to in POLICY_TARGETS:
+            raise UsageError(
+                f"{named[0]} means nothing for {self.to}.", hint="It chooses of rollouts; a policy is exported whole."
+            )
+
 
 @dataclass(frozen=True)
 class ExportSummary:
@@ -60,7 +74,7 @@ class ExportSummary:
 
     Attributes:
         path: The file or folder.
-        format: One of `FORMATS`.
+        format: One of `ROLLOUT_TARGETS`.
         episodes: How many.
         steps: Control steps of all episodes.
         snippets: How many.
@@ -106,6 +120,8 @@ def export_rollouts(
         RunError: The disk is full.
     """
     path = Path(path)
+    for source in sources:
+        check_fit(source, config.to)
     name = (config.name or minari.dataset_name(Path(sources[0]).stem)) if config.to == "minari" else None
     target = path / minari.check_name(name) if name else path
     _check_target(target, config.to, sources, force=force)
