@@ -23,6 +23,8 @@ eval_every = 128
 n_rsi_episodes = 4
 n_start_episodes = 2
 """
+# Where it does not matter what a run begins with, imitating the PD controller would take longest of all.
+FROM_NOTHING = 'warm_start = "none"\n'
 REACH = "demo_reach-0-30"
 FEW = ("--n-eval-episodes", 6, "--num-envs", 3, "--n-workers", 1)
 
@@ -31,6 +33,13 @@ FEW = ("--n-eval-episodes", 6, "--num-envs", 3, "--n-workers", 1)
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file: Path = tmp_path_factory.mktemp("settings") / "tiny.toml"
     file.write_text(SETTINGS)
+    return file
+
+
+@pytest.fixture(scope="module")
+def from_nothing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file: Path = tmp_path_factory.mktemp("settings") / "nothing.toml"
+    file.write_text(SETTINGS + FROM_NOTHING)
     return file
 
 
@@ -259,13 +268,13 @@ def curve(root: Path) -> list[dict]:
     return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
 
 
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(mocapact, settings: Path, tmp_path: Path) -> None:
-    process = start_long_run(settings, tmp_path, "--threads", "1")
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(mocapact, from_nothing: Path, tmp_path: Path) -> None:
+    process = start_long_run(from_nothing, tmp_path, "--threads", "1")
     process.kill()
     process.communicate()
     root = tmp_path / "experts" / REACH / "0"
     before = max(row["timesteps"] for row in curve(root))
-    end = ("--threads", 1, "--config", settings, "--total-timesteps", 128 * (before // 128 + 2))
+    end = ("--threads", 1, "--config", from_nothing, "--total-timesteps", 128 * (before // 128 + 2))
     outcome = mocapact("expert", "train", REACH, "--log-root", "experts", "--resume", *end, "--json")
     assert outcome.code == 0, outcome.stderr
     assert outcome.json["timesteps"] > before
@@ -340,31 +349,31 @@ def test_a_report_is_one_table_and_one_picture(mocapact, expert: Path, mocapact_
         assert picture.size == (1560, 540)
 
 
-def test_ctrl_c_saves_and_names_the_command_that_continues(mocapact, settings: Path, tmp_path: Path) -> None:
-    process = start_long_run(settings, tmp_path)
+def test_ctrl_c_saves_and_names_the_command_that_continues(mocapact, from_nothing: Path, tmp_path: Path) -> None:
+    process = start_long_run(from_nothing, tmp_path)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr
     text = " ".join(stderr.split())
-    assert f"mocapact expert train {REACH} --config {settings} --log-root experts --resume" in text
+    assert f"mocapact expert train {REACH} --config {from_nothing} --log-root experts --resume" in text
     assert "Traceback" not in stderr
     assert mocapact("expert", "eval", f"experts/{REACH}", *FEW).code == 0
 
 
-def test_time_ends_a_run(mocapact, settings: Path) -> None:
+def test_time_ends_a_run(mocapact, from_nothing: Path) -> None:
     outcome = mocapact(
-        "expert", "train", REACH, "--config", settings, "--max-minutes", 0.01, "--log-root", "experts", "--json"
+        "expert", "train", REACH, "--config", from_nothing, "--max-minutes", 0.01, "--log-root", "experts", "--json"
     )
     assert outcome.code == 0, outcome.stderr
     assert outcome.json["stopped_because"] == "0.01 minutes were over"
     assert Path(outcome.json["model"]).name == "model"
 
 
-def test_a_full_disk_is_one_line_and_the_checkpoint_stays(mocapact, settings: Path, small_disk) -> None:
+def test_a_full_disk_is_one_line_and_the_checkpoint_stays(mocapact, from_nothing: Path, small_disk) -> None:
     disk = small_disk(600)
     (disk / "something else").write_bytes(bytes(100_000))
     log_root = disk / "experts"
-    command = ("expert", "train", REACH, "--config", settings, "--log-root", log_root, "--total-timesteps", 100_000)
+    command = ("expert", "train", REACH, "--config", from_nothing, "--log-root", log_root, "--total-timesteps", 100_000)
     outcome = mocapact(*command, "--quiet")
     assert outcome.code == 1
     (message, hint) = outcome.stderr.strip().splitlines()

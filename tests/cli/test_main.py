@@ -9,8 +9,8 @@ import mocapact_cli
 from mocapact_cli.cli import main
 
 
-def test_version(mocapact):
-    result = mocapact("--version")
+def test_version(installed):
+    result = installed("--version")
     assert (result.code, result.stdout, result.stderr) == (0, f"mocapact {mocapact_cli.__version__}\n", "")
 
 
@@ -47,8 +47,8 @@ def test_an_unknown_option_is_a_usage_error_with_a_suggestion(mocapact):
     assert result.stderr == "Error: No such option: --versoin\n  Did you mean --version?\n"
 
 
-def test_errors_are_json_when_asked_for(mocapact):
-    result = mocapact("clps", "--json")
+def test_errors_are_json_when_asked_for(installed):
+    result = installed("clps", "--json")
     assert (result.code, result.stderr) == (2, "")
     assert set(result.json["error"]) == {"type", "message", "hint"}
     assert result.json["error"]["type"] == "UsageError"

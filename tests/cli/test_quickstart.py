@@ -51,6 +51,7 @@ def test_unknown_clips_are_named_with_the_nearest(mocapact, tmp_path):
     assert "demo_squat" in failed.stderr
 
 
+@pytest.mark.slow
 def test_a_recording_is_imported_first(mocapact, test_data, tmp_path):
     for name in ("07_01.amc", "07.asf"):
         shutil.copy(test_data / "mocap" / "cmu" / name, tmp_path)

@@ -14,7 +14,7 @@ from mocapact_cli.core.progress import NullProgress
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ARGUMENTS = {
-    "train_with_stable_baselines3.py": ["4096"],
+    "train_with_stable_baselines3.py": ["2048"],
     "clone_experts_from_a_dataset.py": [".", "40"],
     "act_with_onnxruntime.py": ["npmp.onnx"],
 }
