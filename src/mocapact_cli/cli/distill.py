@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mocapact_cli.cli.app import Commands
+from mocapact_cli.cli.distill_eval_view import show_evaluation
+from mocapact_cli.cli.evaluations import check_evaluation, shown_without_film
 from mocapact_cli.cli.options import (
     SIMULATION,
+    ActNoiseOpt,
+    BaselineOpt,
+    ClipStartOpt,
     ConfigOpt,
     DeviceOpt,
     ForceOpt,
@@ -17,11 +23,12 @@ from mocapact_cli.cli.options import (
     MocapOpt,
     NumEnvsOpt,
     ResumeOpt,
+    SaveOpt,
     SeedOpt,
     TerminationErrorThresholdOpt,
     ThreadsOpt,
 )
-from mocapact_cli.cli.output import facts, out, table
+from mocapact_cli.cli.output import facts, out
 from mocapact_cli.cli.resume import naming_the_way_on
 from mocapact_cli.core.errors import NotFoundError, UsageError
 
@@ -131,6 +138,8 @@ def train(
     examples=[
         "mocapact distill eval policy --mocap walk.h5",
         "mocapact distill eval policy/model/best.ckpt --snippets CMU_016_22-0-82 --act-noise 0.1 --json",
+        "mocapact distill eval policy --baseline pd --plot policy.png --save policy.npz",
+        "mocapact distill eval policy --video policy.mp4 --video-snippets 4 --n-eval-episodes 0",
     ],
 )
 def evaluate_policy(
@@ -138,13 +147,40 @@ def evaluate_policy(
     *,
     snippets: Annotated[
         list[str] | None,
-        typer.Option(metavar="SNIPPET", help="What to track; several times for more. Default: what it was trained on."),
+        typer.Option(
+            metavar="SNIPPET", help="A snippet or clip to track; several times for more. Default: the run's own."
+        ),
     ] = None,
-    n_eval_episodes: Annotated[int, typer.Option(min=1, help="Episodes over all snippets.")] = 1000,
-    always_init_at_clip_start: Annotated[
-        bool, typer.Option("--always-init-at-clip-start", help="Start at the snippet's first step, not at random ones.")
+    n_eval_episodes: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Episodes, divided evenly over the snippets; 0 for the video alone. Default: 1000, but at least one "
+            "a snippet, and just one where all would be alike.",
+        ),
+    ] = None,
+    always_init_at_clip_start: ClipStartOpt = False,
+    act_noise: ActNoiseOpt = 0.0,
+    stochastic: Annotated[
+        bool, typer.Option("--stochastic", help="Draw the embedding of npmp, mcp and hierarchical, not take its mean.")
     ] = False,
-    act_noise: Annotated[float, typer.Option(min=0.0, help="Standard deviation of noise on the actions.")] = 0.0,
+    norm_length: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Normalized length below which the policy fails on a snippet.")
+    ] = 0.98,
+    baseline: BaselineOpt = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw the snippets' scores and the episodes' survival: .png, .svg or .pdf."),
+    ] = None,
+    video: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also film several snippets side by side: .mp4, .gif or .png (strips)."),
+    ] = None,
+    video_snippets: Annotated[
+        int,
+        typer.Option(min=1, max=25, help="Snippets in the film, at most: from the worst to the best in even steps."),
+    ] = 9,
+    save: SaveOpt = None,
     mocap: MocapOpt = None,
     seed: SeedOpt = 0,
     num_envs: NumEnvsOpt = None,
@@ -153,23 +189,56 @@ def evaluate_policy(
     min_steps: MinStepsOpt = 10,
     termination_error_threshold: TerminationErrorThresholdOpt = 0.3,
 ) -> None:
-    """Evaluate a policy for many clips: overall and on each snippet."""
-    from mocapact_cli.core.evaluation.evaluate import EvalConfig, evaluate
-    from mocapact_cli.core.evaluation.policy import open_subjects
+    """Evaluate a policy for many clips: overall and on each snippet, with those on which it fails and why.
+
+    Every snippet has as many episodes as every other, so the overall scores weigh all snippets alike.
+    """
+    check_evaluation(n_eval_episodes, baseline, plot=plot, video=video, save=save)
+
+    from mocapact_cli.core.evaluation.evaluate import EvalConfig
+    from mocapact_cli.core.evaluation.many_snippets import (
+        check_request,
+        default_episodes,
+        evaluate_snippets,
+        film_snippets,
+        spread_choice,
+    )
+    from mocapact_cli.core.evaluation.policy import open_subjects, policy_file
     from mocapact_cli.core.policies.device import choose_device
 
     opened, pairs = open_subjects(policy, snippets, mocap, device=choose_device(device))
     config = EvalConfig(
-        n_eval_episodes=n_eval_episodes,
         always_init_at_clip_start=always_init_at_clip_start,
         act_noise=act_noise,
+        stochastic=stochastic,
         min_steps=10 if min_steps is None else min_steps,
         termination_error_threshold=0.3 if termination_error_threshold is None else termination_error_threshold,
         seed=seed,
         num_envs=num_envs,
         threads=threads,
     )
-    _show_evaluation(evaluate(opened, pairs, config, measure_motion=True, progress=out.progress()).to_json())
+    check_request(opened, config, baseline or ())
+    episodes = default_episodes(len(pairs), config) if n_eval_episodes is None else n_eval_episodes
+    config = replace(config, n_eval_episodes=episodes)
+    document: dict[str, Any] = {"policy": policy_file(policy)}
+    report = None
+    if episodes:
+        report = evaluate_snippets(
+            opened,
+            pairs,
+            config,
+            baselines=baseline or (),
+            threshold=norm_length,
+            save=save,
+            plot=plot,
+            progress=out.progress(),
+        )
+        document |= report.to_json() | {k: v for k, v in (("plot", plot), ("save", save)) if v is not None}
+    with shown_without_film(document, lambda: show_evaluation(document, report)):
+        if video is not None:
+            filmed = spread_choice(pairs, video_snippets, report)
+            document["video"] = film_snippets(opened, filmed, video, config, progress=out.progress())
+            document["video_snippets"] = [str(snippet) for _, snippet in filmed]
 
 
 def _default_dataset() -> Path:
@@ -220,19 +289,3 @@ def _show_training(result: DistillResult) -> None:
         ("Next", f"mocapact distill eval {result.root}"),
     ]
     out.show(document, lambda: facts(shown, title="Distilled"), short=str(result.best))
-
-
-def _show_evaluation(document: dict[str, Any]) -> None:
-    from mocapact_cli.cli.expert_eval_view import evaluation_table
-
-    def human() -> list[Any]:
-        rows = [
-            (row["snippet"], row["episodes"], f"{row['norm_return']['mean']:.3f}", f"{row['norm_length']['mean']:.3f}")
-            for row in document["snippets"]
-            if row["episodes"]
-        ]
-        columns = ("Snippet", "Episodes", "Norm. return", "Norm. length")
-        title = f"{document['episodes']} episodes"
-        return [evaluation_table(title, document, "Policy"), table(columns, rows, numeric=columns[1:])]
-
-    out.show(document, human, short=f"{document['norm_return']['mean']:.4f}")
