@@ -16,7 +16,7 @@ from mocapact_cli.core.evaluation.motion import MotionScores
 from mocapact_cli.core.evaluation.report import EvaluationHistory
 from mocapact_cli.core.formatting import counted
 from mocapact_cli.core.media.grid_film import Tile, film_grid
-from mocapact_cli.core.media.snippet_plot import Lifetimes, SnippetScore, plot_snippets
+from mocapact_cli.core.media.snippet_plot import SnippetScore, plot_snippets
 from mocapact_cli.core.rollouts.controllers import check_baselines
 from mocapact_cli.core.rollouts.sampling import embedding_policy
 from mocapact_cli.core.rollouts.trajectory import record_episodes
@@ -109,9 +109,8 @@ class SnippetsReport:
             )
             for row in self.worst_first
         ]
-        seconds = np.array([end.length for end in ends]) * CONTROL_TIMESTEP
-        lifetimes = Lifetimes(seconds, np.array([end.early_termination for end in ends]))
-        plot_snippets(path, scores, lifetimes, threshold=self.threshold, title=title)
+        lengths, failed = (np.array([getattr(e, name) for e in ends]) for name in ("norm_length", "early_termination"))
+        plot_snippets(path, scores, lengths, failed, threshold=self.threshold, title=title)
 
 
 def default_episodes(snippets: int, config: EvalConfig) -> int:

@@ -38,27 +38,22 @@ class SnippetScore:
     failing: bool
 
 
-@dataclass(frozen=True)
-class Lifetimes:
-    """How long N episodes ran.
-
-    Attributes:
-        seconds: (N,) from start to end. failed: (N,) whether it ended early.
-    """
-
-    seconds: FloatArray
-    failed: BoolArray
-
-
 def plot_snippets(
-    path: Path | str, scores: Sequence[SnippetScore], episodes: Lifetimes, *, threshold: float, title: str
+    path: Path | str,
+    scores: Sequence[SnippetScore],
+    norm_lengths: FloatArray,
+    failed: BoolArray,
+    *,
+    threshold: float,
+    title: str,
 ) -> Path:
     """Draw scores and survival and write the picture atomically.
 
     Args:
         path: A name that ends in `.png`, `.svg` or `.pdf`.
         scores: Of each snippet, worst first.
-        episodes: Of all of them.
+        norm_lengths: (N,) normalized lengths of all episodes.
+        failed: (N,) whether they ended early.
         threshold: Normalized length below which a snippet fails.
         title: Above the panels.
 
@@ -79,29 +74,25 @@ def plot_snippets(
     failing = sum(score.failing for score in scores)
     left.set_title(f"Mean scores; failing: {failing:,} of {counted(len(scores), 'snippet')}", fontsize=10)
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower left", fontsize="small", ncols=3, frameon=False)
-    _draw_survival(right, episodes)
+    _draw_survival(right, norm_lengths, failed)
     with atomic_write(path, suffix=path.suffix) as temporary:
         figure.savefig(temporary, dpi=DOTS_PER_INCH)
     return path
 
 
-def survival(seconds: FloatArray, failed: BoolArray) -> tuple[FloatArray, FloatArray]:
-    """Estimate the share of episodes that have not failed after a time, where some end for another reason.
+def survival(norm_lengths: FloatArray, failed: BoolArray) -> tuple[FloatArray, FloatArray]:
+    """Return the share of N episodes that have not ended early by each part of their way.
 
-    Kaplan and Meier, "Nonparametric estimation from incomplete observations", 1958: episodes that reach their
-    snippet's end leave those at risk without counting as failures.
+    The area below these steps is the mean normalized length, and the last one is the success rate.
 
     Args:
-        seconds: (N,) until each ended. failed: (N,) whether it ended early.
+        norm_lengths: (N,) parts of the way at which they ended. failed: (N,) whether early.
 
     Returns:
-        The different times of failures (K,), ascending, and the shares (K,) from each of them on.
+        Parts of the way (K + 1,) from 0 on, ascending, and the shares (K + 1,) from each of them on.
     """
-    times = np.unique(seconds[failed])
-    at_risk = len(seconds) - np.searchsorted(np.sort(seconds), times, side="left")
-    ends = np.sort(seconds[failed])
-    failures = np.searchsorted(ends, times, side="right") - np.searchsorted(ends, times, side="left")
-    return times, np.asarray(np.cumprod(1.0 - failures / at_risk))
+    ends = np.sort(norm_lengths[failed])
+    return np.append(0.0, ends), np.asarray(1.0 - np.arange(len(ends) + 1) / len(failed))
 
 
 def _draw_bars(axes: Any, scores: Sequence[SnippetScore], threshold: float) -> None:
@@ -143,13 +134,11 @@ def _limit(scores: Sequence[SnippetScore]) -> float:
     return max(1.05, 1.02 * max(score.norm_return for score in scores))
 
 
-def _draw_survival(axes: Any, episodes: Lifetimes) -> None:
-    seconds, failed = episodes.seconds, episodes.failed
-    times, shares = survival(seconds, failed)
-    last = float(seconds.max())
-    axes.step([0.0, *times, last], [1.0, *shares, shares[-1] if len(shares) else 1.0], where="post", color="tab:blue")
-    axes.set(xlim=(0.0, 1.02 * last), ylim=(0.0, 1.04), xlabel="seconds since the episode began")
-    axes.set_ylabel("share that has not ended early")
+def _draw_survival(axes: Any, norm_lengths: FloatArray, failed: BoolArray) -> None:
+    parts, shares = survival(norm_lengths, failed)
+    axes.step(np.append(parts, 1.0), np.append(shares, shares[-1]), where="post", color="tab:blue")
+    axes.set(xlim=(0.0, 1.0), ylim=(0.0, 1.04), xlabel="part of the way from the start to the snippet's end")
+    axes.set_ylabel("share of episodes still running")
     axes.grid(alpha=0.3)
     early = f"{int(failed.sum()):,} of {counted(len(failed), 'episode')} ended early"
-    axes.set_title(f"Survival (Kaplan-Meier): {early}", fontsize=10)
+    axes.set_title(f"Survival: {early}", fontsize=10)
