@@ -4,7 +4,7 @@
     python tests/benchmarks/study_distillation.py --recordings cmu bc     # one weighting only
 
 Ten recordings become clips, every clip gets an expert (`expert train --preset fast`, until its normalized length from
-random steps under action noise reaches 0.97), the experts are rolled out into one dataset, and one policy is distilled
+random steps under action noise reaches 0.95), the experts are rolled out into one dataset, and one policy is distilled
 from it for each weighting. All of it lies below `MOCAPACT_HOME/runs/study_distillation`; what is finished is used
 again, what was killed goes on. The table and the picture are written to `--out`.
 """
@@ -29,7 +29,7 @@ EXPERT = """\
 eval_every = 100_000
 total_timesteps = 1_600_000
 # Enough to be learned from, rather than as good as can be.
-stop_norm_length = 0.97
+stop_norm_length = 0.95
 stop_patience = 1
 stop_min_gain = 1.0
 """
