@@ -21,7 +21,6 @@ from mocapact_cli.core.errors import MissingDependencyError, UsageError
 
 if TYPE_CHECKING:
     from mocapact_cli.core.evaluation.latent import LatentConfig, LatentStudy
-    from mocapact_cli.core.policies.embedding import EmbeddingPolicy
 
 _COLUMNS = {
     "kind": "Embedding",
@@ -109,9 +108,8 @@ def sample(
         num_envs=num_envs,
         threads=threads,
     )
-    opened = _open(policy, device)
     names = list(interpolate) if interpolate else snippets
-    study = _study(opened, policy, names, mocap, config, between=interpolate is not None, encode=plot is not None)
+    study = _study(policy, names, mocap, device, config, between=interpolate is not None, encode=plot is not None)
     _show(policy, study, video, plot)
 
 
@@ -125,31 +123,26 @@ def _check_files(video: Path | None, plot: Path | None) -> None:
         check_plot_path(plot)
 
 
-def _open(path: Path, device: str) -> EmbeddingPolicy:
-    from mocapact_cli.core.interop.policies import load_policy
-    from mocapact_cli.core.policies.device import choose_device
-    from mocapact_cli.core.policies.low_level import LowLevelPolicy
-
-    return LowLevelPolicy(load_policy(path, device=choose_device(device))).policy
-
-
 def _study(
-    opened: EmbeddingPolicy,
     path: Path,
     names: list[str] | None,
     mocap: list[Path] | None,
+    device: str,
     config: LatentConfig,
     *,
     between: bool,
     encode: bool,
 ) -> LatentStudy:
     from mocapact_cli.core.evaluation.latent import study_between, study_prior
-    from mocapact_cli.core.evaluation.policy import subject_pairs
+    from mocapact_cli.core.evaluation.policy import open_subjects
+    from mocapact_cli.core.policies.device import choose_device
+    from mocapact_cli.core.policies.low_level import embedding_policy
 
-    pairs = subject_pairs(path, names, mocap)
+    opened, pairs = open_subjects(path, names, mocap, device=choose_device(device))
+    policy = embedding_policy(opened)
     if between:
-        return study_between(opened, pairs[0], pairs[1], config, progress=out.progress())
-    return study_prior(opened, pairs, config, encode=encode, progress=out.progress())
+        return study_between(policy, pairs[0], pairs[-1], config, progress=out.progress())
+    return study_prior(policy, pairs, config, encode=encode, progress=out.progress())
 
 
 def _show(policy: Path, study: LatentStudy, video: Path | None, plot: Path | None) -> None:
@@ -192,6 +185,10 @@ def _title(document: dict[str, Any]) -> str:
 
 
 def _cell(name: str, value: Any) -> str:
+    if name == "kind":
+        from mocapact_cli.core.evaluation.latent_views import shown_kind
+
+        return shown_kind(value)
     if name == "fell":
         return f"{100.0 * value:.0f} %"
-    return value if isinstance(value, str) else f"{value:d}" if isinstance(value, int) else f"{value:.2f}"
+    return f"{value:d}" if isinstance(value, int) else f"{value:.2f}"

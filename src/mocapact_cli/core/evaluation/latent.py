@@ -97,7 +97,9 @@ class Measures:
             distance_m=float(np.linalg.norm(ground[-1] - ground[0])),
             speed_m_s=float(steps.mean()) / CONTROL_TIMESTEP if moved else math.nan,
             joint_motion_rad_s=float(np.sqrt((motion.qvel[:, 6:] ** 2).mean())) if moved else math.nan,
-            embedding_spread=float(np.sqrt(motion.embeddings.var(axis=0).mean())) if moved else math.nan,
+            embedding_spread=float(np.sqrt(motion.embeddings.astype(np.float64).var(axis=0).mean()))
+            if moved
+            else math.nan,
         )
 
 

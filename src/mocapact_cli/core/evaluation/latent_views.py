@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from mocapact_cli.core.errors import UsageError
 from mocapact_cli.core.evaluation.latent import HELD, MOVING, PRIOR, ZERO
 from mocapact_cli.core.media.latent_plot import plot_latent
+from mocapact_cli.core.media.video import film_format
 from mocapact_cli.core.media.walker_tiles import Tile, film_walkers
 from mocapact_cli.core.progress import NullProgress
 
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from mocapact_cli.core.evaluation.latent import LatentStudy, LatentWalker
     from mocapact_cli.core.progress import Progress
 
-FILMED_STARTS = 4
-"""Starts of a prior that are filmed; the numbers are of all of them."""
+FILMED_STARTS, STRIP_STARTS = 4, 2
+"""Starts of a prior that a film and a strip show; the numbers are of all of them."""
 
 
 def film_study(study: LatentStudy, path: Path, *, progress: Progress | None = None) -> Path:
@@ -27,10 +28,21 @@ def film_study(study: LatentStudy, path: Path, *, progress: Progress | None = No
         UsageError: The file's ending is unknown.
         MissingDependencyError: No OpenGL works here.
     """
-    prior = study.settings["mode"] == "prior"
-    columns = min(study.columns, FILMED_STARTS) if prior else study.columns
-    shown = [walker for number, walker in enumerate(study.walkers) if not prior or number % study.columns < columns]
-    return film_walkers([_tile(walker) for walker in shown], path, columns=columns, progress=progress or NullProgress())
+    walkers, columns = _filmed(study, strip=film_format(path) == "png")
+    return film_walkers(
+        [_tile(walker) for walker in walkers], path, columns=columns, progress=progress or NullProgress()
+    )
+
+
+def _filmed(study: LatentStudy, *, strip: bool) -> tuple[list[LatentWalker], int]:
+    if study.settings["mode"] != "prior":
+        return list(study.walkers), study.columns
+    starts = min(study.columns, STRIP_STARTS if strip else FILMED_STARTS)
+    rows = [study.walkers[first : first + starts] for first in range(0, len(study.walkers), study.columns)]
+    if strip:
+        # A strip has one walker a row: those of one start stand below each other.
+        rows = list(zip(*rows, strict=True))
+    return [walker for row in rows for walker in row], starts
 
 
 def plot_study(study: LatentStudy, path: Path) -> Path:
@@ -45,7 +57,7 @@ def plot_study(study: LatentStudy, path: Path) -> Path:
     first = {walker.kind: walker.motion.embeddings for walker in reversed(study.walkers)}
     kinds = [kind for kind in dict.fromkeys(walker.kind for walker in study.walkers) if _is_shown(kind, between)]
     title = (
-        f"Between {study.settings['from']} and {study.settings['to']}"
+        f"Between {study.settings['from']} (A) and {study.settings['to']} (B)"
         if between
         else f"Sampled embeddings, correlation {study.settings['correlation']:g}"
     )
@@ -64,11 +76,19 @@ def _is_shown(kind: str, between: bool) -> bool:
 
 
 def _legend(kind: str) -> str:
-    names = {PRIOR: "prior: one walker", HELD: "held: one walker", MOVING: "moving from the first to the second"}
-    return names.get(kind, f"{kind} of the way")
+    names = {PRIOR: "prior: one walker", HELD: "held: one walker", MOVING: "moving from A to B"}
+    return names.get(kind) or shown_kind(kind)
+
+
+def shown_kind(kind: str) -> str:
+    """Return the name of a walker's kind for people: a share of the second snippet, B, is 25 % B."""
+    if kind in (PRIOR, HELD, ZERO, MOVING):
+        return kind
+    share = float(kind)
+    return "A" if share == 0.0 else "B" if share == 1.0 else f"{100.0 * share:.0f} % B"
 
 
 def _tile(walker: LatentWalker) -> Tile:
     seconds = walker.measures.seconds
     ending = f"fell at {seconds:.1f} s" if walker.measures.fell else f"done at {seconds:.1f} s"
-    return Tile(walker.kind, walker.motion.qpos, ending)
+    return Tile(shown_kind(walker.kind), walker.motion.qpos, ending)

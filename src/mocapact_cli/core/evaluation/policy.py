@@ -44,25 +44,12 @@ def open_subjects(
         InvalidInputError: The policy is damaged.
         UsageError: Nothing says what it is to track.
     """
-    policy = load_policy(path, device=device)
-    return policy, subject_pairs(path, snippets, mocap)
-
-
-def subject_pairs(
-    path: Path, snippets: Sequence[str] | None, mocap: Sequence[Path] | None
-) -> list[tuple[Clip, Snippet]]:
-    """Return the (clip, snippet) pairs of the given snippets, or of those that a policy's run evaluated on.
-
-    Raises:
-        NotFoundError: A clip does not exist.
-        UsageError: Nothing says which snippets.
-    """
-    record = run_record(path)
+    policy, record = load_policy(path, device=device), run_record(path)
     names = snippets or record.get("snippets") or ()
     if not names:
         raise UsageError(f"{path} does not say what it was trained on.", hint="Name --snippets.")
     sources = mocap or [place for place in map(Path, record.get("mocap", ())) if place.is_file()]
-    return _pairs(names, sources)
+    return policy, _pairs(names, sources)
 
 
 def run_record(path: Path) -> dict[str, Any]:

@@ -84,17 +84,18 @@ def plot_latent(
         _draw_sampled(axes, plane.project(sampled[label]), label, number / max(len(sampled) - 1, 1))
     for number, (name, values) in enumerate(encoded.items()):
         _draw_encoded(axes, plane.project(values), name, _colour(number, len(encoded)), named=number < NAMED_SNIPPETS)
+    axes.scatter([], [], color="white", marker="o", s=60, edgecolors="black", label="first step")
     if prior_scale is not None:
         _draw_prior(axes, plane, prior_scale)
     names = [
         f"principal component {number} ({share:.0%} of the spread)" for number, share in enumerate(plane.shares, 1)
     ]
     axes.set(xlabel=names[0], ylabel=names[1])
-    axes.set_aspect("equal", adjustable="datalim")
+    axes.set_aspect("equal", adjustable="box")
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     with atomic_write(path, suffix=path.suffix) as temporary:
-        figure.savefig(temporary, dpi=DOTS_PER_INCH)
+        figure.savefig(temporary, dpi=DOTS_PER_INCH, bbox_inches="tight", pad_inches=0.1)
     return path
 
 
@@ -106,7 +107,9 @@ def _draw_encoded(axes: Any, points: FloatArray, name: str, colour: Any, *, name
 
 def _draw_sampled(axes: Any, points: FloatArray, label: str, shade: float) -> None:
     grey = str(0.15 + 0.6 * shade)
-    axes.plot(*points.T, "-", color=grey, linewidth=0.9, marker="x", markersize=4, alpha=0.8, zorder=2, label=label)
+    still = float(np.ptp(points, axis=0).max()) < 1e-6
+    mark = {"marker": "D", "markersize": 9, "zorder": 4} if still else {"marker": "x", "markersize": 4, "zorder": 2}
+    axes.plot(*points.T, "-", color=grey, linewidth=0.6, alpha=0.7, label=label, **mark)
 
 
 def _draw_prior(axes: Any, plane: Plane, scale: float) -> None:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from mocapact_cli.core.media.camera import Camera
     from mocapact_cli.core.media.video import Frame
     from mocapact_cli.core.progress import Progress
 
@@ -31,8 +30,10 @@ if TYPE_CHECKING:
 _SIZES = {"png": 160}
 _SIZE = 240
 """Pixels of a tile's sides; in a strip eight of them stand side by side."""
-_FADED = 0.45
-_EMPTY = 40
+_FPS = 15.0
+"""Frames a second: half of a single film's, since software OpenGL draws every tile by itself."""
+_DIMMED = 0.5
+_EMPTY = 24
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,9 @@ def film_walkers(
     *,
     columns: int,
     dt: float = CONTROL_TIMESTEP,
-    fps: float = 30,
     progress: Progress = NullProgress(),  # noqa: B008 - it has no state
 ) -> Path:
-    """Film walkers side by side; one that has ended stands still and pale until the last one has.
+    """Film walkers side by side; one that has ended stands still and dark until the last one has.
 
     A png shows one walker a row, eight moments from left to right.
 
@@ -68,7 +68,6 @@ def film_walkers(
         path: The file to write; its ending says how.
         columns: Tiles in a row of a moving film.
         dt: Seconds between poses.
-        fps: Frames a second.
         progress: Told about every frame.
 
     Raises:
@@ -77,39 +76,38 @@ def film_walkers(
     """
     kind = film_format(path)
     size, across = _SIZES.get(kind, _SIZE), 1 if kind == "png" else min(columns, len(tiles))
-    times = frame_times((max(len(tile.qpos) for tile in tiles) - 1) * dt, path, fps)
+    times = frame_times((max(len(tile.qpos) for tile in tiles) - 1) * dt, path, _FPS)
     with progress.task("Filming", len(times), "frames") as task, TrackRenderer(get_walker(), size, size) as renderer:
-        views = [_View.of(tile, times, dt) for tile in tiles]
+        views = [_View(tile, renderer, times, dt) for tile in tiles]
 
         def frames() -> Iterator[Frame]:
             for number in range(len(times)):
-                yield _arranged([view.draw(renderer, number) for view in views], across)
+                yield _arranged([view.draw(number) for view in views], across)
                 task.advance()
 
-        return write_film(path, frames(), fps=film_fps(path, fps))
+        return write_film(path, frames(), fps=film_fps(path, _FPS))
 
 
-@dataclass(frozen=True)
 class _View:
-    tile: Tile
-    poses: FloatArray
-    cameras: list[Camera]
-    times: FloatArray
-    duration: float
+    """Draws one tile's pictures in order, and what is left of it at its end only once."""
 
-    @classmethod
-    def of(cls, tile: Tile, times: FloatArray, dt: float) -> _View:
+    def __init__(self, tile: Tile, renderer: TrackRenderer, times: FloatArray, dt: float) -> None:
+        self._tile, self._renderer, self._times = tile, renderer, times
+        self._duration = (len(tile.qpos) - 1) * dt
+        self._poses = resampled(get_walker(), tile.qpos, dt, times)
         # All are seen from the same side of where they face at first, so that they can be compared.
-        cameras = follow(tile.qpos[:, :2], heading(tile.qpos[:1]), dt, times)
-        return cls(tile, resampled(get_walker(), tile.qpos, dt, times), cameras, times, (len(tile.qpos) - 1) * dt)
+        self._cameras = follow(tile.qpos[:, :2], heading(tile.qpos[:1]), dt, times)
+        self._last: Frame | None = None
 
-    def draw(self, renderer: TrackRenderer, number: int) -> Frame:
-        frame = renderer.render(self.poses[number], self.cameras[number])
-        over = self.times[number] > self.duration + 1e-9
-        if over:
-            frame = (frame * _FADED + 255 * (1.0 - _FADED)).astype(np.uint8)
-        said = self.tile.ending if over else f"{self.times[number]:.1f} s"
-        return draw_caption(frame, f"{self.tile.label}  {said}".rstrip())
+    def draw(self, number: int) -> Frame:
+        """Return picture `number`; to be called with 0, 1, 2, ..."""
+        if self._last is None:
+            frame = self._renderer.render(self._poses[number], self._cameras[number])
+            if self._times[number] <= self._duration + 1e-9:
+                return draw_caption(frame, f"{self._tile.label}  {self._times[number]:.1f} s")
+            dimmed = np.asarray(frame * _DIMMED, dtype=np.uint8)
+            self._last = draw_caption(dimmed, f"{self._tile.label}  {self._tile.ending}".rstrip())
+        return self._last
 
 
 def _arranged(frames: Sequence[Frame], columns: int) -> Frame:
