@@ -306,5 +306,6 @@ def _joint_difference(motion: LatentMotion, other: LatentMotion) -> float:
 def _means(walkers: Sequence[LatentWalker]) -> dict[str, Any]:
     rows = [walker.to_json() for walker in walkers]
     names = [name for name in rows[0] if name not in ("kind", "start")]
-    means = {name: float(np.nanmean([row[name] for row in rows])) for name in names}
+    known = {name: [row[name] for row in rows if not math.isnan(row[name])] for name in names}
+    means = {name: float(np.mean(values)) if values else math.nan for name, values in known.items()}
     return {"walkers": len(walkers), "fell": means.pop("fell"), **means}
