@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mocapact_cli.cli import distill_sample
 from mocapact_cli.cli.app import Commands
 from mocapact_cli.cli.options import (
     SIMULATION,
@@ -170,6 +171,9 @@ def evaluate_policy(
         threads=threads,
     )
     _show_evaluation(evaluate(opened, pairs, config, measure_motion=True, progress=out.progress()).to_json())
+
+
+app.command("sample", examples=distill_sample.EXAMPLES)(distill_sample.sample)
 
 
 def _default_dataset() -> Path:
