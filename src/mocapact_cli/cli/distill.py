@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mocapact_cli.cli import distill_sample
 from mocapact_cli.cli.app import Commands
 from mocapact_cli.cli.distill_eval_view import show_evaluation
 from mocapact_cli.cli.evaluations import check_evaluation, shown_without_film
@@ -239,6 +240,9 @@ def evaluate_policy(
             filmed = spread_choice(pairs, video_snippets, report)
             document["video"] = film_snippets(opened, filmed, video, config, progress=out.progress())
             document["video_snippets"] = [str(snippet) for _, snippet in filmed]
+
+
+app.command("sample", examples=distill_sample.EXAMPLES)(distill_sample.sample)
 
 
 def _default_dataset() -> Path:

@@ -26,7 +26,7 @@ def show_evaluation(document: Mapping[str, Any], report: SnippetsReport | None) 
         document: Its JSON document, with the files that were written.
         report: The evaluation; None where there is only a film.
     """
-    short = document["norm_return"]["mean"] if report is not None else document.get("video")
+    short = document["norm_return"]["mean"] if report is not None else document.get("video", "")
 
     def human() -> list[Any]:
         parts = [] if report is None else evaluation_parts(document, report)
