@@ -113,11 +113,13 @@ def test_what_cannot_be_done_is_said_before(npmp, policy) -> None:
 
 def test_tiles_say_how_each_episode_ended(npmp, tmp_path: Path, monkeypatch) -> None:
     shown = []
-    monkeypatch.setattr(many_snippets, "film_grid", lambda tiles, path, progress: shown.extend(tiles) or path)
+    monkeypatch.setattr(many_snippets, "film_walkers", lambda tiles, path, progress: shown.extend(tiles) or path)
     whole = Snippet("demo_squat", 0, 12)
     pairs = [(demo("demo_squat"), whole), (demo("demo_squat"), Snippet("demo_squat", 0, 60))]
     film_snippets(npmp, pairs, tmp_path / "a.mp4", FEW, progress=NullProgress())
-    assert [tile.title for tile in shown] == ["demo_squat-0-12", "demo_squat-0-60"]
+    assert [tile.label for tile in shown] == ["demo_squat-0-12", "demo_squat-0-60"]
+    assert shown[0].ending == "complete, 0.21 s"
+    assert shown[1].ending.startswith("ended early at 0.")
     assert [tile.failed for tile in shown] == [False, True]
     # References look five steps ahead.
     assert len(shown[0].qpos) == 12 - 5

@@ -29,9 +29,8 @@ def film_study(study: LatentStudy, path: Path, *, progress: Progress | None = No
         MissingDependencyError: No OpenGL works here.
     """
     walkers, columns = _filmed(study, strip=film_format(path) == "png")
-    return film_walkers(
-        [_tile(walker) for walker in walkers], path, columns=columns, progress=progress or NullProgress()
-    )
+    tiles = [_tile(walker) for walker in walkers]
+    return film_walkers(tiles, path, columns=columns, progress=progress or NullProgress())
 
 
 def _filmed(study: LatentStudy, *, strip: bool) -> tuple[list[LatentWalker], int]:

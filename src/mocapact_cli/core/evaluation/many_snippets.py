@@ -15,8 +15,8 @@ from mocapact_cli.core.evaluation.metrics import summarize_by_snippet
 from mocapact_cli.core.evaluation.motion import MotionScores
 from mocapact_cli.core.evaluation.report import EvaluationHistory
 from mocapact_cli.core.formatting import counted
-from mocapact_cli.core.media.grid_film import Tile, film_grid
 from mocapact_cli.core.media.snippet_plot import SnippetScore, plot_snippets
+from mocapact_cli.core.media.walker_tiles import Tile, film_walkers
 from mocapact_cli.core.rollouts.controllers import check_baselines
 from mocapact_cli.core.rollouts.sampling import embedding_policy
 from mocapact_cli.core.rollouts.trajectory import record_episodes
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mocapact_cli.core.envs.batch import EpisodeEnd
     from mocapact_cli.core.policies.base import Policy
     from mocapact_cli.core.progress import Progress
+    from mocapact_cli.core.rollouts.trajectory import Trajectory
 
     Pair = tuple[Clip, Snippet]
 
@@ -197,11 +198,14 @@ def film_snippets(policy: Policy, pairs: Sequence[Pair], path: Path, config: Eva
         threads=config.threads,
         progress=progress,
     )
-    tiles = [
-        Tile(str(snippet), episode.qpos, episode.reference_qpos, episode.end.early_termination)
-        for (_, snippet), episode in zip(pairs, seen, strict=True)
-    ]
-    return film_grid(tiles, path, progress=progress)
+    tiles = [_tile(snippet, episode) for (_, snippet), episode in zip(pairs, seen, strict=True)]
+    return film_walkers(tiles, path, progress=progress)
+
+
+def _tile(snippet: Snippet, episode: Trajectory) -> Tile:
+    seconds, failed = episode.end.length * CONTROL_TIMESTEP, episode.end.early_termination
+    ending = f"ended early at {seconds:.2f} s" if failed else f"complete, {seconds:.2f} s"
+    return Tile(str(snippet), episode.qpos, ending, episode.reference_qpos, failed)
 
 
 def spread_choice(pairs: Sequence[Pair], count: int, report: SnippetsReport | None = None) -> list[Pair]:
