@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from mocapact_cli.core.clips.library import open_library
 from mocapact_cli.core.clips.snippets import Snippet
-from mocapact_cli.core.datasets.reader import Rollouts
 from mocapact_cli.core.errors import MocapactError, NotFoundError, UsageError
 from mocapact_cli.core.interop.policies import load_policy
 
@@ -22,15 +21,13 @@ _RUN_DEPTH = 3
 """Folders above a checkpoint in which its run's record may lie."""
 
 
-def recorded_pairs(files: Sequence[Path], mocap: Sequence[Path] | None) -> list[tuple[Clip, Snippet]]:
-    """Return the (clip, snippet) pairs of rollout files.
+def named_pairs(names: Sequence[str], mocap: Sequence[Path] | None) -> list[tuple[Clip, Snippet]]:
+    """Return the (clip, snippet) pairs of snippets, and of clips, which are taken whole.
 
     Raises:
         NotFoundError: A clip's reference motion is not at hand.
         InvalidInputError: A file is damaged.
     """
-    with Rollouts(list(files)) as rollouts:
-        names = rollouts.snippets
     return _pairs(names, mocap)
 
 

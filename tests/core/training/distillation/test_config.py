@@ -8,11 +8,15 @@ from mocapact_cli.core.policies.npmp import NpmpConfig
 from mocapact_cli.core.training.distillation.config import DistillConfig, resolve
 
 
+def parts(settings):
+    return settings.training, settings.policy
+
+
 def test_the_paper_by_default():
-    config, network = resolve(None)
+    config, network = parts(resolve(None))
     assert isinstance(network, NpmpConfig)
     assert (config.max_steps, config.batch_size, config.learning_rate) == (100_000, 256, 5e-4)
-    config, network = resolve(None, model="gpt")
+    config, network = parts(resolve(None, model="gpt"))
     assert isinstance(network, GptConfig)
     assert (config.learning_rate, config.weight_decay, config.betas) == (3e-6, 0.1, (0.9, 0.95))
 
@@ -20,7 +24,7 @@ def test_the_paper_by_default():
 def test_a_file_and_then_the_options(tmp_path):
     file = tmp_path / "small.toml"
     file.write_text('model = "npmp"\nbatch_size = 8\nseed = 3\n[policy]\nembed_size = 7\n')
-    config, network = resolve(file, seed=4)
+    config, network = parts(resolve(file, seed=4))
     assert (config.batch_size, config.seed) == (8, 4)
     assert network.embed_size == 7
 
