@@ -151,8 +151,8 @@ def test_ctrl_c_ends_the_step_and_saves(tmp_path, rollouts, monkeypatch):
     config = replace(CONFIG, n_eval_episodes=0, eval_every=100)
     distill(divide(rollouts), config, small("npmp"), tmp_path / "whole")
     with monkeypatch.context() as patched:
-        press_ctrl_c(patched, at=30)
-        with pytest.raises(InterruptedRunError, match="after 30 steps") as raised:
+        press_ctrl_c(patched, at=55)
+        with pytest.raises(InterruptedRunError, match="after 55 steps") as raised:
             distill(divide(rollouts), config, small("npmp"), tmp_path / "parts")
     assert "--resume" in raised.value.hint
     assert distill(divide(rollouts), config, small("npmp"), tmp_path / "parts", resume=True).steps == 60
@@ -186,6 +186,12 @@ def test_an_evaluation_that_was_interrupted_is_made_up_for(tmp_path, rollouts, p
     assert [row["step"] for row in result.evaluations] == [20, 40, 60]
     assert losses(tmp_path / "parts", "train_rsi_norm_return") == losses(tmp_path / "whole", "train_rsi_norm_return")
     assert same(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_seeds_of_steps_leave_nothing_behind(tmp_path, rollouts):
+    before = len(torch.cuda._queued_calls)
+    distill(divide(rollouts), replace(CONFIG, n_eval_episodes=0, max_steps=20), small("npmp"), tmp_path)
+    assert len(torch.cuda._queued_calls) < before + 20
 
 
 def test_time_makes_checkpoints_too(tmp_path, rollouts, monkeypatch):

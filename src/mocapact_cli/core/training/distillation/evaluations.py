@@ -16,6 +16,7 @@ from mocapact_cli.core.evaluation.policy import named_pairs
 from mocapact_cli.core.policies.distilled import DistilledPolicy
 from mocapact_cli.core.training.distillation.config import DistillConfig
 from mocapact_cli.core.training.distillation.data import Division
+from mocapact_cli.core.training.distillation.module import fix_draws
 
 if TYPE_CHECKING:
     from mocapact_cli.core.clips.clip import Clip
@@ -103,7 +104,7 @@ def validation_loss(policy: DistilledPolicy, batches: BatchLoader, config: Disti
     """Return the mean loss and squared error over the first batches of rollouts that are held out."""
     count = min(config.val_batches, len(batches))
     # Every gradient step begins from a seed of its own, so this one harms none.
-    torch.manual_seed(config.seed)
+    fix_draws(config.seed, policy.device)
     with torch.inference_mode():
         seen = [policy.loss(batches.batch(number))[1] for number in range(count)]
     return {f"val_{name}": float(np.mean([float(row[name]) for row in seen])) for name in ("loss", "mse")}

@@ -1,4 +1,4 @@
-"""Ctrl-C between two gradient steps, never inside one: half a step is nothing to save."""
+"""Ctrl-C and SIGTERM between two gradient steps, never inside one: half a step is nothing to save."""
 
 from __future__ import annotations
 
@@ -8,33 +8,45 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 class Interrupts:
-    """Notes the first Ctrl-C, to be obeyed when the step is done; the second one interrupts at once.
+    """Notes the first signal, to be obeyed when the step is done; a second Ctrl-C interrupts at once.
 
     Used as a context; outside the main thread, which alone is told of signals, it does nothing.
 
+    Args:
+        ignored: of several processes, those that end when the first one does hear none of it.
+
     Attributes:
-        asked: whether Ctrl-C was pressed.
+        asked: whether the process was asked to end.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, ignored: bool = False) -> None:
         self.asked = False
+        self._handler = signal.SIG_IGN if ignored else self._note
         self._at_once = False
 
     def __enter__(self) -> Interrupts:
-        self._ours = threading.current_thread() is threading.main_thread()
-        if self._ours:
-            self._before = signal.signal(signal.SIGINT, self._note)
+        self._before = {number: signal.getsignal(number) for number in _SIGNALS}
+        self.listen()
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._ours:
-            signal.signal(signal.SIGINT, self._before)
+        if _may_listen():
+            for number, handler in self._before.items():
+                signal.signal(number, handler)
+
+    def listen(self) -> None:
+        """Listen again after others have put their handlers in place, as Lightning does."""
+        if _may_listen():
+            for number in _SIGNALS:
+                signal.signal(number, self._handler)
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Let Ctrl-C interrupt what runs inside the block, such as an evaluation."""
+        """Let signals interrupt what runs inside the block, such as an evaluation."""
         self._at_once = True
         try:
             yield
@@ -42,6 +54,11 @@ class Interrupts:
             self._at_once = False
 
     def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of handlers
-        if self.asked or self._at_once:
-            raise KeyboardInterrupt
+        again = self.asked and number == signal.SIGINT
         self.asked = True
+        if again or self._at_once:
+            raise KeyboardInterrupt
+
+
+def _may_listen() -> bool:
+    return threading.current_thread() is threading.main_thread()

@@ -41,6 +41,13 @@ class DistillModule(lightning.LightningModule):
         )
         self.batch_loss = torch.compile(policy.loss) if compiles(config) else policy.loss
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; what Lightning sets dozens of times a step skips PyTorch's search for parameters."""
+        if name == "_current_fx_name":
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW; without decay it is Adam."""
         return self.optimizer
@@ -53,7 +60,7 @@ class DistillModule(lightning.LightningModule):
         """Fix what the step draws."""
         rank = self._place[0]
         words = [self.config.seed, self.step, *([rank] if rank else [])]
-        torch.manual_seed(int(np.random.SeedSequence(words).generate_state(1)[0]))
+        fix_draws(int(np.random.SeedSequence(words).generate_state(1)[0]), self.policy.device)
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:  # noqa: ARG002
         """Return the loss of a batch, so that the mean of all processes' gradients is that of the whole batch."""
@@ -67,6 +74,16 @@ class DistillModule(lightning.LightningModule):
     def _place(self) -> tuple[int, int]:
         """This process's number and how many there are."""
         return (self.trainer.global_rank, self.trainer.world_size) if self._trainer is not None else (0, 1)
+
+
+def fix_draws(seed: int, device: torch.device) -> None:
+    """Seed what is drawn on the processor and on the device.
+
+    Unlike `torch.manual_seed`, which where there is no GPU keeps a note with a stack trace for each call.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
 
 
 def compiles(config: DistillConfig) -> bool:

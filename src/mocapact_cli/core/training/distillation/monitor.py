@@ -84,15 +84,19 @@ class Run:
 class StepCounter(lightning.Callback):
     """Counts the steps, and ends them when the first process says so: all that the other processes do between steps.
 
+    Args:
+        interrupts: how signals are answered.
+
     Attributes:
         at_rest: whether no step is under way, so that what is in memory can be saved.
     """
 
-    def __init__(self) -> None:
-        self.at_rest = True
+    def __init__(self, interrupts: Interrupts) -> None:
+        self.at_rest, self._interrupts = True, interrupts
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         """Find a way to agree with the other processes, and wait for what the first one does before all steps."""
+        self._interrupts.listen()
         self._agreement = Agreement(trainer.world_size)
         self.before_steps(trainer, pl_module)
         self._agreement.stop(wanted=False)
@@ -127,24 +131,25 @@ class DistillMonitor(StepCounter):
     """
 
     def __init__(self, run: Run, task: ProgressTask) -> None:
-        super().__init__()
+        super().__init__(run.interrupts)
         self.run, self.task, self.config, self.standing = run, task, run.config, run.standing
         self.stopped_because = "all steps were taken"
         self._precision: Precision | None = None
-        self._before, self._began = run.standing.seconds, time.monotonic()
+        self._before, self._began = run.standing.seconds, float("inf")
         self._records = Records(run.folder)
         self._losses: list[dict[str, torch.Tensor]] = []
-        self._recorded = self._shown = self._saved_at = self._began
+        self._recorded = self._shown = self._saved_at = 0.0
         self._saved = run.standing.step
 
     @property
     def seconds(self) -> float:
         """Wall-clock training time, of all sessions together."""
-        return self._before + time.monotonic() - self._began
+        return self._before + max(time.monotonic() - self._began, 0.0)
 
     def before_steps(self, trainer: lightning.Trainer, module: DistillModule) -> None:
         """Make the evaluation that a run which now goes on has not come to."""
         self._precision = trainer.precision_plugin
+        self._began = self._recorded = self._shown = self._saved_at = time.monotonic()
         if module.step and module.step % self.config.eval_every == 0:
             self.evaluate_if_new(module)
 

@@ -18,7 +18,7 @@ from pytorch_lightning.strategies import DDPStrategy
 from mocapact_cli.core.config import to_dict
 from mocapact_cli.core.datasets.expert_dataset import ExpertDataset
 from mocapact_cli.core.datasets.loader import BatchLoader
-from mocapact_cli.core.errors import InterruptedRunError, UsageError
+from mocapact_cli.core.errors import InterruptedRunError, RunError, UsageError
 from mocapact_cli.core.policies.distilled import PolicyConfig
 from mocapact_cli.core.policies.zoo import build_policy, describe
 from mocapact_cli.core.progress import NullProgress, Progress
@@ -189,13 +189,16 @@ def _record(learner: _Learner, data: Division, subjects: Subjects, mocap: Sequen
 
 def _follow(module: DistillModule, dataset: ExpertDataset) -> None:
     """Learn as one of the other processes: the first one decides when it is over."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with quiet_lightning():
-            trainer = make_trainer(module.config, module.config.max_steps - module.step, StepCounter())
+        with Interrupts(ignored=True) as interrupts, quiet_lightning():
+            trainer = make_trainer(module.config, module.config.max_steps - module.step, StepCounter(interrupts))
             trainer.fit(module, datamodule=SharedBatches(dataset, module.config, module.step))
-    finally:
-        signal.signal(signal.SIGINT, before)
+    except RuntimeError as error:
+        reason = next(iter(str(error).splitlines()), "")
+        raise RunError(
+            f"Process {rank(module.config)} failed, or lost the one that leads: {reason}",
+            hint="Go on from the last checkpoint with --resume.",
+        ) from error
 
 
 def _lead(learner: _Learner, run: Run) -> str:
@@ -207,10 +210,10 @@ def _lead(learner: _Learner, run: Run) -> str:
         monitor = DistillMonitor(run, task)
         try:
             _fit(learner, monitor)
+            if run.interrupts.asked and module.step < config.max_steps:
+                raise _interrupted(module, monitor)
         finally:
             monitor.close()
-    if run.interrupts.asked and module.step < config.max_steps:
-        raise _interrupted(module, monitor)
     return monitor.stopped_because
 
 
