@@ -189,6 +189,7 @@ def train(
         record = recorded(output_root)
         data = recorded_division(record)
         mocap = mocap or [path for path in map(Path, record.get("mocap", ())) if path.is_file()]
+        extra_clips = extra_clips or ",".join(record.get("extra_snippets", ())) or None
     else:
         by_itself = "all" if dataset or val or clips or hold_out else "auto"
         chosen = split or settings.split or by_itself

@@ -53,4 +53,5 @@ def test_the_best_is_the_highest_score_or_the_least_loss():
 
 def test_an_evaluation_is_told_in_words():
     row = {"val_loss": 12.3456, "train_rsi_norm_return": 0.51234, "train_rsi_norm_length": 0.9}
-    assert said(row) == "train rsi return 0.512, length 0.900; validation loss 12.35"
+    assert said(row) == "validation loss 12.35; normalized return (length) train rsi 0.512 (0.900)"
+    assert said({"val_loss": 12.0}) == "validation loss 12"

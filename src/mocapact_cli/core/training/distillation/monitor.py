@@ -267,12 +267,10 @@ class DistillMonitor(StepCounter):
 
 def said(row: dict[str, float]) -> str:
     """Return the numbers of an evaluation as people read them."""
-    kinds = {
-        mode: (row[f"{mode}_norm_return"], row[f"{mode}_norm_length"])
-        for mode in (name.removesuffix("_norm_return") for name in row if name.endswith("_norm_return"))
-    }
-    parts = [
-        f"{mode.replace('_', ' ')} return {score:.3f}, length {length:.3f}" for mode, (score, length) in kinds.items()
+    modes = [name.removesuffix("_norm_return") for name in row if name.endswith("_norm_return")]
+    scores = [
+        f"{mode.replace('_', ' ')} {row[f'{mode}_norm_return']:.3f} ({row[f'{mode}_norm_length']:.3f})"
+        for mode in modes
     ]
-    loss = [f"validation loss {row[VAL_LOSS]:.4g}"] if VAL_LOSS in row else []
-    return "; ".join([*parts, *loss])
+    parts = [f"validation loss {row[VAL_LOSS]:.4g}"] if VAL_LOSS in row else []
+    return "; ".join([*parts, *([f"normalized return (length) {', '.join(scores)}"] if scores else [])])
