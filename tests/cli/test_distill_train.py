@@ -1,13 +1,16 @@
 """What `mocapact distill train` learns from, and what it refuses before it begins."""
 
 import json
+import os
 import shutil
+import signal
 
 import h5py
 import numpy as np
 import pytest
 
 from mocapact_cli.cli import main
+from mocapact_cli.core.policies.mlp import MlpPolicy
 
 TRAIN, OTHER, VALIDATION = "CMU_001_01-0-40", "CMU_005_01-0-40", "CMU_002_02-0-40"
 SETTINGS = """
@@ -108,6 +111,23 @@ def test_a_run_goes_on_with_what_it_began_with(published, train, tmp_path):
 
 
 GPT = ("--config", "gpt.toml")
+
+
+def test_ctrl_c_names_the_command_that_goes_on_also_where_no_folder_was_given(
+    published, train, mocapact_home, monkeypatch
+):
+    honest = MlpPolicy.loss
+
+    def loss(self, batch):
+        os.kill(os.getpid(), signal.SIGINT)
+        return honest(self, batch)
+
+    monkeypatch.setattr(MlpPolicy, "loss", loss)
+    monkeypatch.setattr("sys.argv", ["mocapact", "distill", "train", "--dataset", "somewhere"])
+    code, printed, said = train("--dataset", published)
+    assert (code, printed) == (130, "")
+    (run,) = (mocapact_home / "runs" / "distill").iterdir()
+    assert f"distill train --dataset somewhere --output-root {run} --resume" in said
 
 
 @pytest.fixture(autouse=True)

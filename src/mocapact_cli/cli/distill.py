@@ -197,12 +197,13 @@ def train(
     progress = out.progress()
     progress.message(str(data))
     evaluates = leads and settings.training.n_eval_episodes
-    with naming_the_way_on():
+    root = output_root or _new_root(settings.training.model)
+    with naming_the_way_on(*([] if output_root else ["--output-root", str(root)])):
         result = distill(
             data,
             settings.training,
             settings.policy,
-            output_root or _new_root(settings.training.model),
+            root,
             subjects=find_subjects(data, settings.training, extra_clips, mocap) if evaluates else {},
             mocap=mocap or (),
             metrics=metrics,
