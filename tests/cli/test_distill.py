@@ -47,7 +47,7 @@ def test_a_policy_is_trained_resumed_and_evaluated(dataset, tmp_path, mocapact):
     assert done.code == 0, done.stderr
     document = done.json
     assert document["steps"] == 20
-    assert document["last_evaluation"]["norm_length"] > 0
+    assert document["last_evaluation"]["train_rsi_norm_length"] > 0
     again = mocapact(
         "distill", "train", *options(dataset, "--output-root", run, "--max-steps", 40, "--resume", "--json")
     )

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 app = Commands("Distil one policy for many clips from a dataset, and evaluate it.")
 
+DATA, EVALUATION = "Data", "Evaluation"
 _DATASET = "small_dataset"
 
 
@@ -45,8 +46,11 @@ _DATASET = "small_dataset"
     "train",
     examples=[
         "mocapact distill train --dataset dataset --model npmp",
-        "mocapact distill train --dataset dataset --model mlp-reference --weighting rwr --output-root policy",
-        "mocapact distill train --dataset dataset --output-root policy --resume",
+        "mocapact distill train --preset locomotion --dataset small_dataset --mocap cmu_2020.h5",
+        "mocapact distill train --dataset small_dataset --split train --weighting rwr --extra-clips walk_tiny",
+        "mocapact distill train --dataset dataset --hold-out CMU_016_22,CMU_069_01 --output-root policy",
+        "mocapact distill train --output-root policy --resume",
+        "mocapact distill train --dataset small_dataset --split train --devices 4 --precision bf16",
     ],
 )
 def train(
@@ -55,9 +59,39 @@ def train(
         list[Path] | None,
         typer.Option(metavar="PATH", help="Rollout files or folders; default: MOCAPACT_HOME/data/small_dataset."),
     ] = None,
-    val: Annotated[list[Path] | None, typer.Option(metavar="PATH", help="Rollouts to take the loss over only.")] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="train (validates with the validation clips of the same dataset), locomotion, validation or all "
+            "(the default, but train for the default dataset).",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    clips: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLIPS|SUBSET|FILE",
+            help="Only these: clips or snippets with commas, a subset such as walk_tiny, or a text file of them.",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    hold_out: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLIPS|SUBSET|FILE", help="Do not learn from these, but validate with them.", rich_help_panel=DATA
+        ),
+    ] = None,
+    val: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="PATH", help="Rollout files or folders to validate with.", rich_help_panel=DATA),
+    ] = None,
     metrics: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="dataset_metrics.npz; default: beside the first file.")
+        Path | None,
+        typer.Option(metavar="FILE", help="dataset_metrics.npz; default: beside the first file.", rich_help_panel=DATA),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="A recipe of the paper: all, locomotion (NPMP, RWR) or completion (GPT), with its clips."),
     ] = None,
     model: Annotated[
         str | None,
@@ -74,10 +108,27 @@ def train(
     ] = None,
     max_steps: Annotated[int | None, typer.Option(min=1, help="Gradient steps to take at most.")] = None,
     max_minutes: Annotated[float | None, typer.Option(min=0.01, help="Minutes to train at most.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Samples a gradient step.")] = None,
-    eval_every: Annotated[int | None, typer.Option(min=1, help="Gradient steps between evaluations.")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Samples a gradient step, of all processes together.")
+    ] = None,
+    eval_every: Annotated[
+        int | None, typer.Option(min=1, help="Gradient steps between evaluations.", rich_help_panel=EVALUATION)
+    ] = None,
     n_eval_episodes: Annotated[
-        int | None, typer.Option(min=0, help="Episodes of each evaluation; 0 needs no reference motion.")
+        int | None,
+        typer.Option(
+            min=0, help="Episodes of each evaluation; 0 needs no reference motion.", rich_help_panel=EVALUATION
+        ),
+    ] = None,
+    extra_clips: Annotated[
+        str | None,
+        typer.Option(
+            "--extra-clips",
+            "--eval-snippets",
+            metavar="CLIPS|SUBSET|FILE",
+            help="Also evaluate on these clips and snippets.",
+            rich_help_panel=EVALUATION,
+        ),
     ] = None,
     resume: ResumeOpt = False,
     force: ForceOpt = False,
@@ -88,6 +139,18 @@ def train(
     ] = None,
     threads: ThreadsOpt = None,
     device: DeviceOpt = "auto",
+    devices: Annotated[
+        int | None,
+        typer.Option(help="GPUs of this machine to learn on together; -1 for all.", rich_help_panel=SIMULATION),
+    ] = None,
+    num_nodes: Annotated[
+        int | None,
+        typer.Option(min=1, help="Machines that learn together; start the same on each.", rich_help_panel=SIMULATION),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(help="Of the forward pass: 32 (the default), bf16 or fp16.", rich_help_panel=SIMULATION),
+    ] = None,
 ) -> None:
     """Train one policy to act as all experts of a dataset do.
 
@@ -96,12 +159,14 @@ def train(
     """
     if resume and output_root is None:
         raise UsageError("--resume needs the run that is to go on.", hint="Name its folder with --output-root.")
-    files = _files(dataset or [_default_dataset()])
+    sources = _sources(dataset, resume=resume)
 
     from mocapact_cli.core.training.distillation.config import resolve
 
-    settings, network = resolve(
+    settings = resolve(
         config,
+        preset=preset,
+        resumed=_recorded_model(output_root) if resume and output_root else None,
         model=model,
         weighting=weighting,
         temperature=temperature,
@@ -113,25 +178,49 @@ def train(
         seed=seed,
         threads=threads,
         device=device,
+        devices=devices,
+        num_nodes=num_nodes,
+        precision=precision,
     )
     # Late, because it takes seconds, which a wrong option should not cost.
+    from mocapact_cli.core.training.distillation.data import divide, recorded_division
+    from mocapact_cli.core.training.distillation.evaluations import find_subjects
+    from mocapact_cli.core.training.distillation.processes import placed, rank
+    from mocapact_cli.core.training.distillation.resuming import recorded
     from mocapact_cli.core.training.distillation.train import distill
 
-    with naming_the_way_on():
+    leads = rank(placed(settings.training)) == 0
+    if not leads:
+        # Of several processes only one speaks.
+        out.configure(json=False, quiet=True)
+    if sources is None and output_root is not None:
+        record = recorded(output_root)
+        data = recorded_division(record)
+        mocap = mocap or [path for path in map(Path, record.get("mocap", ())) if path.is_file()]
+        extra_clips = extra_clips or ",".join(record.get("extra_snippets", ())) or None
+    else:
+        by_itself = "all" if dataset or val or clips or hold_out else "auto"
+        chosen = split or settings.split or by_itself
+        data = divide(sources or [], split=chosen, clips=clips, hold_out=hold_out, val=val or ())
+    progress = out.progress()
+    progress.message(str(data))
+    evaluates = leads and settings.training.n_eval_episodes
+    root = output_root or _new_root(settings.training.model)
+    with naming_the_way_on(*([] if output_root else ["--output-root", str(root)])):
         result = distill(
-            files,
-            settings,
-            network,
-            output_root or _new_root(settings.model),
-            pairs=_pairs(files, mocap) if settings.n_eval_episodes else (),
+            data,
+            settings.training,
+            settings.policy,
+            root,
+            subjects=find_subjects(data, settings.training, extra_clips, mocap) if evaluates else {},
             mocap=mocap or (),
-            val_files=_files(val or []),
             metrics=metrics,
             resume=resume,
             force=force,
-            progress=out.progress(),
+            progress=progress,
         )
-    _show_training(result)
+    if result is not None:
+        _show_training(result)
 
 
 @app.command(
@@ -254,16 +343,21 @@ def _default_dataset() -> Path:
     return folder
 
 
-def _files(paths: list[Path]) -> list[Path]:
-    from mocapact_cli.core.datasets.reader import rollout_paths
+def _sources(dataset: list[Path] | None, *, resume: bool) -> list[Path] | None:
+    """Where the rollouts are; None for where the run that goes on had them."""
+    if dataset is None and resume:
+        return None
+    sources = dataset or [_default_dataset()]
+    missing = next((path for path in sources if not path.exists()), None)
+    if missing is not None:
+        raise NotFoundError(f"{missing} does not exist.", hint="Give rollout files or folders of them with --dataset.")
+    return sources
 
-    return [file for path in paths for file in rollout_paths(path)]
 
+def _recorded_model(root: Path) -> str | None:
+    from mocapact_cli.core.training.distillation.resuming import recorded_model
 
-def _pairs(files: list[Path], mocap: list[Path] | None) -> list[Any]:
-    from mocapact_cli.core.evaluation.policy import recorded_pairs
-
-    return recorded_pairs(files, mocap)
+    return recorded_model(root)
 
 
 def _new_root(model: str) -> Path:

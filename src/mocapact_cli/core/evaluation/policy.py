@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mocapact_cli.core.clips.library import open_library
-from mocapact_cli.core.datasets.reader import Rollouts
 from mocapact_cli.core.errors import NotFoundError, UsageError
 from mocapact_cli.core.interop.expert_folder import find_expert_folders
 from mocapact_cli.core.interop.lightning_ckpt import checkpoint_in
@@ -27,15 +26,13 @@ _RUN_DEPTH = 3
 """Folders above a checkpoint in which its run's record may lie."""
 
 
-def recorded_pairs(files: Sequence[Path], mocap: Sequence[Path] | None) -> list[tuple[Clip, Snippet]]:
-    """Return the (clip, snippet) pairs of rollout files.
+def named_pairs(names: Sequence[str], mocap: Sequence[Path] | None) -> list[tuple[Clip, Snippet]]:
+    """Return the (clip, snippet) pairs of snippets, and of clips, which are taken whole.
 
     Raises:
         NotFoundError: A clip's reference motion is not at hand.
         InvalidInputError: A file is damaged, or a snippet lies outside its clip.
     """
-    with Rollouts(list(files)) as rollouts:
-        names = rollouts.snippets
     return _pairs(names, mocap, f"{_MOCAP_HINT}; training needs none with --n-eval-episodes 0.")
 
 
