@@ -60,7 +60,7 @@ def test_a_policy_is_trained_resumed_and_evaluated(dataset, tmp_path, mocapact):
     assert scores["episodes"] == 6
     assert {row["snippet"]: row["episodes"] for row in scores["snippets"]} == dict.fromkeys(SNIPPETS, 3)
     assert scores["baselines"]["zero"]["episodes"] == 6
-    assert scores["policy"] == str(run / "model/last.ckpt")
+    assert scores["policy"] == str(run / "model/best.ckpt")
     assert {row["snippet"] for row in scores["failing"]} <= set(SNIPPETS)
     one = ["--snippets", "demo_squat-0-40", "--always-init-at-clip-start", "--norm-length", "1"]
     files = ["--plot", "eval.png", "--save", "eval.npz"]

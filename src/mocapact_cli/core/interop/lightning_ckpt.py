@@ -27,11 +27,16 @@ if TYPE_CHECKING:
 MODULE_PREFIX = "policy."
 """What parameters' names begin with where a training module holds the policy as its `policy`."""
 _COMPILED = "_orig_mod."
-_PLACES = ("last.ckpt", "model/last.ckpt", "checkpoints/last.ckpt", "policy.ckpt")
+_FOLDERS = ("", "model/", "checkpoints/")
+_PLACES = (
+    *(f"{folder}best.ckpt" for folder in _FOLDERS),
+    *(f"{folder}last.ckpt" for folder in _FOLDERS),
+    "policy.ckpt",
+)
 
 
 def checkpoint_in(path: Path | str) -> Path | None:
-    """Return the checkpoint that `path` is or, as a folder, holds as its last; None if there is none."""
+    """Return the checkpoint that `path` is or, as a folder, holds: the best, else the last; None if there is none."""
     path = Path(path)
     if path.is_file():
         return path if path.suffix == ".ckpt" else None
