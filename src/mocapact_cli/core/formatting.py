@@ -23,6 +23,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def one_line(text: str) -> str:
+    """Return what a file calls something, with a question mark for everything that is not printed as one letter."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
 def size_text(count: float) -> str:
     """Return bytes with three significant digits in the largest decimal unit that fits, such as `1.08 GB`."""
     for unit in ("B", "kB", "MB"):

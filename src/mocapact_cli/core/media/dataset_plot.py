@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from mocapact_cli.core.formatting import counted
+from mocapact_cli.core.formatting import counted, one_line
 from mocapact_cli.core.paths import atomic_write
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _use_palette(path: Path) -> None:
 
 def shortened(name: str, length: int = _NAME_LENGTH) -> str:
     """Return a name on one printable line, its middle left out where it is long: both ends tell names apart."""
-    name = "".join(letter if letter.isprintable() else "?" for letter in name)
+    name = one_line(name)
     half = (length - 3) // 2
     return name if len(name) <= length else f"{name[:half]}...{name[-half:]}"
 
