@@ -42,6 +42,94 @@ DATA, EVALUATION = "Data", "Evaluation"
 _DATASET = "small_dataset"
 
 
+_Dataset = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="PATH", help="Rollout files or folders; default: MOCAPACT_HOME/data/small_dataset."),
+]
+_Split = Annotated[
+    str | None,
+    typer.Option(
+        help="train (validates with the validation clips of the same dataset), locomotion, validation or all "
+        "(the default, but train for the default dataset).",
+        rich_help_panel=DATA,
+    ),
+]
+_Clips = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CLIPS|SUBSET|FILE",
+        help="Only these: clips or snippets with commas, a subset such as walk_tiny, or a text file of them.",
+        rich_help_panel=DATA,
+    ),
+]
+_HoldOut = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CLIPS|SUBSET|FILE", help="Do not learn from these, but validate with them.", rich_help_panel=DATA
+    ),
+]
+_Val = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="PATH", help="Rollout files or folders to validate with.", rich_help_panel=DATA),
+]
+_Metrics = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="dataset_metrics.npz; default: beside the first file.", rich_help_panel=DATA),
+]
+_Preset = Annotated[
+    str | None,
+    typer.Option(help="A recipe of the paper: all, locomotion (NPMP, RWR) or completion (GPT), with its clips."),
+]
+_Model = Annotated[
+    str | None,
+    typer.Option(help="npmp (the default), mlp-reference, mlp-time-index, hierarchical, mcp or gpt."),
+]
+_Weighting = Annotated[
+    str | None,
+    typer.Option(help="How samples count: bc (alike), cwr (by snippet), awr (by advantage) or rwr (by value too)."),
+]
+_Temperature = Annotated[float | None, typer.Option(min=0.0, help="Of the weights; default: the paper's.")]
+_OutputRoot = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="The run's folder; default: MOCAPACT_HOME/runs/distill/<model>-<time>."),
+]
+_MaxSteps = Annotated[int | None, typer.Option(min=1, help="Gradient steps to take at most.")]
+_MaxMinutes = Annotated[float | None, typer.Option(min=0.01, help="Minutes to train at most.")]
+_BatchSize = Annotated[int | None, typer.Option(min=1, help="Samples a gradient step, of all processes together.")]
+_EvalEvery = Annotated[
+    int | None, typer.Option(min=1, help="Gradient steps between evaluations.", rich_help_panel=EVALUATION)
+]
+_NEvalEpisodes = Annotated[
+    int | None,
+    typer.Option(min=0, help="Episodes of each evaluation; 0 needs no reference motion.", rich_help_panel=EVALUATION),
+]
+_ExtraClips = Annotated[
+    str | None,
+    typer.Option(
+        "--extra-clips",
+        "--eval-snippets",
+        metavar="CLIPS|SUBSET|FILE",
+        help="Also evaluate on these clips and snippets.",
+        rich_help_panel=EVALUATION,
+    ),
+]
+_Seed = Annotated[
+    int | None, typer.Option(min=0, help="Seed of every random choice; 0 if not set.", rich_help_panel=SIMULATION)
+]
+_Devices = Annotated[
+    int | None,
+    typer.Option(help="GPUs of this machine to learn on together; -1 for all.", rich_help_panel=SIMULATION),
+]
+_NumNodes = Annotated[
+    int | None,
+    typer.Option(min=1, help="Machines that learn together; start the same on each.", rich_help_panel=SIMULATION),
+]
+_Precision = Annotated[
+    str | None,
+    typer.Option(help="Of the forward pass: 32 (the default), bf16 or fp16.", rich_help_panel=SIMULATION),
+]
+
+
 @app.command(
     "train",
     examples=[
@@ -55,102 +143,33 @@ _DATASET = "small_dataset"
 )
 def train(
     *,
-    dataset: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="PATH", help="Rollout files or folders; default: MOCAPACT_HOME/data/small_dataset."),
-    ] = None,
-    split: Annotated[
-        str | None,
-        typer.Option(
-            help="train (validates with the validation clips of the same dataset), locomotion, validation or all "
-            "(the default, but train for the default dataset).",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    clips: Annotated[
-        str | None,
-        typer.Option(
-            metavar="CLIPS|SUBSET|FILE",
-            help="Only these: clips or snippets with commas, a subset such as walk_tiny, or a text file of them.",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    hold_out: Annotated[
-        str | None,
-        typer.Option(
-            metavar="CLIPS|SUBSET|FILE", help="Do not learn from these, but validate with them.", rich_help_panel=DATA
-        ),
-    ] = None,
-    val: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="PATH", help="Rollout files or folders to validate with.", rich_help_panel=DATA),
-    ] = None,
-    metrics: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="dataset_metrics.npz; default: beside the first file.", rich_help_panel=DATA),
-    ] = None,
-    preset: Annotated[
-        str | None,
-        typer.Option(help="A recipe of the paper: all, locomotion (NPMP, RWR) or completion (GPT), with its clips."),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(help="npmp (the default), mlp-reference, mlp-time-index, hierarchical, mcp or gpt."),
-    ] = None,
-    weighting: Annotated[
-        str | None,
-        typer.Option(help="How samples count: bc (alike), cwr (by snippet), awr (by advantage) or rwr (by value too)."),
-    ] = None,
-    temperature: Annotated[float | None, typer.Option(min=0.0, help="Of the weights; default: the paper's.")] = None,
-    output_root: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="The run's folder; default: MOCAPACT_HOME/runs/distill/<model>-<time>."),
-    ] = None,
-    max_steps: Annotated[int | None, typer.Option(min=1, help="Gradient steps to take at most.")] = None,
-    max_minutes: Annotated[float | None, typer.Option(min=0.01, help="Minutes to train at most.")] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Samples a gradient step, of all processes together.")
-    ] = None,
-    eval_every: Annotated[
-        int | None, typer.Option(min=1, help="Gradient steps between evaluations.", rich_help_panel=EVALUATION)
-    ] = None,
-    n_eval_episodes: Annotated[
-        int | None,
-        typer.Option(
-            min=0, help="Episodes of each evaluation; 0 needs no reference motion.", rich_help_panel=EVALUATION
-        ),
-    ] = None,
-    extra_clips: Annotated[
-        str | None,
-        typer.Option(
-            "--extra-clips",
-            "--eval-snippets",
-            metavar="CLIPS|SUBSET|FILE",
-            help="Also evaluate on these clips and snippets.",
-            rich_help_panel=EVALUATION,
-        ),
-    ] = None,
+    dataset: _Dataset = None,
+    split: _Split = None,
+    clips: _Clips = None,
+    hold_out: _HoldOut = None,
+    val: _Val = None,
+    metrics: _Metrics = None,
+    preset: _Preset = None,
+    model: _Model = None,
+    weighting: _Weighting = None,
+    temperature: _Temperature = None,
+    output_root: _OutputRoot = None,
+    max_steps: _MaxSteps = None,
+    max_minutes: _MaxMinutes = None,
+    batch_size: _BatchSize = None,
+    eval_every: _EvalEvery = None,
+    n_eval_episodes: _NEvalEpisodes = None,
+    extra_clips: _ExtraClips = None,
     resume: ResumeOpt = False,
     force: ForceOpt = False,
     config: ConfigOpt = None,
     mocap: MocapOpt = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, help="Seed of every random choice; 0 if not set.", rich_help_panel=SIMULATION)
-    ] = None,
+    seed: _Seed = None,
     threads: ThreadsOpt = None,
     device: DeviceOpt = "auto",
-    devices: Annotated[
-        int | None,
-        typer.Option(help="GPUs of this machine to learn on together; -1 for all.", rich_help_panel=SIMULATION),
-    ] = None,
-    num_nodes: Annotated[
-        int | None,
-        typer.Option(min=1, help="Machines that learn together; start the same on each.", rich_help_panel=SIMULATION),
-    ] = None,
-    precision: Annotated[
-        str | None,
-        typer.Option(help="Of the forward pass: 32 (the default), bf16 or fp16.", rich_help_panel=SIMULATION),
-    ] = None,
+    devices: _Devices = None,
+    num_nodes: _NumNodes = None,
+    precision: _Precision = None,
 ) -> None:
     """Train one policy to act as all experts of a dataset do.
 
