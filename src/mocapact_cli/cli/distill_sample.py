@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mocapact_cli.cli.evaluations import check_files, shown_without_film
 from mocapact_cli.cli.options import (
     DeviceOpt,
     MocapOpt,
@@ -17,7 +18,7 @@ from mocapact_cli.cli.options import (
     VideoOpt,
 )
 from mocapact_cli.cli.output import facts, out, table
-from mocapact_cli.core.errors import MissingDependencyError, UsageError
+from mocapact_cli.core.errors import UsageError
 
 if TYPE_CHECKING:
     from mocapact_cli.core.evaluation.latent import LatentConfig, LatentStudy
@@ -94,7 +95,7 @@ def sample(
             "--interpolate chooses the starts and embeddings itself.",
             hint="Leave out --snippets, --n-walkers, --correlation, --scale and --always-init-at-clip-start.",
         )
-    _check_files(video, plot)
+    check_files(plot=plot, video=video)
     from mocapact_cli.core.evaluation.latent import LatentConfig
 
     config = LatentConfig(
@@ -111,16 +112,6 @@ def sample(
     names = list(interpolate) if interpolate else snippets
     study = _study(policy, names, mocap, device, config, between=interpolate is not None, encode=plot is not None)
     _show(policy, study, video, plot)
-
-
-def _check_files(video: Path | None, plot: Path | None) -> None:
-    from mocapact_cli.core.media.tracking_plot import check_plot_path
-    from mocapact_cli.core.media.video import film_format
-
-    if video is not None:
-        film_format(video)
-    if plot is not None:
-        check_plot_path(plot)
 
 
 def _study(
@@ -151,22 +142,17 @@ def _show(policy: Path, study: LatentStudy, video: Path | None, plot: Path | Non
     document: dict[str, Any] = {"policy": policy} | study.to_json()
     if plot is not None:
         document["plot"] = plot_study(study, plot)
-    problem = None
-    if video is not None:
-        try:
-            document["video"] = film_study(study, video, progress=out.progress())
-        except MissingDependencyError as error:
-            problem = error
-            document["video_error"] = f"{error.message} {error.hint}"
+
+    def show() -> None:
+        up = [f"{row['kind']} {row['seconds']:.2f}" for row in document["groups"]]
+        out.show(document, lambda: _human(document), short=up)
+
     for row in document["encoded"]:
         if row["early_termination"]:
             out.warn(f"The policy lost {row['snippet']} after {row['steps']} steps; its embeddings end there.")
-    out.show(
-        document, lambda: _human(document), short=[f"{row['kind']} {row['seconds']:.2f}" for row in document["groups"]]
-    )
-    if problem is not None:
-        out.warn(f"There is no film: {problem.message} {problem.hint}")
-        raise typer.Exit(1)
+    with shown_without_film(document, show):
+        if video is not None:
+            document["video"] = film_study(study, video, progress=out.progress())
 
 
 def _human(document: dict[str, Any]) -> list[Any]:

@@ -32,12 +32,25 @@ def check_evaluation(
         raise UsageError("With --n-eval-episodes 0 there is nothing to do.", hint="Ask for episodes or for a --video.")
     if episodes == 0 and (baselines or plot is not None or save is not None):
         raise UsageError("--baseline, --plot and --save need episodes.", hint="Raise --n-eval-episodes.")
-    from mocapact_cli.core.media.tracking_plot import check_plot_path
-    from mocapact_cli.core.media.video import film_format
-    from mocapact_cli.core.paths import check_target
     from mocapact_cli.core.rollouts.controllers import check_baselines
 
     check_baselines(baselines or ())
+    check_files(plot=plot, video=video, save=save)
+
+
+def check_files(*, plot: Path | None = None, video: Path | None = None, save: Path | None = None) -> None:
+    """Refuse files that could not be written.
+
+    Args:
+        plot: A picture. video: A film. save: A file of numbers.
+
+    Raises:
+        UsageError: Its ending is unknown, or its folder cannot be written.
+    """
+    from mocapact_cli.core.media.tracking_plot import check_plot_path
+    from mocapact_cli.core.media.video import film_format
+    from mocapact_cli.core.paths import check_target
+
     for path in (plot, video, save):
         if path is not None:
             check_target(path)

@@ -15,7 +15,7 @@ from mocapact_cli.core.rollouts.actors import few_torch_threads
 from mocapact_cli.core.rollouts.controllers import make_baseline
 from mocapact_cli.core.rollouts.episodes import Actor, Listener, PlannedEpisode, open_batch, run_episodes
 from mocapact_cli.core.rollouts.noise import stream
-from mocapact_cli.core.rollouts.sampling import acting, embedding_policy
+from mocapact_cli.core.rollouts.sampling import acting, drawable
 from mocapact_cli.core.tasks.tracking import Start, TrackingConfig, TrackingTask
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def evaluate(
     """
     config = config or EvalConfig()
     if config.stochastic:
-        embedding_policy(policy)
+        drawable(policy)
     return _evaluate(
         lambda batch, plan: acting(policy, batch, plan, config.seed, stochastic=config.stochastic),
         snippets,

@@ -18,7 +18,7 @@ from mocapact_cli.core.formatting import counted
 from mocapact_cli.core.media.snippet_plot import SnippetScore, plot_snippets
 from mocapact_cli.core.media.walker_tiles import Tile, film_walkers
 from mocapact_cli.core.rollouts.controllers import check_baselines
-from mocapact_cli.core.rollouts.sampling import embedding_policy
+from mocapact_cli.core.rollouts.sampling import drawable
 from mocapact_cli.core.rollouts.trajectory import record_episodes
 from mocapact_cli.core.tasks.tracking import TrackingConfig
 from mocapact_cli.core.walker.model import CONTROL_TIMESTEP
@@ -168,7 +168,7 @@ def check_request(policy: Policy, config: EvalConfig, baselines: Sequence[str]) 
     """Raise a `UsageError` where an evaluation or a film could not be made of this policy."""
     check_baselines(baselines)
     if config.stochastic:
-        embedding_policy(policy)
+        drawable(policy)
 
 
 def film_snippets(policy: Policy, pairs: Sequence[Pair], path: Path, config: EvalConfig, *, progress: Progress) -> Path:

@@ -63,15 +63,14 @@ class LowLevelPolicy:
         return self.policy.low_level(observations, wanted)
 
 
-def embedding_policy(policy: object) -> EmbeddingPolicy:
+def embedding_policy(
+    policy: object, *, hint: str = "Give an npmp, mcp or hierarchical one (`distill train`)."
+) -> EmbeddingPolicy:
     """Return the policy, known to have an embedding.
 
     Raises:
-        UsageError: It has none.
+        UsageError: It has none; the `hint` says what to do then.
     """
     if not isinstance(policy, EmbeddingPolicy):
-        model = getattr(policy, "model", "expert")
-        raise UsageError(
-            f"This policy ({model}) has no embedding.", hint="Give an npmp, mcp or hierarchical one (`distill train`)."
-        )
+        raise UsageError(f"This policy ({getattr(policy, 'model', 'expert')}) has no embedding.", hint=hint)
     return policy

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mocapact_cli.core.errors import UsageError
 from mocapact_cli.core.rollouts.actors import PolicyActor, pad_rows, seen_columns
 from mocapact_cli.core.rollouts.noise import stream
 
@@ -84,21 +83,16 @@ def acting(
     Raises:
         UsageError: It is to draw but has no embedding.
     """
-    return SamplingActor(embedding_policy(policy), batch, plan, seed) if stochastic else PolicyActor(policy, batch)
+    return SamplingActor(drawable(policy), batch, plan, seed) if stochastic else PolicyActor(policy, batch)
 
 
-def embedding_policy(policy: Policy) -> EmbeddingPolicy:
+def drawable(policy: Policy) -> EmbeddingPolicy:
     """Return the same policy, which has an embedding to draw.
 
     Raises:
         UsageError: It has none.
     """
-    from mocapact_cli.core.policies.embedding import EmbeddingPolicy
+    # Late, because experts are evaluated without what policies for many clips need.
+    from mocapact_cli.core.policies.low_level import embedding_policy
 
-    if not isinstance(policy, EmbeddingPolicy):
-        name = getattr(policy, "model", "expert")
-        raise UsageError(
-            f"This policy ({name}) has no embedding to draw: its actions are always the same.",
-            hint="Leave out --stochastic.",
-        )
-    return policy
+    return embedding_policy(policy, hint="Its actions are always the same: leave out --stochastic.")
