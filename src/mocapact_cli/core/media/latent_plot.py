@@ -91,7 +91,7 @@ def plot_latent(
         f"principal component {number} ({share:.0%} of the spread)" for number, share in enumerate(plane.shares, 1)
     ]
     axes.set(xlabel=names[0], ylabel=names[1])
-    axes.set_aspect("equal", adjustable="box")
+    axes.set_aspect("equal", adjustable="datalim")
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     with atomic_write(path, suffix=path.suffix) as temporary:
