@@ -71,3 +71,45 @@ def small_disk(tmp_path: Path):
     yield mount
     for disk in mounted:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.fixture(scope="session")
+def write_rollouts():
+    """Return a function that writes small rollouts into a folder: actions follow from observations, so one can learn.
+
+    Its arguments: folder, snippets, reference steps.
+    """
+    import numpy as np
+
+    from mocapact_cli.core.datasets.metrics import write_metrics
+    from mocapact_cli.core.datasets.writer import EpisodeRecord, RolloutLayout, RolloutWriter
+    from mocapact_cli.core.sim.observables import ALL_PROPRIOS, ObservableLayout
+
+    steps, episodes = 35, 4
+
+    def write(folder: Path, snippets=("demo_squat-0-40", "demo_reach-0-40"), ref_steps=(1, 2, 3, 4, 5)) -> Path:
+        rng, columns = np.random.default_rng(0), ObservableLayout(ALL_PROPRIOS, ref_steps).slices
+        sizes = {name: part.stop - part.start for name, part in columns.items()}
+        layout = RolloutLayout(sizes, ref_steps, episodes // 2, episodes // 2)
+        for snippet in snippets:
+            with RolloutWriter(folder / f"{snippet.split('-')[0]}.hdf5", layout, [snippet]) as writer:
+                for slot in range(episodes):
+                    seen = rng.standard_normal((steps + 1, layout.obs_size)).astype(np.float32)
+                    actions = np.tanh(seen[:-1, columns["walker/joints_pos"]])
+                    record = EpisodeRecord(
+                        observations=seen,
+                        actions=actions,
+                        mean_actions=actions,
+                        rewards=rng.random(steps),
+                        values=rng.random(steps).astype(np.float32),
+                        advantages=rng.standard_normal(steps),
+                        early_termination=False,
+                        episode_return=20.0,
+                        norm_return=0.7 if "squat" in snippet else 0.3,
+                        norm_length=1.0,
+                    )
+                    writer.add(snippet, slot, record)
+        write_metrics(folder)
+        return folder
+
+    return write

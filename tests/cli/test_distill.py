@@ -4,6 +4,7 @@ import pytest
 
 from mocapact_cli.core.interop.expert_folder import RSI_MODEL, find_experts, write_clip_info, write_model
 
+SNIPPETS = ("demo_squat-0-40", "demo_reach-0-40")
 SETTINGS = """
 batch_size = 16
 eval_every = 20
@@ -46,20 +47,43 @@ def test_a_policy_is_trained_resumed_and_evaluated(dataset, tmp_path, mocapact):
     assert done.code == 0, done.stderr
     document = done.json
     assert document["steps"] == 20
-    assert document["last_evaluation"]["norm_length"] > 0
+    assert document["last_evaluation"]["train_rsi_norm_length"] > 0
     again = mocapact(
         "distill", "train", *options(dataset, "--output-root", run, "--max-steps", 40, "--resume", "--json")
     )
     assert again.code == 0, again.stderr
     assert again.json["steps"] == 40
-    evaluated = mocapact("distill", "eval", str(run), "--n-eval-episodes", "6", "--json")
+    compared = ["--n-eval-episodes", "6", "--baseline", "zero", "--stochastic"]
+    evaluated = mocapact("distill", "eval", str(run), *compared, "--json")
     assert evaluated.code == 0, evaluated.stderr
     scores = evaluated.json
     assert scores["episodes"] == 6
-    assert {row["snippet"] for row in scores["snippets"]} == {"demo_squat-0-40", "demo_reach-0-40"}
-    shown = mocapact("distill", "eval", str(run), "--n-eval-episodes", "4", "--snippets", "demo_squat-0-40")
-    assert "Policy" in shown.stdout
+    assert {row["snippet"]: row["episodes"] for row in scores["snippets"]} == dict.fromkeys(SNIPPETS, 3)
+    assert scores["baselines"]["zero"]["episodes"] == 6
+    assert scores["policy"] == str(run / "model/best.ckpt")
+    assert {row["snippet"] for row in scores["failing"]} <= set(SNIPPETS)
+    one = ["--snippets", "demo_squat-0-40", "--always-init-at-clip-start", "--norm-length", "1"]
+    files = ["--plot", "eval.png", "--save", "eval.npz"]
+    shown = mocapact("distill", "eval", str(run), *one, "--termination-error-threshold", "0.05", *files)
+    assert shown.code == 0, shown.stderr
+    assert "1 episode on 1 snippet\n" in "".join(f"{line.rstrip()}\n" for line in shown.stdout.splitlines())
     assert "demo_reach" not in shown.stdout
+    assert "below 1. 1 of 1 episode ended early, at " in shown.stdout
+    for name in ("Plot: eval.png", "Numbers: eval.npz"):
+        assert name in shown.stdout
+        assert (tmp_path / name.split()[1]).stat().st_size > 1000
+
+
+def test_a_film_shows_several_snippets(test_data, mocapact, opengl, tmp_path):
+    from PIL import Image
+
+    line = ["--snippets", "demo_squat-0-30", "--snippets", "demo_reach-0-30", "--n-eval-episodes", 0, "--json"]
+    published = test_data / "published/multi_clip/mcp"
+    done = mocapact("distill", "eval", published, *line, "--video", "film.png", MUJOCO_GL=opengl)
+    assert done.code == 0, done.stderr
+    assert done.json["video_snippets"] == ["demo_squat-0-30", "demo_reach-0-30"]
+    with Image.open(tmp_path / "film.png") as strip:
+        assert strip.size == (1920, 364)
 
 
 @pytest.mark.parametrize(
@@ -71,11 +95,15 @@ def test_a_policy_is_trained_resumed_and_evaluated(dataset, tmp_path, mocapact):
         (["train", "--weighting", "best"], 2, "bc, cwr, awr, rwr"),
         (["train", "--resume"], 2, "--output-root"),
         (["eval", "nowhere"], 3, "nowhere"),
+        (["eval", "experts"], 2, "Evaluate it with `mocapact expert eval"),
+        (["eval", "nowhere", "--video", "film.avi"], 2, ".mp4"),
+        (["eval", "nowhere", "--save", "small.toml/eval.npz"], 2, "no folder that can be written"),
     ],
 )
 def test_bad_input_is_one_line_and_the_next_step(dataset, mocapact, line, code, said):
     if "--dataset" not in line and line != ["train"] and line[0] == "train":
         line = [*line, "--dataset", str(dataset / "dataset")]
+    line = [str(dataset / part) if (dataset / part.split("/")[0]).exists() else part for part in line]
     done = mocapact("distill", *line)
     assert done.code == code, done.stderr
     assert said in done.stderr

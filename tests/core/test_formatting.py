@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mocapact_cli.core.formatting import mean_and_spread, size_text
+from mocapact_cli.core.formatting import counted, mean_and_spread, size_text
 
 
 @pytest.mark.parametrize(
@@ -10,6 +10,11 @@ from mocapact_cli.core.formatting import mean_and_spread, size_text
 )
 def test_sizes(count: float, text: str) -> None:
     assert size_text(count) == text
+
+
+@pytest.mark.parametrize(("number", "text"), [(1, "1 snippet"), (0, "0 snippets"), (2589, "2,589 snippets")])
+def test_one_is_singular(number: int, text: str) -> None:
+    assert counted(number, "snippet") == text
 
 
 def test_means_and_plain_numbers() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mocapact_cli.core import paths
-from mocapact_cli.core.errors import InvalidInputError, NotFoundError
+from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError
 
 
 def test_home_follows_the_environment(monkeypatch, tmp_path):
@@ -175,3 +175,14 @@ def test_a_missing_json_object_says_what_it_is_for(tmp_path):
     with pytest.raises(NotFoundError) as raised:
         paths.read_json_object(tmp_path / "a.json", hint="It holds all.")
     assert raised.value.hint == "It holds all."
+
+
+def test_a_target_that_cannot_be_written_is_refused_before(tmp_path):
+    (tmp_path / "file").write_text("")
+    paths.check_target(tmp_path / "file")
+    paths.check_target(tmp_path / "new" / "deeper" / "a.png")
+    assert not (tmp_path / "new").exists()
+    with pytest.raises(UsageError, match="is a folder"):
+        paths.check_target(tmp_path)
+    with pytest.raises(UsageError, match="no folder that can be written"):
+        paths.check_target(tmp_path / "file" / "a.png")

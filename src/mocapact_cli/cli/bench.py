@@ -10,6 +10,7 @@ from mocapact_cli.cli.app import Commands
 from mocapact_cli.cli.options import DeviceOpt, NumEnvsOpt, ThreadsOpt
 from mocapact_cli.cli.output import facts, out, table
 from mocapact_cli.core.errors import UsageError, did_you_mean
+from mocapact_cli.core.formatting import counted
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -112,8 +113,9 @@ def _rollout_report(measured: dict[str, Any]) -> list[RenderableType]:
         (measured[f"expert{size}"], *(measured[name + size] for name in _ROLLOUT_COLUMNS))
         for size in ("", "_published")
     ]
+    experts = counted(measured["snippets"], "expert")
     work = {
-        "Episodes": f"{measured['episodes']} of {measured['episode_steps']:.0f} steps, {measured['snippets']} experts",
+        "Episodes": f"{measured['episodes']} of {measured['episode_steps']:.0f} steps, {experts}",
         "Environments, threads": f"{measured['num_envs']}, {measured['threads']}",
     }
     return [table(columns, rows, numeric=columns[1:]), facts(work, title="Medians of rounds side by side")]

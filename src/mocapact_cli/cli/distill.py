@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mocapact_cli.cli import distill_sample
 from mocapact_cli.cli.app import Commands
+from mocapact_cli.cli.distill_eval_view import show_evaluation
+from mocapact_cli.cli.evaluations import check_evaluation, shown_without_film
 from mocapact_cli.cli.options import (
     SIMULATION,
+    ActNoiseOpt,
+    BaselineOpt,
+    ClipStartOpt,
     ConfigOpt,
     DeviceOpt,
     ForceOpt,
@@ -17,11 +24,12 @@ from mocapact_cli.cli.options import (
     MocapOpt,
     NumEnvsOpt,
     ResumeOpt,
+    SaveOpt,
     SeedOpt,
     TerminationErrorThresholdOpt,
     ThreadsOpt,
 )
-from mocapact_cli.cli.output import facts, out, table
+from mocapact_cli.cli.output import facts, out
 from mocapact_cli.cli.resume import naming_the_way_on
 from mocapact_cli.core.errors import NotFoundError, UsageError
 
@@ -30,56 +38,138 @@ if TYPE_CHECKING:
 
 app = Commands("Distil one policy for many clips from a dataset, and evaluate it.")
 
+DATA, EVALUATION = "Data", "Evaluation"
 _DATASET = "small_dataset"
+
+
+_Dataset = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="PATH", help="Rollout files or folders; default: MOCAPACT_HOME/data/small_dataset."),
+]
+_Split = Annotated[
+    str | None,
+    typer.Option(
+        help="train (validates with the validation clips of the same dataset), locomotion, validation or all "
+        "(the default, but train for the default dataset).",
+        rich_help_panel=DATA,
+    ),
+]
+_Clips = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CLIPS|SUBSET|FILE",
+        help="Only these: clips or snippets with commas, a subset such as walk_tiny, or a text file of them.",
+        rich_help_panel=DATA,
+    ),
+]
+_HoldOut = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CLIPS|SUBSET|FILE", help="Do not learn from these, but validate with them.", rich_help_panel=DATA
+    ),
+]
+_Val = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="PATH", help="Rollout files or folders to validate with.", rich_help_panel=DATA),
+]
+_Metrics = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="dataset_metrics.npz; default: beside the first file.", rich_help_panel=DATA),
+]
+_Preset = Annotated[
+    str | None,
+    typer.Option(help="A recipe of the paper: all, locomotion (NPMP, RWR) or completion (GPT), with its clips."),
+]
+_Model = Annotated[
+    str | None,
+    typer.Option(help="npmp (the default), mlp-reference, mlp-time-index, hierarchical, mcp or gpt."),
+]
+_Weighting = Annotated[
+    str | None,
+    typer.Option(help="How samples count: bc (alike), cwr (by snippet), awr (by advantage) or rwr (by value too)."),
+]
+_Temperature = Annotated[float | None, typer.Option(min=0.0, help="Of the weights; default: the paper's.")]
+_OutputRoot = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="The run's folder; default: MOCAPACT_HOME/runs/distill/<model>-<time>."),
+]
+_MaxSteps = Annotated[int | None, typer.Option(min=1, help="Gradient steps to take at most.")]
+_MaxMinutes = Annotated[float | None, typer.Option(min=0.01, help="Minutes to train at most.")]
+_BatchSize = Annotated[int | None, typer.Option(min=1, help="Samples a gradient step, of all processes together.")]
+_EvalEvery = Annotated[
+    int | None, typer.Option(min=1, help="Gradient steps between evaluations.", rich_help_panel=EVALUATION)
+]
+_NEvalEpisodes = Annotated[
+    int | None,
+    typer.Option(min=0, help="Episodes of each evaluation; 0 needs no reference motion.", rich_help_panel=EVALUATION),
+]
+_ExtraClips = Annotated[
+    str | None,
+    typer.Option(
+        "--extra-clips",
+        "--eval-snippets",
+        metavar="CLIPS|SUBSET|FILE",
+        help="Also evaluate on these clips and snippets.",
+        rich_help_panel=EVALUATION,
+    ),
+]
+_Seed = Annotated[
+    int | None, typer.Option(min=0, help="Seed of every random choice; 0 if not set.", rich_help_panel=SIMULATION)
+]
+_Devices = Annotated[
+    int | None,
+    typer.Option(help="GPUs of this machine to learn on together; -1 for all.", rich_help_panel=SIMULATION),
+]
+_NumNodes = Annotated[
+    int | None,
+    typer.Option(min=1, help="Machines that learn together; start the same on each.", rich_help_panel=SIMULATION),
+]
+_Precision = Annotated[
+    str | None,
+    typer.Option(help="Of the forward pass: 32 (the default), bf16 or fp16.", rich_help_panel=SIMULATION),
+]
 
 
 @app.command(
     "train",
     examples=[
         "mocapact distill train --dataset dataset --model npmp",
-        "mocapact distill train --dataset dataset --model mlp-reference --weighting rwr --output-root policy",
-        "mocapact distill train --dataset dataset --output-root policy --resume",
+        "mocapact distill train --preset locomotion --dataset small_dataset --mocap cmu_2020.h5",
+        "mocapact distill train --dataset small_dataset --split train --weighting rwr --extra-clips walk_tiny",
+        "mocapact distill train --dataset dataset --hold-out CMU_016_22,CMU_069_01 --output-root policy",
+        "mocapact distill train --output-root policy --resume",
+        "mocapact distill train --dataset small_dataset --split train --devices 4 --precision bf16",
     ],
 )
 def train(
     *,
-    dataset: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="PATH", help="Rollout files or folders; default: MOCAPACT_HOME/data/small_dataset."),
-    ] = None,
-    val: Annotated[list[Path] | None, typer.Option(metavar="PATH", help="Rollouts to take the loss over only.")] = None,
-    metrics: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="dataset_metrics.npz; default: beside the first file.")
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(help="npmp (the default), mlp-reference, mlp-time-index, hierarchical, mcp or gpt."),
-    ] = None,
-    weighting: Annotated[
-        str | None,
-        typer.Option(help="How samples count: bc (alike), cwr (by snippet), awr (by advantage) or rwr (by value too)."),
-    ] = None,
-    temperature: Annotated[float | None, typer.Option(min=0.0, help="Of the weights; default: the paper's.")] = None,
-    output_root: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="The run's folder; default: MOCAPACT_HOME/runs/distill/<model>-<time>."),
-    ] = None,
-    max_steps: Annotated[int | None, typer.Option(min=1, help="Gradient steps to take at most.")] = None,
-    max_minutes: Annotated[float | None, typer.Option(min=0.01, help="Minutes to train at most.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Samples a gradient step.")] = None,
-    eval_every: Annotated[int | None, typer.Option(min=1, help="Gradient steps between evaluations.")] = None,
-    n_eval_episodes: Annotated[
-        int | None, typer.Option(min=0, help="Episodes of each evaluation; 0 needs no reference motion.")
-    ] = None,
+    dataset: _Dataset = None,
+    split: _Split = None,
+    clips: _Clips = None,
+    hold_out: _HoldOut = None,
+    val: _Val = None,
+    metrics: _Metrics = None,
+    preset: _Preset = None,
+    model: _Model = None,
+    weighting: _Weighting = None,
+    temperature: _Temperature = None,
+    output_root: _OutputRoot = None,
+    max_steps: _MaxSteps = None,
+    max_minutes: _MaxMinutes = None,
+    batch_size: _BatchSize = None,
+    eval_every: _EvalEvery = None,
+    n_eval_episodes: _NEvalEpisodes = None,
+    extra_clips: _ExtraClips = None,
     resume: ResumeOpt = False,
     force: ForceOpt = False,
     config: ConfigOpt = None,
     mocap: MocapOpt = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, help="Seed of every random choice; 0 if not set.", rich_help_panel=SIMULATION)
-    ] = None,
+    seed: _Seed = None,
     threads: ThreadsOpt = None,
     device: DeviceOpt = "auto",
+    devices: _Devices = None,
+    num_nodes: _NumNodes = None,
+    precision: _Precision = None,
 ) -> None:
     """Train one policy to act as all experts of a dataset do.
 
@@ -88,12 +178,14 @@ def train(
     """
     if resume and output_root is None:
         raise UsageError("--resume needs the run that is to go on.", hint="Name its folder with --output-root.")
-    files = _files(dataset or [_default_dataset()])
+    sources = _sources(dataset, resume=resume)
 
     from mocapact_cli.core.training.distillation.config import resolve
 
-    settings, network = resolve(
+    settings = resolve(
         config,
+        preset=preset,
+        resumed=_recorded_model(output_root) if resume and output_root else None,
         model=model,
         weighting=weighting,
         temperature=temperature,
@@ -105,25 +197,49 @@ def train(
         seed=seed,
         threads=threads,
         device=device,
+        devices=devices,
+        num_nodes=num_nodes,
+        precision=precision,
     )
     # Late, because it takes seconds, which a wrong option should not cost.
+    from mocapact_cli.core.training.distillation.data import divide, recorded_division
+    from mocapact_cli.core.training.distillation.evaluations import find_subjects
+    from mocapact_cli.core.training.distillation.processes import placed, rank
+    from mocapact_cli.core.training.distillation.resuming import recorded
     from mocapact_cli.core.training.distillation.train import distill
 
-    with naming_the_way_on():
+    leads = rank(placed(settings.training)) == 0
+    if not leads:
+        # Of several processes only one speaks.
+        out.configure(json=False, quiet=True)
+    if sources is None and output_root is not None:
+        record = recorded(output_root)
+        data = recorded_division(record)
+        mocap = mocap or [path for path in map(Path, record.get("mocap", ())) if path.is_file()]
+        extra_clips = extra_clips or ",".join(record.get("extra_snippets", ())) or None
+    else:
+        by_itself = "all" if dataset or val or clips or hold_out else "auto"
+        chosen = split or settings.split or by_itself
+        data = divide(sources or [], split=chosen, clips=clips, hold_out=hold_out, val=val or ())
+    progress = out.progress()
+    progress.message(str(data))
+    evaluates = leads and settings.training.n_eval_episodes
+    root = output_root or _new_root(settings.training.model)
+    with naming_the_way_on(*([] if output_root else ["--output-root", str(root)])):
         result = distill(
-            files,
-            settings,
-            network,
-            output_root or _new_root(settings.model),
-            pairs=_pairs(files, mocap) if settings.n_eval_episodes else (),
+            data,
+            settings.training,
+            settings.policy,
+            root,
+            subjects=find_subjects(data, settings.training, extra_clips, mocap) if evaluates else {},
             mocap=mocap or (),
-            val_files=_files(val or []),
             metrics=metrics,
             resume=resume,
             force=force,
-            progress=out.progress(),
+            progress=progress,
         )
-    _show_training(result)
+    if result is not None:
+        _show_training(result)
 
 
 @app.command(
@@ -131,6 +247,8 @@ def train(
     examples=[
         "mocapact distill eval policy --mocap walk.h5",
         "mocapact distill eval policy/model/best.ckpt --snippets CMU_016_22-0-82 --act-noise 0.1 --json",
+        "mocapact distill eval policy --baseline pd --plot policy.png --save policy.npz",
+        "mocapact distill eval policy --video policy.mp4 --video-snippets 4 --n-eval-episodes 0",
     ],
 )
 def evaluate_policy(
@@ -138,13 +256,40 @@ def evaluate_policy(
     *,
     snippets: Annotated[
         list[str] | None,
-        typer.Option(metavar="SNIPPET", help="What to track; several times for more. Default: what it was trained on."),
+        typer.Option(
+            metavar="SNIPPET", help="A snippet or clip to track; several times for more. Default: the run's own."
+        ),
     ] = None,
-    n_eval_episodes: Annotated[int, typer.Option(min=1, help="Episodes over all snippets.")] = 1000,
-    always_init_at_clip_start: Annotated[
-        bool, typer.Option("--always-init-at-clip-start", help="Start at the snippet's first step, not at random ones.")
+    n_eval_episodes: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Episodes, divided evenly over the snippets; 0 for the video alone. Default: 1000, but at least one "
+            "a snippet, and just one where all would be alike.",
+        ),
+    ] = None,
+    always_init_at_clip_start: ClipStartOpt = False,
+    act_noise: ActNoiseOpt = 0.0,
+    stochastic: Annotated[
+        bool, typer.Option("--stochastic", help="Draw the embedding of npmp, mcp and hierarchical, not take its mean.")
     ] = False,
-    act_noise: Annotated[float, typer.Option(min=0.0, help="Standard deviation of noise on the actions.")] = 0.0,
+    norm_length: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Normalized length below which the policy fails on a snippet.")
+    ] = 0.98,
+    baseline: BaselineOpt = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw the snippets' scores and the episodes' survival: .png, .svg or .pdf."),
+    ] = None,
+    video: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also film several snippets side by side: .mp4, .gif or .png (strips)."),
+    ] = None,
+    video_snippets: Annotated[
+        int,
+        typer.Option(min=1, max=25, help="Snippets in the film, at most: from the worst to the best in even steps."),
+    ] = 9,
+    save: SaveOpt = None,
     mocap: MocapOpt = None,
     seed: SeedOpt = 0,
     num_envs: NumEnvsOpt = None,
@@ -153,23 +298,59 @@ def evaluate_policy(
     min_steps: MinStepsOpt = 10,
     termination_error_threshold: TerminationErrorThresholdOpt = 0.3,
 ) -> None:
-    """Evaluate a policy for many clips: overall and on each snippet."""
-    from mocapact_cli.core.evaluation.evaluate import EvalConfig, evaluate
-    from mocapact_cli.core.evaluation.policy import open_subjects
+    """Evaluate a policy for many clips: overall and on each snippet, with those on which it fails and why.
+
+    Every snippet has as many episodes as every other, so the overall scores weigh all snippets alike.
+    """
+    check_evaluation(n_eval_episodes, baseline, plot=plot, video=video, save=save)
+
+    from mocapact_cli.core.evaluation.evaluate import EvalConfig
+    from mocapact_cli.core.evaluation.many_snippets import (
+        check_request,
+        default_episodes,
+        evaluate_snippets,
+        film_snippets,
+        spread_choice,
+    )
+    from mocapact_cli.core.evaluation.policy import open_subjects, policy_file
     from mocapact_cli.core.policies.device import choose_device
 
     opened, pairs = open_subjects(policy, snippets, mocap, device=choose_device(device))
     config = EvalConfig(
-        n_eval_episodes=n_eval_episodes,
         always_init_at_clip_start=always_init_at_clip_start,
         act_noise=act_noise,
+        stochastic=stochastic,
         min_steps=10 if min_steps is None else min_steps,
         termination_error_threshold=0.3 if termination_error_threshold is None else termination_error_threshold,
         seed=seed,
         num_envs=num_envs,
         threads=threads,
     )
-    _show_evaluation(evaluate(opened, pairs, config, measure_motion=True, progress=out.progress()).to_json())
+    check_request(opened, config, baseline or ())
+    episodes = default_episodes(len(pairs), config) if n_eval_episodes is None else n_eval_episodes
+    config = replace(config, n_eval_episodes=episodes)
+    document: dict[str, Any] = {"policy": policy_file(policy)}
+    report = None
+    if episodes:
+        report = evaluate_snippets(
+            opened,
+            pairs,
+            config,
+            baselines=baseline or (),
+            threshold=norm_length,
+            save=save,
+            plot=plot,
+            progress=out.progress(),
+        )
+        document |= report.to_json() | {k: v for k, v in (("plot", plot), ("save", save)) if v is not None}
+    with shown_without_film(document, lambda: show_evaluation(document, report)):
+        if video is not None:
+            filmed = spread_choice(pairs, video_snippets, report)
+            document["video"] = film_snippets(opened, filmed, video, config, progress=out.progress())
+            document["video_snippets"] = [str(snippet) for _, snippet in filmed]
+
+
+app.command("sample", examples=distill_sample.EXAMPLES)(distill_sample.sample)
 
 
 def _default_dataset() -> Path:
@@ -181,16 +362,21 @@ def _default_dataset() -> Path:
     return folder
 
 
-def _files(paths: list[Path]) -> list[Path]:
-    from mocapact_cli.core.datasets.reader import rollout_paths
+def _sources(dataset: list[Path] | None, *, resume: bool) -> list[Path] | None:
+    """Where the rollouts are; None for where the run that goes on had them."""
+    if dataset is None and resume:
+        return None
+    sources = dataset or [_default_dataset()]
+    missing = next((path for path in sources if not path.exists()), None)
+    if missing is not None:
+        raise NotFoundError(f"{missing} does not exist.", hint="Give rollout files or folders of them with --dataset.")
+    return sources
 
-    return [file for path in paths for file in rollout_paths(path)]
 
+def _recorded_model(root: Path) -> str | None:
+    from mocapact_cli.core.training.distillation.resuming import recorded_model
 
-def _pairs(files: list[Path], mocap: list[Path] | None) -> list[Any]:
-    from mocapact_cli.core.evaluation.policy import recorded_pairs
-
-    return recorded_pairs(files, mocap)
+    return recorded_model(root)
 
 
 def _new_root(model: str) -> Path:
@@ -220,19 +406,3 @@ def _show_training(result: DistillResult) -> None:
         ("Next", f"mocapact distill eval {result.root}"),
     ]
     out.show(document, lambda: facts(shown, title="Distilled"), short=str(result.best))
-
-
-def _show_evaluation(document: dict[str, Any]) -> None:
-    from mocapact_cli.cli.expert_eval_view import evaluation_table
-
-    def human() -> list[Any]:
-        rows = [
-            (row["snippet"], row["episodes"], f"{row['norm_return']['mean']:.3f}", f"{row['norm_length']['mean']:.3f}")
-            for row in document["snippets"]
-            if row["episodes"]
-        ]
-        columns = ("Snippet", "Episodes", "Norm. return", "Norm. length")
-        title = f"{document['episodes']} episodes"
-        return [evaluation_table(title, document, "Policy"), table(columns, rows, numeric=columns[1:])]
-
-    out.show(document, human, short=f"{document['norm_return']['mean']:.4f}")

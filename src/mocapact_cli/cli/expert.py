@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mocapact_cli.cli.app import Commands
+from mocapact_cli.cli.evaluations import check_evaluation, shown_without_film
 from mocapact_cli.cli.expert_eval_view import evaluation_table
 from mocapact_cli.cli.options import (
     SIMULATION,
+    ActNoiseOpt,
+    BaselineOpt,
+    ClipStartOpt,
     ConfigOpt,
     DeviceOpt,
     ForceOpt,
@@ -19,6 +23,7 @@ from mocapact_cli.cli.options import (
     MocapOpt,
     NumEnvsOpt,
     ResumeOpt,
+    SaveOpt,
     SeedOpt,
     TerminationErrorThresholdOpt,
     ThreadsOpt,
@@ -26,7 +31,7 @@ from mocapact_cli.cli.options import (
 )
 from mocapact_cli.cli.output import facts, out
 from mocapact_cli.cli.resume import naming_the_way_on
-from mocapact_cli.core.errors import MissingDependencyError, UsageError
+from mocapact_cli.core.formatting import counted
 
 if TYPE_CHECKING:
     from mocapact_cli.core.clips.snippets import Snippet
@@ -143,26 +148,15 @@ def evaluate(
     ],
     *,
     n_eval_episodes: Annotated[int, typer.Option(min=0, help="Episodes; 0 for the video alone.")] = 1000,
-    always_init_at_clip_start: Annotated[
-        bool, typer.Option("--always-init-at-clip-start", help="Start at the snippet's first step, not at random ones.")
-    ] = False,
-    act_noise: Annotated[float, typer.Option(min=0.0, help="Standard deviation of noise on the actions.")] = 0.1,
-    baseline: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Also run a controller that has learned nothing in the same episodes: zero, random, pd (aims at the "
-            "reference's next pose) or pd-gravity (aims where holding it needs); may be given several times.",
-        ),
-    ] = None,
+    always_init_at_clip_start: ClipStartOpt = False,
+    act_noise: ActNoiseOpt = 0.1,
+    baseline: BaselineOpt = None,
     plot: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Draw reward channels and survival over clip time: .png, .svg or .pdf."),
     ] = None,
     video: VideoOpt = None,
-    save: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write every episode's numbers as npz, with the published keys.")
-    ] = None,
+    save: SaveOpt = None,
     mocap: MocapOpt = None,
     seed: SeedOpt = 0,
     num_envs: NumEnvsOpt = None,
@@ -176,10 +170,7 @@ def evaluate(
     from mocapact_cli.core.evaluation.expert import evaluate_expert, film_expert, open_expert
     from mocapact_cli.core.policies.device import choose_device
 
-    if not n_eval_episodes and video is None:
-        raise UsageError("With --n-eval-episodes 0 there is nothing to do.", hint="Ask for episodes or for a --video.")
-    if not n_eval_episodes and (baseline or plot is not None or save is not None):
-        raise UsageError("--baseline, --plot and --save need episodes.", hint="Raise --n-eval-episodes.")
+    check_evaluation(n_eval_episodes, baseline, plot=plot, video=video, save=save)
     subject = open_expert(policy_root, mocap, device=choose_device(device))
     config = EvalConfig(
         n_eval_episodes=n_eval_episodes,
@@ -198,17 +189,9 @@ def evaluate(
         ).to_json()
     if plot is not None:
         document["plot"] = plot
-    problem = None
-    if video is not None:
-        try:
+    with shown_without_film(document, lambda: _show_evaluation(subject.snippet, document)):
+        if video is not None:
             document["video"] = film_expert(subject, video, config, progress=out.progress())
-        except MissingDependencyError as error:
-            problem = error
-            document["video_error"] = f"{error.message} {error.hint}"
-    _show_evaluation(subject.snippet, document)
-    if problem is not None:
-        out.warn(f"There is no film: {problem.message} {problem.hint}")
-        raise typer.Exit(1)
 
 
 @app.command(
@@ -271,7 +254,8 @@ def _show_evaluation(snippet: Snippet, document: dict[str, Any]) -> None:
         made = [f"{name.title()}: {document[name]}" for name in ("plot", "video") if name in document]
         if "episodes" not in document:
             return made
-        return [evaluation_table(f"{snippet}: {document['episodes']} episodes", document), *made]
+        title = f"{snippet}: {counted(document['episodes'], 'episode')}"
+        return [evaluation_table(title, document), *made]
 
     short = document.get("norm_return", {}).get("mean", document.get("video"))
     out.show(document, human, short=str(short))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mocapact_cli.cli.output import table
+from mocapact_cli.core.formatting import counted
 
 if TYPE_CHECKING:
     from mocapact_cli.core.evaluation.expert_report import ExpertCard, ExpertReport
@@ -47,7 +48,7 @@ def training_facts(result: ExpertResult) -> dict[str, str]:
 def report_tables(report: ExpertReport) -> list[Any]:
     """Return the table of all experts, and that of the failing ones if there are any."""
     evaluated = [card for card in report.cards if card.norm_return is not None]
-    title = f"{len(report.cards):,} experts, {len(report.failing):,} of them failing"
+    title = f"{counted(len(report.cards), 'expert')}, {len(report.failing):,} of them failing"
     columns = ["Snippet", *_HEADINGS, "Folder"]
     shown: list[Any] = [table(columns, [_row(card) for card in evaluated], title=title, numeric=_HEADINGS)]
     if report.failing:

@@ -12,7 +12,7 @@ import typer
 from mocapact_cli.cli.app import Commands
 from mocapact_cli.cli.options import ForceOpt
 from mocapact_cli.cli.output import facts, out
-from mocapact_cli.core.formatting import size_text
+from mocapact_cli.core.formatting import counted, size_text
 
 if TYPE_CHECKING:
     from mocapact_cli.core.interop.exporters.export import ExportSummary
@@ -180,9 +180,10 @@ def _show(summary: ExportSummary, output: Path) -> None:
         **({"name": summary.name} if summary.name else {}),
         **({"parts": list(summary.parts)} if summary.parts else {}),
     }
+    steps, snippets = counted(summary.steps, "step"), counted(summary.snippets, "snippet")
     shown = [
         ("Export", summary.path),
-        ("Episodes", f"{summary.episodes:,} with {summary.steps:,} steps, of {summary.snippets:,} snippets"),
+        ("Episodes", f"{summary.episodes:,} with {steps}, of {snippets}"),
         ("Size", f"{summary.bytes / 1e6:,.4g} MB"),
         ("Next", _next(summary, output)),
     ]

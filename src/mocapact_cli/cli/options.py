@@ -77,6 +77,23 @@ VideoOpt = Annotated[
     Path | None,
     typer.Option("--video", metavar="FILE", help="Also film it: .mp4, .gif or .png (a strip of frames)."),
 ]
+BaselineOpt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--baseline",
+        metavar="NAME",
+        help="Also run a controller that has learned nothing in the same episodes: zero, random, pd (aims at the "
+        "reference's next pose) or pd-gravity (aims where holding it needs); may be given several times.",
+    ),
+]
+ClipStartOpt = Annotated[
+    bool, typer.Option("--always-init-at-clip-start", help="Start at the snippet's first step, not at random ones.")
+]
+ActNoiseOpt = Annotated[float, typer.Option("--act-noise", min=0.0, help="Standard deviation of noise on the actions.")]
+SaveOpt = Annotated[
+    Path | None,
+    typer.Option("--save", metavar="FILE", help="Write every episode's numbers as npz, with the published keys."),
+]
 ForceOpt = Annotated[bool, typer.Option("--force", help="Replace what is already there.")]
 ResumeOpt = Annotated[bool, typer.Option("--resume", help="Continue an interrupted run where it stopped.")]
 ConfigOpt = Annotated[

@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def resume_command() -> str:
-    """The command line of this process with ``--resume``."""
+def resume_command(*more: str) -> str:
+    """The command line of this process with ``--resume``, and what was chosen for it."""
     arguments = [argument for argument in sys.argv[1:] if argument not in ("--force", "--resume")]
-    return shlex.join(["mocapact", *arguments, "--resume"])
+    return shlex.join(["mocapact", *arguments, *more, "--resume"])
 
 
 @contextlib.contextmanager
-def naming_the_way_on() -> Iterator[None]:
-    """Add the command that continues to the message after Ctrl-C."""
+def naming_the_way_on(*more: str) -> Iterator[None]:
+    """Add the command that continues to the message after Ctrl-C, with options that were chosen for the user."""
     try:
         yield
     except InterruptedRunError as error:
-        raise InterruptedRunError(error.message, hint=f"Continue with: {resume_command()}") from error
+        raise InterruptedRunError(error.message, hint=f"Continue with: {resume_command(*more)}") from error

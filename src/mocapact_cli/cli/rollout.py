@@ -24,6 +24,7 @@ from mocapact_cli.cli.options import (
 from mocapact_cli.cli.output import facts, out
 from mocapact_cli.cli.resume import resume_command
 from mocapact_cli.core.errors import InterruptedRunError, UsageError
+from mocapact_cli.core.formatting import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,7 +124,7 @@ def _show(summary: RolloutSummary) -> None:
         ("Dataset", summary.folder),
         ("Clips recorded", len(summary.recorded)),
         *([("Clips complete before", len(summary.skipped))] if summary.skipped else []),
-        ("Episodes", f"{summary.episodes:,} with {summary.steps:,} steps, {summary.failed:,} ended early"),
+        ("Episodes", f"{summary.episodes:,} with {counted(summary.steps, 'step')}, {summary.failed:,} ended early"),
         ("Next", f"mocapact inspect {summary.folder}"),
     ]
     out.show(document, lambda: facts(shown), short=str(summary.folder))

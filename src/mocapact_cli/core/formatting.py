@@ -18,6 +18,16 @@ def cell(value: Any) -> str:
     return str(value)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with what it counts, such as `1 snippet` or `2,589 snippets`; the plural takes an s."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def one_line(text: str) -> str:
+    """Return what a file calls something, with a question mark for everything that is not printed as one letter."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
 def size_text(count: float) -> str:
     """Return bytes with three significant digits in the largest decimal unit that fits, such as `1.08 GB`."""
     for unit in ("B", "kB", "MB"):

@@ -23,6 +23,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from mocapact_cli.core import errors
 from mocapact_cli.core.errors import InvalidInputError, MocapactError
+from mocapact_cli.core.formatting import one_line
 from mocapact_cli.core.paths import jsonable
 from mocapact_cli.core.progress import NullProgress, Progress
 
@@ -330,12 +331,8 @@ class _ReportedTask:
 
 def _printable(text: str) -> str:
     """Return a name that a damaged file gave in one short line."""
-    clean = _one_line(text[: _LONGEST_NAME + 1])
+    clean = one_line(text[: _LONGEST_NAME + 1])
     return clean if len(clean) <= _LONGEST_NAME else f"{clean[:_LONGEST_NAME]}..."
-
-
-def _one_line(text: str) -> str:
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 _UNSAFE = {code: "?" for code in (*range(32), *range(127, 160), *range(0xD800, 0xE000)) if chr(code) not in "\t\n"}
@@ -356,7 +353,7 @@ def _outcome(request: Mapping[str, Any]) -> dict[str, Any]:
         return {"result": _without_controls(_find(request["function"])(**request["arguments"]))}
     except MocapactError as error:
         base = next(kind for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
-        return {"kind": base.__name__, "message": _one_line(error.message), "hint": error.hint}
+        return {"kind": base.__name__, "message": one_line(error.message), "hint": error.hint}
     except MemoryError:
         return {"kind": "MemoryError"}
     except OSError as error:

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mocapact_cli.core.errors import InvalidInputError, NotFoundError
+from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,6 +59,22 @@ def existing_file(path: Path | str) -> Path:
     if not path.is_file():
         raise NotFoundError(f"{path} does not exist.", hint="Check the path.")
     return path
+
+
+def check_target(path: Path | str) -> None:
+    """See that a file can be written at `path`, before the work whose result is to go there; nothing is made.
+
+    Raises:
+        UsageError: It is a folder, or lies in what is no folder that can be written.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder.", hint="Give the name of a file.")
+    folder = next(place for place in path.absolute().parents if place.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise UsageError(
+            f"{path} cannot be written: {folder} is no folder that can be written.", hint="Choose another."
+        )
 
 
 @contextlib.contextmanager

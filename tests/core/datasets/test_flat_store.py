@@ -99,14 +99,12 @@ def test_what_a_killed_process_left_is_swept_up_later(path, mocapact_home, monke
     assert not left.exists()
 
 
-@pytest.mark.parametrize(
-    ("array", "named"), [("rewards", "rewards"), ("mean_actions", "actions"), ("observations/proprioceptive", "view0")]
-)
-def test_values_that_are_not_finite_are_named(path, array, named, mocapact_home):
+@pytest.mark.parametrize("array", ["rewards", "mean_actions", "observations/proprioceptive"])
+def test_values_that_are_not_finite_are_named(path, array, mocapact_home):
     with h5py.File(path, "r+") as file:
         values = file[f"{SNIPPETS[1]}/2/{array}"]
         values[1] = np.full(values.shape[1:], np.nan)
-    with pytest.raises(InvalidInputError, match=f"CMU_001_01.hdf5: {SNIPPETS[1]}/2: {named}") as raised:
+    with pytest.raises(InvalidInputError, match=f"CMU_001_01.hdf5: {SNIPPETS[1]}/2: {array}") as raised:
         open_store(request_for(path))
     assert "clip_ids" in raised.value.hint
     assert not list((mocapact_home / "cache" / "datasets").glob("*partial*"))

@@ -123,3 +123,15 @@ def test_a_batch_larger_than_the_dataset_is_refused(path):
     data = dataset(path)
     with pytest.raises(UsageError, match=f"batch of {len(data) + 1} .* {len(data)} samples"):
         BatchLoader(data, len(data) + 1)
+
+
+def test_shares_make_up_the_batch(path):
+    data = dataset(path, VIEWS["decoder"])
+    whole = BatchLoader(data, 12, seed=3)
+    shares = [BatchLoader(data, 12, seed=3, share=(part, 3)) for part in range(3)]
+    for number in (0, 2, len(whole) + 1):
+        parts = [share.batch(number).observations for share in shares]
+        assert [len(part) for part in parts] == [4, 4, 4]
+        assert torch.equal(torch.cat(parts), whole.batch(number).observations)
+    with pytest.raises(UsageError, match="cannot be divided among 5"):
+        BatchLoader(data, 12, share=(0, 5))

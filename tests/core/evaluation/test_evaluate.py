@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,25 @@ def test_a_baseline_runs_the_policys_episodes(pairs, policy) -> None:
     again = evaluate_baseline("pd", pairs, dataclasses.replace(CONFIG, num_envs=2), policy.ref_steps)
     assert again.scores() == result.scores()
     assert result.scores()["mpjpe_mm"]["procrustes"]["mean"] > 0
+
+
+@pytest.mark.parametrize(("episodes", "counts"), [(6, {3}), (7, {3, 4}), (2, {1}), (1, {1})])
+def test_every_snippet_has_as_many_episodes_as_every_other(pairs, episodes: int, counts: set[int]) -> None:
+    config = dataclasses.replace(CONFIG, n_eval_episodes=episodes)
+    found = Counter(plan.start.snippet_index for plan in plan_evaluation(pairs, config, (0,)))
+    assert sum(found.values()) == episodes
+    assert set(found.values()) == counts
+    # Which snippets have one more is drawn.
+    seeds = [plan_evaluation(pairs, EvalConfig(n_eval_episodes=1, seed=seed), (0,)) for seed in range(12)]
+    assert {plan.start.snippet_index for (plan,) in seeds} == {0, 1}
+
+
+def test_all_starts_of_a_snippet_are_drawn_and_no_others(pairs) -> None:
+    clip, snippet = pairs[0]
+    config = dataclasses.replace(CONFIG, n_eval_episodes=1000)
+    starts = {plan.start.start_step for plan in plan_evaluation([(clip, snippet)], config, (0,))}
+    # 40 steps, of which an episode has at least nine.
+    assert starts == set(range(31))
 
 
 def test_starts_are_random_or_the_first_step(pairs) -> None:

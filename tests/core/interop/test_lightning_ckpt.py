@@ -39,7 +39,7 @@ def acts_as(policy: Any, other: DistilledPolicy) -> bool:
     return bool(np.array_equal(policy.predict(seen)[0], other.predict(seen)[0])) and policy.config == other.config
 
 
-@pytest.mark.parametrize("place", ["last.ckpt", "model/last.ckpt", "checkpoints/last.ckpt"])
+@pytest.mark.parametrize("place", ["last.ckpt", "model/last.ckpt", "checkpoints/last.ckpt", "model/best.ckpt"])
 def test_a_checkpoint_is_opened_by_its_name_and_by_its_folder(
     tmp_path: Path, multi_clip: DistilledPolicy, place: str
 ) -> None:
@@ -47,6 +47,12 @@ def test_a_checkpoint_is_opened_by_its_name_and_by_its_folder(
     assert acts_as(load_policy(path), multi_clip)
     assert acts_as(load_policy(tmp_path), multi_clip)
     assert checkpoint_in(tmp_path) == path
+
+
+def test_the_best_of_a_folder_is_opened_before_the_last(tmp_path: Path, multi_clip: DistilledPolicy) -> None:
+    best = write_checkpoint(tmp_path / "model/best.ckpt", multi_clip)
+    write_checkpoint(tmp_path / "model/last.ckpt", multi_clip)
+    assert checkpoint_in(tmp_path) == best
 
 
 def test_our_checkpoints_hold_nothing_but_plain_values(tmp_path: Path, multi_clip: DistilledPolicy) -> None:

@@ -18,6 +18,7 @@ from mocapact_cli.core.interop.published_policies import convert
 from mocapact_cli.core.policies.distilled import DistilledPolicy
 from mocapact_cli.core.policies.embedding import EmbeddingPolicy
 from mocapact_cli.core.policies.gpt import GptPolicy
+from mocapact_cli.core.policies.low_level import LowLevelPolicy
 
 FOLDERS = {
     "mlp_reference": "multi_clip/mlp_reference",
@@ -231,7 +232,12 @@ def test_every_checkpoint_of_a_run_is_opened(published: Path, place: str) -> Non
 
 def test_low_level_policies_of_transfer_are_opened(published: Path) -> None:
     policy = load_policy(published / "transfer" / "go_to_target" / "0" / "eval" / "model" / "low_level_policy.ckpt")
-    assert isinstance(policy, EmbeddingPolicy)
+    low_level = LowLevelPolicy(policy)
+    reference = np.load(published / "reference" / "transfer_go_to_target.npz")
+    seen = {name.removeprefix("obs/"): reference[name] for name in reference.files if name.startswith("obs/")}
+    actions = low_level.act(seen, reference["high_level_action"])
+    np.testing.assert_allclose(actions, reference["action"], atol=TOLERANCE)
+    assert low_level.max_embed == reference["action_space_high"].max()
 
 
 def test_parameters_of_no_known_model_are_refused() -> None:

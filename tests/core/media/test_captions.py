@@ -1,6 +1,6 @@
 import numpy as np
 
-from mocapact_cli.core.media.captions import draw_caption
+from mocapact_cli.core.media.captions import draw_caption, fitted
 
 
 def test_a_caption_is_white_on_dark_at_the_top():
@@ -15,3 +15,19 @@ def test_a_caption_is_white_on_dark_at_the_top():
 def test_without_words_the_frame_stays():
     frame = np.full((24, 32, 3), 128, np.uint8)
     assert draw_caption(frame, "") is frame
+
+
+def test_a_caption_below_keeps_its_height_whatever_the_letters():
+    frame = np.full((240, 320, 3), 128, np.uint8)
+    bands = [(draw_caption(frame, text, size=16, below=True)[:, -1, 0] < 128).nonzero()[0] for text in ("0.80 s", "gy")]
+    assert bands[0][0] == bands[1][0] > 180
+    assert bands[0][-1] == 239
+
+
+def test_what_is_too_wide_loses_its_middle():
+    assert fitted("CMU_016_22-0-82", 400, 16) == "CMU_016_22-0-82"
+    short = fitted("a_recording_with_a_very_long_name-0-82", 120, 16)
+    assert len(short) < 20
+    assert short.startswith("a_rec")
+    assert short.endswith("0-82")
+    assert "…" in short

@@ -6,7 +6,7 @@ import torch
 from torch.distributions import Independent, Normal, kl_divergence
 
 from mocapact_cli.core.errors import UsageError
-from mocapact_cli.core.policies.embedding import DECODER, ENCODER, EmbeddingPolicy, interpolate
+from mocapact_cli.core.policies.embedding import DECODER, ENCODER, EmbeddingPolicy
 
 from .conftest import BODY, make, make_batch
 
@@ -105,15 +105,6 @@ def test_the_prior_is_stationary() -> None:
     following = policy.sample_prior(embeddings)
     np.testing.assert_allclose(following.std(axis=0), 1.0, atol=0.05)
     assert np.corrcoef(embeddings[:, 0], following[:, 0])[0, 1] == pytest.approx(0.9, abs=0.02)
-
-
-def test_an_arc_leads_from_one_embedding_to_another() -> None:
-    start, end = np.array([2.0, 0.0, 0.0]), np.array([0.0, 4.0, 0.0])
-    path = interpolate(start, end, 5)
-    np.testing.assert_allclose(path[[0, -1]], [start, end], atol=1e-6)
-    np.testing.assert_allclose(np.linalg.norm(path, axis=1), [2.0, 2.5, 3.0, 3.5, 4.0], atol=1e-5)
-    np.testing.assert_allclose(interpolate(start, 2 * start, 3)[1], 1.5 * start, atol=1e-6)
-    np.testing.assert_allclose(interpolate(np.zeros(3), end, 3)[1], end / 2, atol=1e-6)
 
 
 @pytest.mark.parametrize("correlation", [-0.1, 1.0, float("nan")])

@@ -6,7 +6,7 @@ import pytest
 from mocapact_cli.core.clips.library import open_library
 from mocapact_cli.core.clips.snippets import Snippet
 from mocapact_cli.core.policies.expert import ExpertPolicy
-from mocapact_cli.core.rollouts.trajectory import record_episode
+from mocapact_cli.core.rollouts.trajectory import record_episode, record_episodes
 from mocapact_cli.core.sim.observables import TIME_INDEX, ObservableLayout
 from mocapact_cli.core.tasks.tracking import TrackingConfig
 
@@ -51,3 +51,14 @@ def test_noise_is_of_the_seed(policy, clip) -> None:
     np.testing.assert_array_equal(one.qpos, same.qpos)
     assert not np.array_equal(one.qpos, other.qpos)
     assert not np.array_equal(one.qpos, none.qpos)
+
+
+def test_several_are_recorded_side_by_side_as_each_alone(policy, clip) -> None:
+    pairs = [(clip, SNIPPET), (clip, Snippet("demo_reach", 0, 20))]
+    together = record_episodes(policy, pairs, config=PATIENT, threads=1)
+    assert [len(seen.qpos) for seen in together] == [40, 20]
+    for seen, pair in zip(together, pairs, strict=True):
+        alone = record_episode(policy, *pair, config=PATIENT)
+        np.testing.assert_allclose(seen.qpos, alone.qpos, atol=1e-9)
+        np.testing.assert_array_equal(seen.reference_qpos, alone.reference_qpos)
+        assert seen.end.episode_return == pytest.approx(alone.end.episode_return)

@@ -137,7 +137,7 @@ def _bare_seconds(module: DistillModule, loader: BatchLoader, steps: int) -> flo
 
 
 def _bare_step(module: DistillModule, batch: Batch) -> None:
-    loss, _ = module.policy.loss(batch)
+    loss, _ = module.batch_loss(batch)
     module.optimizer.zero_grad()
     torch.autograd.backward(loss)
     torch.nn.utils.clip_grad_norm_(module.policy.parameters(), module.config.gradient_clip)

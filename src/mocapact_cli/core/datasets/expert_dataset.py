@@ -130,9 +130,9 @@ class ExpertDataset:
         self._weighting = Weighting(
             math.inf if temperature is None else temperature, clip_weighted, advantage_weights, max_weight
         )
+        columns = {view: self._columns_of(names) for view, names in self._observables.items()}
         self._metrics = _metrics(self._scan, metrics_path)
         self._index(max_clip_len if clip_len_upsampling else None)
-        columns = {view: self._columns_of(names) for view, names in self._observables.items()}
         self._request = Request(self._scan, columns, self._act_name)
         folder = None if cache_dir is None else Path(cache_dir)
         self.store: FlatStore = open_store(self._request, folder=folder, in_memory=in_memory, progress=progress)

@@ -230,8 +230,10 @@ def _flat_arrays(request: Request, group: Any, episode: ScannedEpisode) -> dict[
     arrays |= {name: _read(group, name, episode.length) for name in _SCALARS}
     for name, values in arrays.items():
         if not np.isfinite(values).all():
+            stored = {"actions": request.actions}.get(name, schema.PROPRIOCEPTIVE if name.startswith("view") else name)
             raise InvalidInputError(
-                f"{episode.group}: {name} holds values that are not finite.", hint="Leave that snippet out (clip_ids)."
+                f"{episode.group}: {stored} holds values that are not finite.",
+                hint="Leave that snippet out (clip_ids, --clips); `mocapact inspect --values` names all such places.",
             )
     return {name: _padded(values, episode.length + 1) for name, values in arrays.items()}
 

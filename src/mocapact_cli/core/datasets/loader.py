@@ -52,9 +52,10 @@ class BatchLoader:
         shuffle: in a random order, another one each epoch; otherwise in the dataset's.
         seed: of the orders.
         device: where the batches go. A GPU holds the whole dataset where it fits.
+        share: (r, n) for the r-th of n equal parts of every batch, which processes that learn together divide.
 
     Raises:
-        UsageError: the dataset has fewer samples than a batch.
+        UsageError: the dataset has fewer samples than a batch, or a batch cannot be divided.
     """
 
     def __init__(
@@ -65,13 +66,18 @@ class BatchLoader:
         shuffle: bool = True,
         seed: int = 0,
         device: torch.device | str = "cpu",
+        share: tuple[int, int] = (0, 1),
     ) -> None:
+        if batch_size % share[1]:
+            raise UsageError(
+                f"A batch of {batch_size} cannot be divided among {share[1]} processes.", hint="Use a multiple of them."
+            )
         if not 1 <= batch_size <= len(dataset):
             raise UsageError(
                 f"A batch of {batch_size} cannot be taken from {len(dataset)} samples.", hint="Use a smaller batch."
             )
         self.dataset, self.batch_size = dataset, batch_size
-        self._shuffle, self._seed, self._device = shuffle, seed, torch.device(device)
+        self._shuffle, self._seed, self._device, self._share = shuffle, seed, torch.device(device), share
         store = dataset.store
         arrays = {**store.views, _ACTIONS: store.actions, _WEIGHTS: dataset.row_weights}
         at = self._device if _fits(arrays, self._device) else torch.device("cpu")
@@ -93,9 +99,11 @@ class BatchLoader:
         return (self.batch(number) for number in range(first, first + len(self)))
 
     def batch(self, number: int) -> Batch:
-        """Batch `number`, counted from the beginning of the first epoch."""
+        """Batch `number`, counted from the beginning of the first epoch, or the loader's share of it."""
         epoch, place = divmod(number, len(self))
-        places = slice(place * self.batch_size, (place + 1) * self.batch_size)
+        size = self.batch_size // self._share[1]
+        begin = place * self.batch_size + self._share[0] * size
+        places = slice(begin, begin + size)
         return self.gather(self._permutation(epoch)[places] if self._shuffle else np.arange(places.start, places.stop))
 
     def gather(self, indices: NDArray[np.int64]) -> Batch:

@@ -68,7 +68,8 @@ class _Layout:
             np.array_equal(columns, other.columns[name]) for name, columns in self.columns.items()
         )
         if not same or self.ref_steps != other.ref_steps:
-            what = "ref_steps" if same else "observables"
+            # Other reference steps make other columns, so they come first.
+            what = "observables" if self.ref_steps == other.ref_steps else "ref_steps"
             raise InvalidInputError(
                 f"{self.path} and {other.path} differ in their {what}, so they are not one dataset.",
                 hint="Give files that were recorded alike.",

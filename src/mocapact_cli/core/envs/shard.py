@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mocapact_cli.core.sim.observables import NEEDS_SUBTREE_VELOCITIES, ObservableLayout, Previous, observe
 from mocapact_cli.core.sim.physics import PhysicsShard
-from mocapact_cli.core.tasks.tracking import BoolArray, Judgement, Start, TrackingCursor, TrackingTask
+from mocapact_cli.core.tasks.tracking import BoolArray, Judgement, Start, TrackingTask
 from mocapact_cli.core.walker.model import FloatArray, IntArray, Walker
 
 Float32Array = NDArray[np.float32]
@@ -57,9 +57,9 @@ class Shard:
 
     def __init__(self, task: TrackingTask, walker: Walker, layout: ObservableLayout, size: int) -> None:
         subtree = not NEEDS_SUBTREE_VELOCITIES.isdisjoint(layout.names)
-        self.physics = PhysicsShard(walker, size, subtree_velocities=subtree)
+        self.physics = PhysicsShard(walker, size, subtree_velocities=subtree, falls=task.watches_falls)
         self.task, self.layout, self.size = task, layout, size
-        self.cursor = TrackingCursor(task, walker, 2 * size)
+        self.cursor = task.cursor(walker, 2 * size)
         self.active: BoolArray = np.zeros(size, dtype=np.bool_)
         self._pose: FloatArray = np.zeros((size, walker.model.nq))
         self.starts: list[Start | None] = [None] * size

@@ -11,6 +11,7 @@ from mocapact_cli.core.datasets import h5, schema
 from mocapact_cli.core.datasets.reader import Rollouts
 from mocapact_cli.core.errors import InvalidInputError
 from mocapact_cli.core.evaluation.playback import can_show, joint_angles, poses, start_step
+from mocapact_cli.core.formatting import counted
 from mocapact_cli.core.media.dataset_plot import DatasetView, JointTracks, SnippetScores
 from mocapact_cli.core.media.motion_data import Motion
 from mocapact_cli.core.walker.model import CONTROL_TIMESTEP, get_walker
@@ -140,7 +141,7 @@ def _motion(rollouts: Rollouts, choice: Choice, scores: SnippetScores) -> Motion
     end = "ended early" if episode.early_termination else "ran to the end"
     note = (
         f"{choice.why.capitalize()}: norm. return {scores.norm_return[choice.index]:.3f}, "
-        f"norm. length {scores.norm_length[choice.index]:.3f}; {began}{end} after {episode.length} steps."
+        f"norm. length {scores.norm_length[choice.index]:.3f}; {began}{end} after {counted(episode.length, 'step')}."
     )
     title = f"{choice.snippet}, episode {choice.index} ({choice.why})"
     return Motion(title, note, found[0], found[1], episode.rewards.ravel().tolist())

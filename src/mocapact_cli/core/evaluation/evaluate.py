@@ -11,11 +11,12 @@ from mocapact_cli import __version__
 from mocapact_cli.core.errors import UsageError
 from mocapact_cli.core.evaluation.metrics import ScoredEpisode, summarize, summarize_by_snippet
 from mocapact_cli.core.evaluation.observers import MotionObserver, RewardCurves, RewardsOverTime
-from mocapact_cli.core.rollouts.actors import PolicyActor, few_torch_threads
+from mocapact_cli.core.rollouts.actors import few_torch_threads
 from mocapact_cli.core.rollouts.controllers import make_baseline
 from mocapact_cli.core.rollouts.episodes import Actor, Listener, PlannedEpisode, open_batch, run_episodes
 from mocapact_cli.core.rollouts.noise import stream
-from mocapact_cli.core.tasks.tracking import TrackingConfig, TrackingTask
+from mocapact_cli.core.rollouts.sampling import acting, drawable
+from mocapact_cli.core.tasks.tracking import Start, TrackingConfig, TrackingTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,13 +40,15 @@ class EvalConfig:
     always_init_at_clip_start: bool = False
     """Start at a snippet's first step instead of at a random one."""
     act_noise: float = 0.1
-    """Standard deviation of the noise on the policy's deterministic action."""
+    """Standard deviation of the noise on the policy's action."""
+    stochastic: bool = False
+    """Draw the policy's embedding instead of taking its mean."""
     min_steps: int = 10
     """Random starts leave room for at least one step less than this."""
     termination_error_threshold: float = 0.3
     """Error at which an episode fails."""
     seed: int = 0
-    """Of starts and noise."""
+    """Of starts, noise and embeddings."""
     num_envs: int | None = None
     """Environments side by side; chosen by machine and work if not given."""
     threads: int | None = None
@@ -122,7 +125,7 @@ def evaluate(
     Episodes are drawn by the seed alone: they do not depend on the number of environments or threads.
 
     Args:
-        policy: Acts deterministically; the noise is added to its actions.
+        policy: Acts; the noise is added to its actions.
         snippets: (clip, snippet) pairs.
         config: How it is evaluated.
         measure_motion: Also compare the motion with the reference's; this takes a little time.
@@ -131,11 +134,17 @@ def evaluate(
         progress: Told of every episode.
         listeners: Told of every step and end.
         description: What the progress bar calls this.
+
+    Raises:
+        UsageError: The policy is to draw its embedding but has none.
     """
+    config = config or EvalConfig()
+    if config.stochastic:
+        drawable(policy)
     return _evaluate(
-        lambda batch, _plan: PolicyActor(policy, batch),
+        lambda batch, plan: acting(policy, batch, plan, config.seed, stochastic=config.stochastic),
         snippets,
-        config or EvalConfig(),
+        config,
         policy.ref_steps,
         policy.observables,
         measure_motion=measure_motion,
@@ -220,12 +229,23 @@ def _evaluate(
 def plan_evaluation(
     snippets: Sequence[tuple[Clip, Snippet]], config: EvalConfig, ref_steps: tuple[int, ...]
 ) -> list[PlannedEpisode]:
-    """Draw the episodes of an evaluation from all possible starts, as the seed says."""
+    """Draw the episodes of an evaluation, as the seed says.
+
+    Every snippet has as many as every other. Those that are left over, fewer than there are snippets, go to snippets
+    that are drawn, one each. The starts of a snippet are equally likely.
+    """
     if config.n_eval_episodes < 1:
         raise UsageError("An evaluation needs at least one episode.")
-    starts, probabilities = TrackingTask(snippets, config.task(ref_steps)).possible_starts()
-    drawn = stream(config.seed, (_START_STREAM,)).choice(len(starts), config.n_eval_episodes, p=probabilities)
-    return [PlannedEpisode(starts[choice], (number,)) for number, choice in enumerate(drawn)]
+    task, rng = TrackingTask(snippets, config.task(ref_steps)), stream(config.seed, (_START_STREAM,))
+    places = rng.random(config.n_eval_episodes)
+    each, left = divmod(config.n_eval_episodes, len(snippets))
+    counts = np.full(len(snippets), each)
+    counts[rng.permutation(len(snippets))[:left]] += 1
+    owners = np.repeat(np.arange(len(snippets)), counts).tolist()
+    return [
+        PlannedEpisode(Start(index, task.snippets[index].start_step + int(place * task.num_starts(index))), (number,))
+        for number, (index, place) in enumerate(zip(owners, places, strict=True))
+    ]
 
 
 def versions() -> dict[str, str]:

@@ -11,6 +11,7 @@ from mocapact_cli.core.clips.library import open_library
 from mocapact_cli.core.errors import UsageError
 from mocapact_cli.core.evaluation.evaluate import EvalConfig, Evaluation, evaluate, evaluate_baseline
 from mocapact_cli.core.evaluation.report import EvaluationHistory
+from mocapact_cli.core.formatting import counted
 from mocapact_cli.core.interop.expert_folder import LoadedExpert, load_expert, recorded_mocap
 from mocapact_cli.core.media.clip_film import film_episode
 from mocapact_cli.core.media.tracking_plot import EpisodeSpans, check_plot_path, plot_tracking
@@ -115,7 +116,7 @@ def plot_evaluation(result: Evaluation, snippet: Snippet, path: Path) -> None:
             (starts + [end.length for end in result.ends]) * CONTROL_TIMESTEP,
             np.array([end.early_termination for end in result.ends]),
         ),
-        title=f"{snippet}: {len(result.ends)} episodes",
+        title=f"{snippet}: {counted(len(result.ends), 'episode')}",
     )
 
 

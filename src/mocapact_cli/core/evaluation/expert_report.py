@@ -145,7 +145,7 @@ def read_card(root: Path, *, threshold: float = NORM_LENGTH_THRESHOLD) -> Expert
     scores = _scores(curves)
     length = scores.get("norm_length")
     if length is not None and length < threshold:
-        problems.append(f"The normalized length, {length:.3f}, is below {threshold:g}.")
+        problems.append(below_threshold(length, threshold))
     return ExpertCard(root, _name(root, location), _one_line(problems, root), curves=curves, **scores)
 
 
@@ -165,6 +165,11 @@ def read_curves(root: Path) -> dict[str, Evaluations]:
         if not (np.isfinite(history.results_norm).all() and np.isfinite(history.ep_lengths_norm).all()):
             raise InvalidInputError(f"{paths[kind]} holds scores that are not numbers.")
     return {kind: _means(history, seconds) for kind, history in found.items() if history.results_norm.size}
+
+
+def below_threshold(norm_length: float, threshold: float) -> str:
+    """Say why a policy fails on a snippet that it does not track to the end."""
+    return f"The normalized length, {norm_length:.3f}, is below {threshold:g}."
 
 
 def draw_curve(root: Path) -> Path:

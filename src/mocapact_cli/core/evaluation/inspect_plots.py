@@ -14,6 +14,7 @@ from mocapact_cli.core.errors import InvalidInputError, UsageError
 from mocapact_cli.core.evaluation.dataset_report import dataset_view
 from mocapact_cli.core.evaluation.expert_report import read_curves, report_experts
 from mocapact_cli.core.evaluation.report import read_evaluations
+from mocapact_cli.core.formatting import counted
 from mocapact_cli.core.media.curves import Evaluations, plot_training
 from mocapact_cli.core.media.dataset_plot import JointTracks, plot_dataset
 from mocapact_cli.core.media.motion_plot import MotionView, RootPath, plot_motion
@@ -78,7 +79,8 @@ def spread_clips(path: Path, count: int) -> list[Clip]:
 def _draw_rollouts(path: Path, found: Mapping[str, Any], target: Path, progress: Progress) -> Path:
     if not found["episodes"]:
         raise InvalidInputError(f"{path} holds no episodes to draw.")
-    counts = f"{len(found['snippets']):,} snippets, {found['episodes']:,} episodes, {found['steps']:,} steps"
+    sizes = {"snippet": len(found["snippets"]), "episode": found["episodes"], "step": found["steps"]}
+    counts = ", ".join(counted(size, noun) for noun, size in sizes.items())
     with Rollouts(rollout_paths(path)) as rollouts, h5.damage_named(path):
         view = dataset_view(rollouts, f"{path.resolve().name}: {counts}", found["values"], progress=progress)
     return plot_dataset(target, view)
@@ -87,7 +89,9 @@ def _draw_rollouts(path: Path, found: Mapping[str, Any], target: Path, progress:
 def _draw_mocap(path: Path, found: Mapping[str, Any], target: Path, progress: Progress) -> Path:
     with progress.task("Reading clips", None, "clips"):
         clips = spread_clips(path, DRAWN_CLIPS)
-    shown = "" if len(clips) == found["num_clips"] else f" (paths of {len(clips)} of {found['num_clips']:,} clips)"
+    shown = (
+        "" if len(clips) == found["num_clips"] else f" (paths of {len(clips)} of {counted(found['num_clips'], 'clip')})"
+    )
     longest = max(clips, key=lambda clip: clip.num_steps)
     tracks = JointTracks(
         longest.id, get_walker().joint_names, longest.joints, np.full_like(longest.joints, np.nan), longest.dt

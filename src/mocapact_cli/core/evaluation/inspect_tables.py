@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mocapact_cli.core.formatting import mean_and_spread, size_text
+from mocapact_cli.core.formatting import counted, mean_and_spread, size_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -55,9 +55,9 @@ def _rollout_pairs(found: Found) -> Pairs:
     return [
         ("Path", found["path"]),
         ("Size", size_text(found["bytes"])),
-        ("Episodes", f"{found['episodes']:,} with {found['steps']:,} steps"),
+        ("Episodes", f"{found['episodes']:,} with {counted(found['steps'], 'step')}"),
         ("A snippet", f"{start} from the start, then {rsi} from random steps"),
-        ("Observations", f"{found['columns']:,} columns, {len(found['observables'])} observables"),
+        ("Observations", f"{counted(found['columns'], 'column')}, {counted(len(found['observables']), 'observable')}"),
         ("Reference steps", ", ".join(map(str, found["ref_steps"]))),
         *_optional(found, ("files", "Files"), ("has_metrics", "Metrics beside"), ("check", "Check")),
         *[(name, value) for name, value in found.get("recorded_by", {}).items() if name in _CONFIG_NAMES],
@@ -106,8 +106,8 @@ def _checkpoint_pairs(found: Found) -> Pairs:
         ("Size", size_text(found["bytes"])),
         ("Format", found["format"]),
         *_optional(found, ("lightning", "Lightning"), ("epoch", "Epoch"), ("global_step", "Trained steps")),
-        ("Parameters", f"{found['parameters']:,} in {len(found['tensors']):,} tensors"),
-        ("Beside them", f"{others['numbers']:,} numbers in {others['count']:,} tensors"),
+        ("Parameters", f"{found['parameters']:,} in {counted(len(found['tensors']), 'tensor')}"),
+        ("Beside them", f"{counted(others['numbers'], 'number')} in {counted(others['count'], 'tensor')}"),
     ]
 
 
@@ -304,8 +304,8 @@ def _value_notes(found: Found) -> Iterator[str]:
     values = found.get("values")
     if not values:
         return
-    if values["not_finite"]:
-        yield f"{values['not_finite']:,} values are not finite."
+    if count := values["not_finite"]:
+        yield f"{counted(count, 'value')} {'is' if count == 1 else 'are'} not finite."
     for place in values.get("not_finite_places", ()):
         where = f", first at row {place['row']}, column {place['column']}"
         owner = f" ({place['observable']})" if place.get("observable") else ""

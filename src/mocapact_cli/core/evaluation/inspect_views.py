@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ from mocapact_cli.core.errors import UsageError
 from mocapact_cli.core.guarded import ReportedProgress
 from mocapact_cli.core.media.report_page import check_page_path
 from mocapact_cli.core.media.tracking_plot import check_plot_path
+from mocapact_cli.core.paths import check_target
 from mocapact_cli.core.progress import NullProgress
 
 if TYPE_CHECKING:
@@ -40,15 +40,9 @@ def check_targets(path: Path, plot: Path | None, html: Path | None) -> None:
 
 
 def _check_target(path: Path, target: Path) -> None:
-    if target.is_dir():
-        raise UsageError(f"{target} is a folder.", hint="Give the name of a file.")
+    check_target(target)
     if target.exists() and path.exists() and target.samefile(path):
         raise UsageError(f"{target} is what is being inspected; it would be lost.", hint="Give another name.")
-    folder = next(place for place in target.absolute().parents if place.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise UsageError(
-            f"{target} cannot be written: {folder} is no folder that can be written.", hint="Choose another."
-        )
 
 
 def inspect_whole(

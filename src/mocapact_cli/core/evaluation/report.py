@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from mocapact_cli.core.paths import atomic_write
 from mocapact_cli.core.safe.archives import read_npz
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -71,8 +71,12 @@ class EvaluationHistory:
 
     def save(self, path: Path | str) -> None:
         """Write them (atomically) as an npz file."""
+        self.save_with(path, {})
+
+    def save_with(self, path: Path | str, others: Mapping[str, NDArray[Any]]) -> None:
+        """Write them (atomically) as an npz file with further arrays, which `read_evaluations` passes over."""
         with atomic_write(path, suffix=".npz") as temporary, temporary.open("wb") as file:
-            np.savez(file, **{name: getattr(self, name) for name in _TYPES})
+            np.savez(file, **{name: getattr(self, name) for name in _TYPES}, **others)  # type: ignore[arg-type]
 
 
 def read_evaluations(path: Path | str) -> EvaluationHistory:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mocapact_cli.core.errors import InvalidInputError
+from mocapact_cli.core.formatting import one_line
 from mocapact_cli.core.safe import archives
 from mocapact_cli.core.safe.pickles import NUMPY_GLOBALS, Inert
 
@@ -149,7 +150,7 @@ def _run(stream: io.BytesIO, path: Path, count: int) -> tuple[Any, tuple[str, ..
             content = _Describer(stream, names).load()
     # A forged pickle may raise anything; its message may hold what it pleases, so only the type is shown.
     except Exception as error:
-        called = f" It names {', '.join(list(names)[:5])}." if names else ""
+        called = f" It names {one_line(', '.join(list(names)[:5]))}." if names else ""
         raise InvalidInputError(
             f"{path} is damaged: {type(error).__name__} while reading its pickle.{called}"
         ) from error

@@ -17,9 +17,9 @@ def load_policy(path: Path | str, device: str = "cpu") -> ExpertPolicy | Distill
     """Open an expert or a multi-clip policy, ours or a published one; nothing in its files is executed.
 
     Args:
-        path: A multi-clip policy's `.ckpt`, or its folder (`model/last.ckpt`); or an exported `.safetensors`, or a
-            folder with `model.safetensors`; or an expert's `.../eval_rsi/model`, or any folder above it that holds no
-            other expert.
+        path: A multi-clip policy's `.ckpt`, or its folder (`model/best.ckpt`, else `model/last.ckpt`); or an exported
+            `.safetensors`, or a folder with `model.safetensors`; or an expert's `.../eval_rsi/model`, or any folder
+            above it that holds no other expert.
         device: Where its network runs, such as `cpu` or `cuda:0`.
 
     Raises:

@@ -7,11 +7,16 @@ from pathlib import Path
 SAFETENSORS_SUFFIX, ONNX_SUFFIX = ".safetensors", ".onnx"
 EXPORTED_FILE = f"model{SAFETENSORS_SUFFIX}"
 """Name by which a folder's exported policy is known."""
-_CHECKPOINTS = ("last.ckpt", "model/last.ckpt", "checkpoints/last.ckpt", "policy.ckpt")
+_FOLDERS = ("", "model/", "checkpoints/")
+_CHECKPOINTS = (
+    *(f"{folder}best.ckpt" for folder in _FOLDERS),
+    *(f"{folder}last.ckpt" for folder in _FOLDERS),
+    "policy.ckpt",
+)
 
 
 def checkpoint_in(path: Path | str) -> Path | None:
-    """Return the checkpoint that `path` is or, as a folder, holds as its last; None if there is none."""
+    """Return the checkpoint that `path` is or, as a folder, holds: the best, else the last; None if there is none."""
     path = Path(path)
     if path.is_file():
         return path if path.suffix == ".ckpt" else None

@@ -61,7 +61,7 @@ def film_clip(
     """
     qpos = clip.qpos()[start : None if end is None else end + 1]
     captions = [f"{clip.id}   step {start + step}   {step * clip.dt:.2f} s" for step in range(len(qpos))]
-    scene = _Scene(qpos, None, captions, heading(qpos), clip.dt)
+    scene = Scene(qpos, None, captions, heading(qpos), clip.dt)
     return _film(scene, path, (width, height), fps, progress)
 
 
@@ -97,40 +97,61 @@ def film_episode(
         UsageError: The file's ending is unknown.
         MissingDependencyError: No OpenGL works here.
     """
-    direction = heading(reference_qpos)
-    ghost = np.array(reference_qpos, dtype=np.float64)
-    ghost[:, :3] += beside(direction) if ghost_offset is None else np.asarray(ghost_offset)
-    scene = _Scene(qpos, ghost, captions or (), direction, dt)
+    scene = Scene.of_episode(qpos, reference_qpos, captions or (), ghost_offset, dt)
     return _film(scene, path, (width, height), fps, progress)
 
 
 @dataclass(frozen=True)
-class _Scene:
+class Scene:
+    """A motion as it is filmed.
+
+    Attributes:
+        qpos: (T, 63) poses of the walker. ghost: (T, 63) poses of the ghost where it is drawn.
+        captions: Texts, one a step. direction: Where it goes, radians about z. dt: Seconds a step.
+    """
+
     qpos: FloatArray
     ghost: FloatArray | None
     captions: Sequence[str]
     direction: float
     dt: float
 
+    @classmethod
+    def of_episode(
+        cls,
+        qpos: FloatArray,
+        reference_qpos: FloatArray,
+        captions: Sequence[str] = (),
+        ghost_offset: Sequence[float] | None = None,
+        dt: float = CONTROL_TIMESTEP,
+    ) -> Scene:
+        """Return the scene of an episode with its reference as a ghost, beside the walker unless said otherwise."""
+        direction = heading(reference_qpos)
+        ghost = np.array(reference_qpos, dtype=np.float64)
+        ghost[:, :3] += beside(direction) if ghost_offset is None else np.asarray(ghost_offset)
+        return cls(qpos, ghost, captions, direction, dt)
+
     def cameras(self, times: FloatArray) -> list[Camera]:
+        """Return a camera for each time (F,), seconds."""
         body = self.qpos[:, :2]
         ghost = body if self.ghost is None else self.ghost[:, :2]
         apart = float(np.linalg.norm(ghost[0] - body[0]))
         return follow((body + ghost) / 2, self.direction, self.dt, times, extra=apart / 2)
 
     def caption(self, time: float) -> str:
+        """Return the text of the step nearest a time in seconds."""
         step = round(time / self.dt)
         return self.captions[step] if step < len(self.captions) else ""
 
 
-def _film(scene: _Scene, path: Path | str, size: tuple[int, int], fps: float, progress: Progress) -> Path:
+def _film(scene: Scene, path: Path | str, size: tuple[int, int], fps: float, progress: Progress) -> Path:
     times = frame_times((len(scene.qpos) - 1) * scene.dt, path, fps)
     with progress.task("Filming", len(times), "frames") as task:
         frames = _frames(scene, times, _frame_size(path, *size), task)
         return write_film(path, frames, fps=film_fps(path, fps))
 
 
-def _frames(scene: _Scene, times: FloatArray, size: tuple[int, int], task: ProgressTask) -> Iterator[Frame]:
+def _frames(scene: Scene, times: FloatArray, size: tuple[int, int], task: ProgressTask) -> Iterator[Frame]:
     walker = get_walker()
     poses = resampled(walker, scene.qpos, scene.dt, times)
     ghosts = [None] * len(times) if scene.ghost is None else resampled(walker, scene.ghost, scene.dt, times)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mocapact_cli.core.formatting import counted
 from mocapact_cli.core.media.plots import DOTS_PER_INCH
 from mocapact_cli.core.paths import atomic_write
 
@@ -140,7 +141,7 @@ def _draw_ranking(panel: Any, experts: Sequence[ExpertMark], threshold: float) -
     else:
         panel.yaxis.set_major_locator(MaxNLocator(integer=True))
         panel.set_ylabel("rank")
-    panel.set(xlabel="normalized score from random steps", title=f"{len(experts):,} experts, best first")
+    panel.set(xlabel="normalized score from random steps", title=f"{counted(len(experts), 'expert')}, best first")
     # The reward's terms add up to more than one, so a normalized return may too.
     panel.set(xlim=(0.0, max(1.05, panel.get_xlim()[1])), ylim=(len(experts) + 0.5, 0.5))
     panel.grid(axis="x", alpha=0.3)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from mocapact_cli.core.formatting import counted, one_line
 from mocapact_cli.core.paths import atomic_write
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def _use_palette(path: Path) -> None:
 
 def shortened(name: str, length: int = _NAME_LENGTH) -> str:
     """Return a name on one printable line, its middle left out where it is long: both ends tell names apart."""
-    name = "".join(letter if letter.isprintable() else "?" for letter in name)
+    name = one_line(name)
     half = (length - 3) // 2
     return name if len(name) <= length else f"{name[:half]}...{name[-half:]}"
 
@@ -182,9 +183,9 @@ def _draw_early_ends(axes: Any, snippets: Sequence[SnippetScores]) -> None:
     failed = np.concatenate([snippet.failed for snippet in snippets]) if snippets else np.empty(0, bool)
     known = np.isfinite(starts)
     _draw_shares(axes, starts[known], failed[known])
-    unknown = f" ({int((~known).sum()):,} episodes do not say where)" if not known.all() else ""
+    unknown = f" (not known of {counted(int((~known).sum()), 'episode')})" if not known.all() else ""
     axes.set(xlabel=f"step of the snippet at which the episode begins{unknown}", ylabel="episodes")
-    axes.set_title(f"Early ends by start: {int(failed.sum()):,} of {len(failed):,} episodes")
+    axes.set_title(f"Early ends by start: {int(failed.sum()):,} of {counted(len(failed), 'episode')}")
 
 
 def _draw_shares(axes: Any, values: FloatArray, failed: BoolArray) -> None:

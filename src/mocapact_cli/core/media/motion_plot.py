@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from mocapact_cli.core.formatting import counted
 from mocapact_cli.core.media.dataset_plot import JointTracks, draw_joints, save_figure, shortened
 
 if TYPE_CHECKING:
@@ -95,5 +96,5 @@ def _draw_seconds(axes: Any, seconds: Sequence[float]) -> None:
     axes.hist(seconds, min(30, max(5, len(seconds) // 3)), color="tab:blue", alpha=0.75)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     total = float(np.sum(seconds))
-    axes.set(xlabel="seconds", ylabel="clips", title=f"{len(seconds):,} clips, {total:,.1f} s in all")
+    axes.set(xlabel="seconds", ylabel="clips", title=f"{counted(len(seconds), 'clip')}, {total:,.1f} s in all")
     axes.grid(axis="y", alpha=0.3)

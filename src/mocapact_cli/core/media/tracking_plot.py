@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mocapact_cli.core.errors import UsageError
+from mocapact_cli.core.formatting import counted
 from mocapact_cli.core.paths import atomic_write
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def _draw_survival_map(figure: Any, axes: Any, times: FloatArray, episodes: Epis
     figure.colorbar(mesh, cax=scale, label="share of episodes still running")
     axes.scatter(
         ends[failed], starts[failed] + step / 2.0, s=9, color="red", edgecolors="white", linewidths=0.3,
-        label=f"ended early: {int(failed.sum())} of {len(failed)} episodes",
+        label=f"ended early: {int(failed.sum())} of {counted(len(failed), 'episode')}",
     )  # fmt: skip
     axes.legend(loc="upper left", fontsize=9)
     axes.set_ylabel("start of the episode (s)")

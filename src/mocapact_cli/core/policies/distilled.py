@@ -53,6 +53,7 @@ class DistilledPolicy(nn.Module, ABC):
         features: Picks and normalizes observations.
         observables: Names of what it sees, in the order of its flat observations.
         ref_steps: Steps ahead at which its reference observables look.
+        sums_over_batch: Whether the loss adds up the weighted log-probabilities of a batch instead of averaging them.
 
     Args:
         config: Its configuration.
@@ -60,6 +61,7 @@ class DistilledPolicy(nn.Module, ABC):
     """
 
     model: ClassVar[str]
+    sums_over_batch: ClassVar[bool] = False
     config: PolicyConfig
 
     def __init__(self, config: PolicyConfig, views: Mapping[str, Sequence[str]]) -> None:

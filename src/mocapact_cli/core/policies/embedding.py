@@ -282,19 +282,3 @@ class EmbeddingPolicy(DistilledPolicy):
 
     def _tensor(self, values: Any) -> Tensor:
         return torch.as_tensor(np.ascontiguousarray(values, dtype=np.float32), device=self.device)
-
-
-def interpolate(start: NDArray[np.floating], end: NDArray[np.floating], count: int) -> Float32Array:
-    """Return `count` embeddings (count, E) from `start` (E,) to `end` (E,) along the arc between them.
-
-    Under a prior of unit variance embeddings lie near a sphere; a straight line would leave it.
-    """
-    shares = np.linspace(0.0, 1.0, count)[:, None]
-    lengths = np.linalg.norm(start), np.linalg.norm(end)
-    cosine = np.dot(start, end) / max(float(lengths[0] * lengths[1]), 1e-12)
-    angle = np.arccos(np.clip(cosine, -1.0, 1.0))
-    if min(lengths) == 0.0 or np.sin(angle) < 1e-6:
-        return np.asarray((1.0 - shares) * start + shares * end, dtype=np.float32)
-    arc = np.sin((1.0 - shares) * angle) * start / lengths[0] + np.sin(shares * angle) * end / lengths[1]
-    radius = (1.0 - shares) * lengths[0] + shares * lengths[1]
-    return np.asarray(radius * arc / np.sin(angle), dtype=np.float32)

@@ -133,6 +133,7 @@ class GptPolicy(DistilledPolicy):
     """Sees its own body only; what it is to do follows from the window of the last steps, at first a prompt."""
 
     model = "gpt"
+    sums_over_batch = True
     config: GptConfig
 
     def __init__(self, config: GptConfig) -> None:

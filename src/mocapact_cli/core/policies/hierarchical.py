@@ -38,6 +38,7 @@ class HierarchicalPolicy(NpmpPolicy):
     """An encoder and a decoder with nothing from one step to the next but what the walker's body keeps."""
 
     model = "hierarchical"
+    sums_over_batch = True
     config: HierarchicalConfig
 
     def loss(self, batch: TrainingBatch, noise: Tensor | None = None) -> tuple[Tensor, Metrics]:

@@ -43,6 +43,7 @@ class MlpPolicy(DistilledPolicy):
     """A perceptron that sees the reference (`HIGH_LEVEL`) or the time in the clip (`TIME_INDEX`)."""
 
     model = "mlp"
+    sums_over_batch = True
     config: MlpConfig
 
     def __init__(self, config: MlpConfig) -> None:

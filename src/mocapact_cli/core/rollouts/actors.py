@@ -46,6 +46,11 @@ class PolicyActor:
         self._state: Any = None
         self._episodes: NDArray[np.int64] | None = None
 
+    @property
+    def state(self) -> Any:
+        """What the policy remembers after the last call; its first N rows are the environments'."""
+        return self._state
+
     def means(self, observations: Float32Array, episodes: NDArray[np.int64]) -> Float32Array:
         """Return the policy's deterministic actions (N, A)."""
         seen = observations if self._columns is None else observations[:, self._columns]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mocapact_cli.core.datasets.metrics import METRICS_FILE, write_metrics
 from mocapact_cli.core.datasets.reader import SUFFIX
 from mocapact_cli.core.envs.batch import TrackingBatch, available_threads
+from mocapact_cli.core.formatting import counted
 from mocapact_cli.core.interop.expert_folder import check_model
 from mocapact_cli.core.media.gl import find_backend
 from mocapact_cli.core.progress import NullProgress, Progress
@@ -162,7 +163,7 @@ class _Recording:
         config = self.config
         snippets = sum(map(len, waiting.values()))
         total = snippets * config.episodes_each
-        with progress.task(f"Rolling out {snippets} experts", total=total, unit="episodes") as task:
+        with progress.task(f"Rolling out {counted(snippets, 'expert')}", total=total, unit="episodes") as task:
             for end in record_episodes(waiting, self.clips, self.folder, config, walker=self.walker):
                 self.episodes += 1
                 self.steps += end.length

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from mocapact_cli.core.errors import InvalidInputError
+from mocapact_cli.core.formatting import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -171,7 +172,8 @@ class _Unpickler(pickle._Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         found = self._allowed.get(f"{module}.{name}")
         if found is None:
-            raise InvalidInputError(f"it names {module}.{name}, which is not on the list of what may be read")
+            called = one_line(f"{module}.{name}")
+            raise InvalidInputError(f"it names {called}, which is not on the list of what may be read")
         return found
 
     def persistent_load(self, pid: object) -> Any:

@@ -37,6 +37,7 @@ class Features:
         sensordata: (M, 37) in the model's order.
         torso_linvel: (M, 3) linear velocity of the root's subtree.
         warnings: (M, 7) MuJoCo's warning counters.
+        fallen: (M,) whether more than the feet touches the floor; kept up to date only where a task asks for it.
         motion: (M, 125) qpos and qvel side by side.
         points: (M, 99) com and xpos side by side.
     """
@@ -51,6 +52,7 @@ class Features:
         self._columns = {name: slice(end - sizes[name], end) for name, end in zip(sizes, ends, strict=True)}
         self.flat: FloatArray = np.zeros((capacity, ends[-1]))
         self.warnings: NDArray[np.int32] = np.zeros((capacity, int(mujoco.mjtWarning.mjNWARNING)), dtype=np.int32)
+        self.fallen: NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
         self.time = self.flat[:, 0]
         self.qpos, self.qvel, self.act, self.com = (self._view(name) for name in ("qpos", "qvel", "act", "com"))
         self.root_xmat, self.sensordata = self._view("root_xmat"), self._view("sensordata")

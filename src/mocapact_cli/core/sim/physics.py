@@ -20,9 +20,10 @@ class PhysicsShard:
         walker: the model and its tables.
         size: number of simulations n.
         subtree_velocities: also compute the velocity of the root's subtree (only two observables need it).
+        falls: also note whose body touches the floor with anything but its feet.
     """
 
-    def __init__(self, walker: Walker, size: int, *, subtree_velocities: bool) -> None:
+    def __init__(self, walker: Walker, size: int, *, subtree_velocities: bool, falls: bool = False) -> None:
         # Warnings are counted below; MuJoCo would also write them to a file in the current folder.
         mujoco.set_mju_user_warning(_ignore)
         self.walker = walker
@@ -32,6 +33,7 @@ class PhysicsShard:
         self._controls = [data.ctrl for data in self.data]
         self._inner_model = walker.inner_model
         self._subtree_velocities = subtree_velocities
+        self._falls = falls
         self._states = [self.features.state_row(row) for row in range(size)]
         self._copies = [self.features.copies(data, row) for row, data in enumerate(self.data)]
         self._evaluated = [False] * size
@@ -61,6 +63,8 @@ class PhysicsShard:
         self._evaluated[env] = True
         if self._subtree_velocities:
             mujoco.mj_subtreeVel(model, data)
+        if self._falls:
+            self.features.fallen[env] = self.walker.has_fallen(data)
         mujoco.mj_getState(model, data, self._states[env], STATE)
         for destination, source in self._copies[env]:
             np.copyto(destination, source)

@@ -81,7 +81,9 @@ class TrackingTask:
         InvalidInputError: if a snippet lies outside its clip or is too short for ``min_steps`` and ``ref_steps``.
     """
 
-    channels = ("appendages", "body_quaternions", "center_of_mass", "joints_velocity", "termination")
+    channels: tuple[str, ...] = ("appendages", "body_quaternions", "center_of_mass", "joints_velocity", "termination")
+    watches_falls = False
+    """Whether the cursor needs to know who has fallen."""
 
     def __init__(
         self,
@@ -92,6 +94,10 @@ class TrackingTask:
         self._prepare([snippet for _, snippet in snippets], _checked_bank(snippets), config)
         if weights is not None:
             self.weights = np.asarray(weights)
+
+    def cursor(self, walker: Walker, capacity: int) -> TrackingCursor:
+        """What follows the episodes of a shard with so many rows."""
+        return TrackingCursor(self, walker, capacity)
 
     def num_starts(self, snippet_index: int) -> int:
         """How many different steps an episode of this snippet may start at."""

@@ -61,7 +61,7 @@ class RunFolder:
             if not force:
                 raise UsageError(
                     f"{self.root} already holds a run.",
-                    hint="Use --resume to continue it, --force to replace it, or another --log-root.",
+                    hint="Use --resume to continue it, --force to replace it, or another folder.",
                 )
             shutil.rmtree(self.root)
         self.root.mkdir(parents=True, exist_ok=True)

@@ -4,23 +4,85 @@ import pytest
 
 from mocapact_cli.core.errors import UsageError
 from mocapact_cli.core.policies.gpt import GptConfig
+from mocapact_cli.core.policies.mcp import McpConfig
+from mocapact_cli.core.policies.mlp import MlpConfig
 from mocapact_cli.core.policies.npmp import NpmpConfig
-from mocapact_cli.core.training.distillation.config import DistillConfig, resolve
+from mocapact_cli.core.training.distillation.config import EVAL_MODES, RECIPES, DistillConfig, resolve
+
+
+def parts(settings):
+    return settings.training, settings.policy
 
 
 def test_the_paper_by_default():
-    config, network = resolve(None)
+    config, network = parts(resolve(None))
     assert isinstance(network, NpmpConfig)
     assert (config.max_steps, config.batch_size, config.learning_rate) == (100_000, 256, 5e-4)
-    config, network = resolve(None, model="gpt")
+    config, network = parts(resolve(None, model="gpt"))
     assert isinstance(network, GptConfig)
     assert (config.learning_rate, config.weight_decay, config.betas) == (3e-6, 0.1, (0.9, 0.95))
+
+
+def test_the_networks_are_the_papers():
+    npmp = parts(resolve(None))[1]
+    assert (npmp.embed_size, npmp.encoder_layers, npmp.decoder_layers) == (60, (1024,) * 2, (1024,) * 3)
+    assert (npmp.activation, npmp.layer_norm, npmp.recurrent_encoder, npmp.std_dev) == ("ELU", True, True, 0.1)
+    assert (npmp.embedding_kl_weight, npmp.embedding_correlation, npmp.seq_steps) == (0.1, 0.0, 30)
+    for model in ("mlp-reference", "mlp-time-index"):
+        mlp = parts(resolve(None, model=model))[1]
+        assert isinstance(mlp, MlpConfig)
+        assert mlp.layers == (1024,) * 3
+    mcp = parts(resolve(None, model="mcp"))[1]
+    assert isinstance(mcp, McpConfig)
+    assert (mcp.n_primitives, mcp.gating_layers, mcp.shared_layers, mcp.primitive_layers) == (
+        8,
+        (512, 512),
+        (512, 512),
+        (512,),
+    )
+    gpt = parts(resolve(None, model="gpt"))[1]
+    assert (gpt.n_layer, gpt.n_head, gpt.n_embd, gpt.block_size) == (8, 8, 768, 32)
+
+
+def test_the_training_is_the_papers():
+    config = DistillConfig()
+    assert (config.gradient_clip, config.weight_decay, config.clip_len_upsampling) == (1.0, 0.0, True)
+    assert (config.eval_every, config.n_eval_episodes, config.act_noise, config.min_steps) == (10_000, 1000, 0.0, 10)
+    assert set(config.eval_modes) == set(EVAL_MODES)
+    gpt = resolve(None, model="gpt").training
+    assert (gpt.max_steps, gpt.batch_size, gpt.eval_modes) == (3_000_000, 256, ())
+
+
+@pytest.mark.parametrize(
+    ("preset", "model", "weighting", "embed_size", "split"),
+    [
+        ("all", "npmp", "rwr", 60, "train"),
+        ("locomotion", "npmp", "rwr", 20, "locomotion"),
+        ("completion", "gpt", "bc", None, "train"),
+    ],
+)
+def test_presets(preset, model, weighting, embed_size, split):
+    settings = resolve(None, preset=preset)
+    assert (settings.training.model, settings.training.weighting, settings.split) == (model, weighting, split)
+    assert getattr(settings.policy, "embed_size", None) == embed_size
+    assert set(RECIPES) == {"all", "locomotion", "completion"}
+
+
+def test_options_win_over_a_preset_and_a_preset_over_the_run_that_goes_on():
+    settings = resolve(None, preset="locomotion", model="mcp", weighting="bc")
+    assert (settings.training.model, settings.training.weighting, settings.policy.embed_size) == ("mcp", "bc", 20)
+    assert isinstance(resolve(None, preset="locomotion", model="mlp-reference").policy, MlpConfig)
+    assert resolve(None, resumed="gpt").training.model == "gpt"
+    assert resolve(None, preset="all", resumed="gpt").training.model == "npmp"
+    with pytest.raises(UsageError, match="no preset 'locomoton'") as raised:
+        resolve(None, preset="locomoton")
+    assert "locomotion" in raised.value.hint
 
 
 def test_a_file_and_then_the_options(tmp_path):
     file = tmp_path / "small.toml"
     file.write_text('model = "npmp"\nbatch_size = 8\nseed = 3\n[policy]\nembed_size = 7\n')
-    config, network = resolve(file, seed=4)
+    config, network = parts(resolve(file, seed=4))
     assert (config.batch_size, config.seed) == (8, 4)
     assert network.embed_size == 7
 
@@ -40,6 +102,20 @@ def test_bad_values_are_refused():
         resolve(None, model="foo")
     with pytest.raises(UsageError, match="batch_size is 0"):
         DistillConfig(batch_size=0)
+    with pytest.raises(UsageError, match="devices is 0"):
+        DistillConfig(devices=0)
+    with pytest.raises(UsageError, match="no evaluation 'train_rs'") as raised:
+        DistillConfig(eval_modes=("train_rs",))
+    assert "train_rsi" in raised.value.hint
+
+
+@pytest.mark.parametrize(("written", "expected"), [("true", True), ("false", False), ('"auto"', "auto")])
+def test_whether_to_compile_stands_in_a_file(tmp_path, written, expected):
+    (tmp_path / "a.toml").write_text(f"compile = {written}\n")
+    assert resolve(tmp_path / "a.toml").training.compile is expected or expected == "auto"
+    (tmp_path / "a.toml").write_text('compile = "ato"\n')
+    with pytest.raises(UsageError, match="compile"):
+        resolve(tmp_path / "a.toml")
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import numpy as np
 from mocapact_cli import __version__
 from mocapact_cli.core.datasets.h5_output import create_h5
 from mocapact_cli.core.errors import UsageError
+from mocapact_cli.core.formatting import counted
 from mocapact_cli.core.interop.exporters.steps import PREFIX, EpisodeSteps, all_steps, columns_of, require
 from mocapact_cli.core.paths import atomic_folder, write_text
 
@@ -159,8 +160,9 @@ def _metadata(source: RolloutSlice, name: str, actions: str) -> dict[str, Any]:
         "total_steps": source.steps,
         "author": {"mocapact"},
         "algorithm_name": "MoCapAct tracking experts",
-        "description": f"{source.episodes} episodes of a simulated humanoid that tracks {len(source.snippets)} "
-        f"motion-capture snippets; {actions} actions. Exported by mocapact {__version__}.",
+        "description": f"{counted(source.episodes, 'episode')} of a simulated humanoid that tracks "
+        f"{counted(len(source.snippets), 'motion-capture snippet')}; {actions} actions. "
+        f"Exported by mocapact {__version__}.",
         "actions": actions,
         "observables": columns_of(source.layout),
         "ref_steps": list(source.layout.ref_steps),

@@ -1,14 +1,14 @@
-"""Settings of distillation, and presets."""
+"""Settings of distillation, and the paper's recipes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from mocapact_cli.core.config import apply_overrides, load_settings
-from mocapact_cli.core.errors import UsageError
+from mocapact_cli.core.errors import UsageError, did_you_mean
 from mocapact_cli.core.policies.distilled import PolicyConfig
 from mocapact_cli.core.policies.zoo import preset as policy_preset
 
@@ -19,6 +19,8 @@ WEIGHTINGS: Mapping[str, dict[str, Any]] = {
     "rwr": {"advantage_weights": False, "temperature": 4.0},
 }
 """Weighting -> the arguments of `ExpertDataset` that the paper uses for it."""
+EVAL_MODES = ("train_rsi", "train_start", "val_rsi", "val_start", "clips_rsi", "clips_start")
+"""Evaluations in simulation: on which snippets (those learned from, those held out, extra ones), from which starts."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class DistillConfig:
     max_minutes: float | None = None
     """Stop after this wall-clock training time."""
     batch_size: int = 256
-    """Samples a gradient step; windows where the model learns from windows."""
+    """Samples a gradient step, of all processes together; windows where the model learns from windows."""
     learning_rate: float = 5e-4
     """Step size of Adam."""
     weight_decay: float = 0.0
@@ -54,16 +56,20 @@ class DistillConfig:
     n_rsi_rollouts: int = -1
     """At most so many episodes from random steps; -1 for all."""
 
-    eval_every: int = 5000
+    eval_every: int = 10_000
     """Gradient steps between evaluations, which also save."""
-    n_eval_episodes: int = 200
-    """Episodes of each evaluation, from random steps; 0 for none."""
+    eval_modes: tuple[str, ...] = EVAL_MODES
+    """Which evaluations are made, as far as there is something for them; the best policy is chosen by the first."""
+    n_eval_episodes: int = 1000
+    """Episodes of each evaluation, divided over at most as many snippets; 0 for none."""
     act_noise: float = 0.0
     """Standard deviation of the noise on the actions in them."""
     min_steps: int = 10
     """Random starts of evaluations leave room for at least one step less than this."""
     val_batches: int = 20
     """Batches of the validation set that its loss is taken over."""
+    save_every_minutes: float = 10.0
+    """Wall-clock time between checkpoints, beside those of evaluations."""
 
     seed: int = 0
     """Of all random choices."""
@@ -71,13 +77,27 @@ class DistillConfig:
     """Threads of learner and physics; None for all cores."""
     device: str = "auto"
     """Where the network is trained: auto (a GPU if there is one), cpu, cuda or cuda:N."""
-    precision: Literal["32", "bf16"] = "32"
-    """Numbers of the forward pass."""
+    devices: int = 1
+    """Processes on this machine, each with a GPU of its own; -1 for as many as there are GPUs."""
+    num_nodes: int = 1
+    """Machines, with as many processes each."""
+    strategy: Literal["auto", "ddp"] = "auto"
+    """How processes learn together: auto leaves a single one alone and joins several as ddp does."""
+    precision: Literal["32", "bf16", "fp16"] = "32"
+    """Numbers of the forward pass; parameters stay in single precision."""
+    compile: bool | Literal["auto"] = "auto"
+    """Whether the loss is compiled, which takes minutes; auto: on a GPU."""
 
     def __post_init__(self) -> None:
-        for name in ("max_steps", "batch_size", "learning_rate", "gradient_clip", "eval_every"):
+        for name in _POSITIVE:
             if not getattr(self, name) > 0:
                 raise UsageError(f"{name} is {getattr(self, name)}.", hint="Give a number above zero.")
+        if self.devices < 1 and self.devices != -1:
+            raise UsageError(f"devices is {self.devices}.", hint="Give their number, or -1 for all GPUs.")
+        unknown = next((mode for mode in self.eval_modes if mode not in EVAL_MODES), None)
+        if unknown is not None:
+            hint = did_you_mean(unknown, EVAL_MODES) or f"Choose from {', '.join(EVAL_MODES)}."
+            raise UsageError(f"There is no evaluation {unknown!r}.", hint=hint)
 
     def weights(self) -> dict[str, Any]:
         """Return the arguments of `ExpertDataset` that give the weights."""
@@ -87,22 +107,94 @@ class DistillConfig:
         return chosen
 
 
-_GPT = {"learning_rate": 3e-6, "weight_decay": 0.1, "betas": (0.9, 0.95), "max_steps": 3_000_000}
+_POSITIVE = (
+    "max_steps",
+    "batch_size",
+    "learning_rate",
+    "gradient_clip",
+    "eval_every",
+    "val_batches",
+    "save_every_minutes",
+    "num_nodes",
+)
+# A GPT does not see what it is to track, so tracking says nothing about it.
+_OF_MODEL: Mapping[str, dict[str, Any]] = {
+    "gpt": {
+        "learning_rate": 3e-6,
+        "weight_decay": 0.1,
+        "betas": (0.9, 0.95),
+        "max_steps": 3_000_000,
+        "eval_every": 50_000,
+        "eval_modes": (),
+    }
+}
+"""Model -> settings of its training in the paper that differ from the defaults."""
 
 
-def resolve(file: Path | None, **overrides: Any) -> tuple[DistillConfig, PolicyConfig]:
-    """The settings of training and of the network.
+@dataclass(frozen=True)
+class Recipe:
+    """A training of the paper.
+
+    Attributes:
+        model: name of the network. split: which clips it learns from.
+        training: its settings. policy: those of the network.
+    """
+
+    model: str
+    split: str
+    training: Mapping[str, Any] = field(default_factory=dict)
+    policy: Mapping[str, Any] = field(default_factory=dict)
+
+
+RECIPES: Mapping[str, Recipe] = {
+    "all": Recipe("npmp", "train", {"weighting": "rwr"}, {"embed_size": 60}),
+    "locomotion": Recipe("npmp", "locomotion", {"weighting": "rwr"}, {"embed_size": 20}),
+    "completion": Recipe("gpt", "train"),
+}
+"""Preset -> a training of the paper: policies for all clips and for locomotion, and the GPT of motion completion."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a training is asked to be.
+
+    Attributes:
+        training: of the training. policy: of the network. split: the preset's clips; None without a preset.
+    """
+
+    training: DistillConfig
+    policy: PolicyConfig
+    split: str | None = None
+
+
+def resolve(file: Path | None, *, preset: str | None = None, resumed: str | None = None, **overrides: Any) -> Settings:
+    """Return the settings: of the model, then the preset, then the file, then the overrides.
 
     Args:
         file: TOML file of settings; its table ``policy`` has those of the network.
+        preset: one of `RECIPES`. resumed: model of the run that goes on, if one does.
         overrides: settings of training by name; None leaves one as it is.
 
     Raises:
-        UsageError: a setting is unknown or of the wrong type.
+        UsageError: a setting or the preset is unknown, or a value is of the wrong type.
     """
+    recipe = _recipe(preset) if preset is not None else None
     settings = load_settings(file) if file is not None else {}
     network = settings.pop("policy", {})
     given = settings | {key: value for key, value in overrides.items() if value is not None}
-    policy = policy_preset(str(given.get("model", DistillConfig.model)))
-    base = replace(DistillConfig(), **_GPT) if given.get("model") == "gpt" else DistillConfig()  # type: ignore[arg-type]
-    return apply_overrides(base, given), apply_overrides(policy, network)
+    fallback = recipe.model if recipe else resumed or DistillConfig.model
+    model = str(given.setdefault("model", fallback))
+    policy, base = policy_preset(model), replace(DistillConfig(), **_OF_MODEL.get(model, {}))
+    if recipe is not None:
+        # Another model than the recipe's may lack what the recipe says of its own.
+        known = {entry.name for entry in fields(policy)}
+        base = apply_overrides(base, recipe.training)
+        policy = apply_overrides(policy, {name: value for name, value in recipe.policy.items() if name in known})
+    return Settings(apply_overrides(base, given), apply_overrides(policy, network), recipe.split if recipe else None)
+
+
+def _recipe(name: str) -> Recipe:
+    if name not in RECIPES:
+        hint = did_you_mean(name, RECIPES) or f"Choose from {', '.join(RECIPES)}."
+        raise UsageError(f"There is no preset {name!r}.", hint=hint)
+    return RECIPES[name]

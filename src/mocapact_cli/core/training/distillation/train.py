@@ -1,37 +1,50 @@
-"""Distilling one policy from a dataset: set-up, resuming, results."""
+"""Distilling one policy from a dataset: set-up, the training itself, results."""
 
 from __future__ import annotations
 
 import logging
-import pickle
+import signal
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytorch_lightning as lightning
 import torch
+from pytorch_lightning.strategies import DDPStrategy
 
-from mocapact_cli.core.config import from_dict, to_dict
+from mocapact_cli.core.config import to_dict
 from mocapact_cli.core.datasets.expert_dataset import ExpertDataset
 from mocapact_cli.core.datasets.loader import BatchLoader
-from mocapact_cli.core.errors import InterruptedRunError, InvalidInputError, NotFoundError, UsageError
-from mocapact_cli.core.policies.device import choose_device
-from mocapact_cli.core.policies.distilled import DistilledPolicy, PolicyConfig
-from mocapact_cli.core.policies.zoo import build_policy, describe, restore
+from mocapact_cli.core.errors import InterruptedRunError, RunError, UsageError
+from mocapact_cli.core.policies.distilled import PolicyConfig
+from mocapact_cli.core.policies.zoo import build_policy, describe
 from mocapact_cli.core.progress import NullProgress, Progress
 from mocapact_cli.core.training.distillation.config import DistillConfig
-from mocapact_cli.core.training.distillation.module import DistillModule, NumberedBatches
-from mocapact_cli.core.training.distillation.monitor import BEST, LAST, DistillMonitor, Standing
+from mocapact_cli.core.training.distillation.data import Division, open_part
+from mocapact_cli.core.training.distillation.evaluations import Subjects, plan_evaluations
+from mocapact_cli.core.training.distillation.interrupts import Interrupts
+from mocapact_cli.core.training.distillation.module import DistillModule, SharedBatches, batch_size
+from mocapact_cli.core.training.distillation.monitor import (
+    BEST,
+    LAST,
+    VAL_LOSS,
+    DistillMonitor,
+    Run,
+    Standing,
+    StepCounter,
+)
+from mocapact_cli.core.training.distillation.processes import placed, rank, world_size
+from mocapact_cli.core.training.distillation.resuming import (
+    Saved,
+    check_same_data,
+    load_saved,
+    recorded,
+    settings_to_resume,
+)
 from mocapact_cli.core.training.run_folder import RunFolder
-
-if TYPE_CHECKING:
-    from mocapact_cli.core.clips.clip import Clip
-    from mocapact_cli.core.clips.snippets import Snippet
-
-Pairs = Sequence[tuple["Clip", "Snippet"]]
 
 
 @dataclass(frozen=True)
@@ -59,157 +72,207 @@ class DistillResult:
 
 
 def distill(
-    files: Sequence[Path],
+    data: Division,
     config: DistillConfig,
     network: PolicyConfig,
     root: Path,
     *,
-    pairs: Pairs = (),
+    subjects: Subjects | None = None,
     mocap: Sequence[Path] = (),
-    val_files: Sequence[Path] = (),
     metrics: Path | None = None,
     resume: bool = False,
     force: bool = False,
     progress: Progress | None = None,
-) -> DistillResult:
+) -> DistillResult | None:
     """Train one policy on the rollouts of many experts.
 
     Args:
-        files: rollout files to learn from.
-        config: of the training; a resumed run keeps what it began with, but for limits, threads and device.
+        data: what to learn from and what to validate with.
+        config: of the training; a resumed run keeps what it began with, but for limits, evaluations and the machine.
         network: which policy.
         root: the run's folder.
-        pairs: (clip, snippet) pairs to evaluate on. mocap: files that they came from, for the run's record.
-        val_files: rollout files to take the loss over at evaluations.
+        subjects: what to evaluate on. mocap: files that the clips came from, for the run's record.
         metrics: `dataset_metrics.npz`; default: beside the files.
         resume: continue the run in `root`. force: replace it.
         progress: told of all that happens.
 
+    Returns:
+        The result; None in the other ones of several processes, which write nothing.
+
     Raises:
-        UsageError: `root` holds a run, or a setting is impossible.
+        UsageError: `root` holds a run, it is to go on as something else, or a setting is impossible.
         NotFoundError: a file or an observable is missing, or there is nothing to resume.
         InvalidInputError: a file or the checkpoint is damaged, or the dataset has other reference steps.
         InterruptedRunError: after Ctrl-C; all is saved.
         RunError: the disk is full, or the loss is no longer a number.
     """
     progress, folder = progress or NullProgress(), RunFolder(root)
-    config = replace(config, device=choose_device(config.device))
-    policy, standing = build_policy(network, seed=config.seed, device=config.device), Standing()
-    optimizer: dict[str, Any] | None = None
-    if resume:
-        config = _recorded(folder, config)
-        policy, standing, optimizer = _load(root, config.device)
-    dataset = _open(files, policy, config, metrics, progress)
-    validation = _open(val_files, policy, config, metrics, progress) if val_files else None
+    learner = _set_up(data, config, network, folder if resume else None, metrics=metrics, progress=progress)
+    config, module, dataset = learner.module.config, learner.module, learner.dataset
+    if rank(config):
+        _follow(module, dataset)
+        return None
+    held = None if data.val is None else open_part(data.val, module.policy, config, metrics, progress, upsampling=False)
+    evaluations = plan_evaluations(subjects or {}, config, module.policy.ref_steps)
     folder.prepare(resume=resume, force=force)
+    standing = learner.saved.standing if learner.saved else Standing()
     if resume:
         folder.keep_metrics_until(standing.step, by="step")
     else:
+        folder.write_record(_record(learner, data, subjects or {}, mocap), config.seed, config.threads)
+    with Interrupts() as interrupts:
+        validation = (
+            None if held is None else BatchLoader(held, min(config.batch_size, len(held)), device=config.device)
+        )
+        samples = batch_size(config, len(dataset), world_size(config))
+        run = Run(config, folder, standing, evaluations, validation, samples, interrupts, progress)
+        stopped_because = _lead(learner, run)
+    rows = [row for row in folder.metrics() if is_evaluation(row)]
+    return DistillResult(root, standing.step, standing.seconds, stopped_because, rows, len(dataset))
+
+
+@dataclass(frozen=True)
+class _Learner:
+    """What learns, what from, and from which checkpoint on."""
+
+    module: DistillModule
+    dataset: ExpertDataset
+    saved: Saved | None
+
+
+def _set_up(
+    data: Division,
+    config: DistillConfig,
+    network: PolicyConfig,
+    resumed: RunFolder | None,
+    *,
+    metrics: Path | None,
+    progress: Progress,
+) -> _Learner:
+    record = recorded(resumed.root) if resumed else {}
+    config = placed(settings_to_resume(record, config, resumed.root) if resumed else config)
+    # Several processes take theirs to their own devices.
+    device = config.device if world_size(config) == 1 else "cpu"
+    saved = load_saved(resumed.root, record, device) if resumed else None
+    policy = saved.policy if saved else build_policy(network, seed=config.seed, device=device)
+    dataset = open_part(data.train, policy, config, metrics, progress, upsampling=config.clip_len_upsampling)
+    if len(dataset) < world_size(config):
+        raise UsageError(f"{len(dataset)} samples are too few for {world_size(config)} processes.")
+    if resumed:
+        check_same_data(record, data, len(dataset))
+    else:
         columns = dataset.columns[""]
         policy.set_statistics(dataset.proprio_mean[columns], dataset.proprio_var[columns])
-        record = {"kind": "distillation", "training": to_dict(config), "policy": describe(policy)}
-        sources = {
-            "dataset": [str(file.absolute()) for file in files],
-            "mocap": [str(file.absolute()) for file in mocap],
-        }
-        evaluated = [str(snippet) for _, snippet in pairs]
-        folder.write_record(record | sources | {"snippets": evaluated}, config.seed, config.threads)
-    module = DistillModule(policy, config, standing.step)
-    if optimizer is not None:
-        module.optimizer.load_state_dict(optimizer)
-    loader = BatchLoader(dataset, min(config.batch_size, len(dataset)), seed=config.seed, device=config.device)
-    held = None if validation is None else BatchLoader(validation, min(config.batch_size, len(validation)))
-    with progress.task(f"Distilling {config.model}", config.max_steps, "steps") as task:
-        monitor = DistillMonitor(folder, config, standing, pairs, held, task, progress)
-        _fit(module, loader, monitor, config)
-    evaluations = [row for row in folder.metrics() if "val_loss" in row or "norm_return" in row]
-    return DistillResult(root, standing.step, monitor.seconds, monitor.stopped_because, evaluations, len(dataset))
+    module = DistillModule(policy, config, saved.standing.step if saved else 0)
+    if saved:
+        module.optimizer.load_state_dict(saved.optimizer)
+    return _Learner(module, dataset, saved)
 
 
-_CHANGEABLE = ("max_steps", "max_minutes", "threads", "device", "n_eval_episodes")
+def is_evaluation(row: Mapping[str, Any]) -> bool:
+    """Whether a row of the metrics is of an evaluation."""
+    return VAL_LOSS in row or any(name.endswith("_norm_return") for name in row)
 
 
-def _recorded(folder: RunFolder, config: DistillConfig) -> DistillConfig:
-    """The settings that a run began with, with the limits of now."""
-    settings = folder.read_config().get("training")
-    if not isinstance(settings, dict):
-        raise InvalidInputError(f"{folder.root} has no record of its settings.", hint="Start again with --force.")
-    return from_dict(DistillConfig, settings | {name: getattr(config, name) for name in _CHANGEABLE})
+def _record(learner: _Learner, data: Division, subjects: Subjects, mocap: Sequence[Path]) -> dict[str, Any]:
+    return {
+        "kind": "distillation",
+        "training": to_dict(learner.module.config),
+        "policy": describe(learner.module.policy),
+        **data.record(),
+        "samples": len(learner.dataset),
+        "mocap": [str(file.absolute()) for file in mocap],
+        "snippets": list(data.train.snippets),
+        "extra_snippets": [str(snippet) for _, snippet in subjects.get("clips", ())],
+    }
 
 
-def _load(root: Path, device: str) -> tuple[DistilledPolicy, Standing, dict[str, Any]]:
-    """Read the checkpoint of a run that goes on."""
-    path = root / LAST
-    if not path.is_file():
-        raise NotFoundError(f"There is no checkpoint in {root}.", hint="Start again with --force.")
+def _follow(module: DistillModule, dataset: ExpertDataset) -> None:
+    """Learn as one of the other processes: the first one decides when it is over."""
     try:
-        content = torch.load(path, weights_only=True, map_location="cpu")
-        policy = restore(content["hyper_parameters"], content["state_dict"], source=str(path), device=device)
-        return policy.train(), Standing(**content["standing"]), content["optimizer_states"][0]
-    except (RuntimeError, KeyError, TypeError, ValueError, EOFError, IndexError, pickle.UnpicklingError) as error:
-        raise InvalidInputError(f"{path} cannot be resumed: {error}", hint="Start again with --force.") from error
+        with Interrupts(ignored=True) as interrupts, quiet_lightning():
+            trainer = make_trainer(module.config, module.config.max_steps - module.step, StepCounter(interrupts))
+            trainer.fit(module, datamodule=SharedBatches(dataset, module.config, module.step))
+    except RuntimeError as error:
+        reason = next(iter(str(error).splitlines()), "")
+        raise RunError(
+            f"Process {rank(module.config)} failed, or lost the one that leads: {reason}",
+            hint="Go on from the last checkpoint with --resume.",
+        ) from error
 
 
-def _open(
-    files: Sequence[Path], policy: DistilledPolicy, config: DistillConfig, metrics: Path | None, progress: Progress
-) -> ExpertDataset:
-    dataset = ExpertDataset(
-        files,
-        policy.observables,
-        metrics,
-        min_seq_steps=policy.window,
-        max_seq_steps=policy.window,
-        return_mean_act=config.return_mean_act,
-        clip_len_upsampling=config.clip_len_upsampling,
-        n_start_rollouts=config.n_start_rollouts,
-        n_rsi_rollouts=config.n_rsi_rollouts,
-        progress=progress,
-        **config.weights(),
-    )
-    looks_ahead = any(name.startswith("walker/reference_") for name in policy.observables)
-    if looks_ahead and tuple(dataset.ref_steps) != policy.ref_steps:
-        steps = ", ".join(map(str, dataset.ref_steps))
-        raise InvalidInputError(
-            f"The dataset's references look {steps} steps ahead, the policy's {', '.join(map(str, policy.ref_steps))}.",
-            hint="Set ref_steps of the policy in a configuration file, or record with other --ref-steps.",
-        )
-    if not len(dataset):
-        raise UsageError(f"No episode of the dataset has {policy.window} steps.", hint="Choose another model.")
-    return dataset
+def _lead(learner: _Learner, run: Run) -> str:
+    """Learn, and say why it ended."""
+    config, module = run.config, learner.module
+    timed = config.max_minutes is not None
+    total = 60.0 * config.max_minutes if config.max_minutes is not None else config.max_steps
+    with run.progress.task(f"Distilling {config.model}", total, "s" if timed else "steps") as task:
+        monitor = DistillMonitor(run, task)
+        try:
+            _fit(learner, monitor)
+            if run.interrupts.asked and module.step < config.max_steps:
+                raise _interrupted(module, monitor)
+        finally:
+            monitor.close()
+    return monitor.stopped_because
 
 
-def _fit(module: DistillModule, loader: BatchLoader, monitor: DistillMonitor, config: DistillConfig) -> None:
+def _fit(learner: _Learner, monitor: DistillMonitor) -> None:
+    module, saved, config = learner.module, learner.saved, learner.module.config
     left = config.max_steps - module.step
     if left <= 0:
+        monitor.evaluate_if_new(module)
         return
     threads = torch.get_num_threads()
     torch.set_num_threads(config.threads or threads)
+    trainer = None
     try:
         with quiet_lightning():
             trainer = make_trainer(config, left, monitor)
-            trainer.fit(module, NumberedBatches(loader, module.step).data_loader())
-    except (KeyboardInterrupt, SystemExit) as error:
+            if saved and saved.scaler:
+                trainer.precision_plugin.load_state_dict(saved.scaler)
+            trainer.fit(module, datamodule=SharedBatches(learner.dataset, config, module.step))
+    except BaseException as error:
+        _end_others(trainer)
         # Lightning turns Ctrl-C into an exit of its own.
-        monitor.save(module)
-        raise InterruptedRunError(
-            f"Stopped after {module.step:,} steps; all is saved in {monitor.folder.root}.",
-            hint="Continue with --resume.",
-        ) from error
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise _interrupted(module, monitor) from error
+        raise
     finally:
         torch.set_num_threads(threads)
-    monitor.finish(module)
+
+
+def _interrupted(module: DistillModule, monitor: DistillMonitor) -> InterruptedRunError:
+    """Save what is whole, and return what Ctrl-C is answered with."""
+    root = monitor.run.folder.root
+    if monitor.at_rest:
+        monitor.save_if_new(module)
+        said = f"Stopped after {module.step:,} steps; all is saved in {root}."
+    else:
+        said = f"Stopped in the middle of a step; the last checkpoint in {root} is kept."
+    return InterruptedRunError(said, hint="Continue with --resume.")
+
+
+def _end_others(trainer: lightning.Trainer | None) -> None:
+    """End the processes that Lightning started: they would wait for this one."""
+    launcher = trainer.strategy.launcher if trainer is not None else None
+    if launcher is not None:
+        launcher.kill(signal.SIGKILL)
 
 
 def make_trainer(config: DistillConfig, steps: int, callback: lightning.Callback) -> lightning.Trainer:
     """Return a trainer that takes so many gradient steps and leaves everything else to the callback."""
-    kind = torch.device(config.device).type
-    index = torch.device(config.device).index
+    kind, index = torch.device(config.device).type, torch.device(config.device).index
+    joined = world_size(config) > 1 or config.strategy == "ddp"
     return lightning.Trainer(
         accelerator="gpu" if kind == "cuda" else "cpu",
-        devices=1 if kind != "cuda" or index is None else [index],
+        devices=config.devices if kind != "cuda" or index is None else [index],
+        num_nodes=config.num_nodes,
+        # The only buffers are statistics, which are the same everywhere from the start.
+        strategy=DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True) if joined else "auto",
         max_steps=steps,
         max_epochs=-1,
-        precision="bf16-mixed" if config.precision == "bf16" else "32-true",
+        precision=_PRECISIONS[config.precision],
         gradient_clip_val=config.gradient_clip,
         callbacks=[callback],
         logger=False,
@@ -222,16 +285,21 @@ def make_trainer(config: DistillConfig, steps: int, callback: lightning.Callback
     )
 
 
+_PRECISIONS: Mapping[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+
+
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
     """Keep Lightning's notices off the terminal inside the block; what matters is said by the callback."""
-    logger = logging.getLogger("pytorch_lightning")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="pytorch_lightning")
             warnings.filterwarnings("ignore", module="lightning_fabric")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -131,20 +131,21 @@ class PrivilegedPPO(PPO):
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
         clip_range = self.clip_range(self._current_progress_remaining)  # type: ignore[operator]
-        divergences: list[float] = []
-        losses: list[float] = []
+        # Kept on the device until the end: reading one waits for all that a GPU has been given to do.
+        divergences: list[Tensor] = []
+        losses: list[Tensor] = []
         for epoch in range(self.n_epochs):
             for samples in self.rollout_buffer.get(self.batch_size):
                 losses.append(self._teach_critics(samples, public=epoch == 0))
                 divergences.append(self._teach_actor(samples, clip_range))
             self._n_updates += 1
         judged, came = self.rollout_buffer.values.ravel(), self.rollout_buffer.returns.ravel()
-        self.logger.record("train/approx_kl", sum(divergences) / len(divergences))
-        self.logger.record("train/value_loss", sum(losses) / len(losses))
+        self.logger.record("train/approx_kl", float(torch.stack(divergences).mean()))
+        self.logger.record("train/value_loss", float(torch.stack(losses).mean()))
         self.logger.record("train/explained_variance", explained_variance(judged, came))
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
 
-    def _teach_critics(self, samples: RolloutBufferSamples, *, public: bool) -> float:
+    def _teach_critics(self, samples: RolloutBufferSamples, *, public: bool) -> Tensor:
         policy = self.policy
         values = policy.predict_values(samples.observations)[:, 0]
         loss = nn.functional.mse_loss(values, samples.returns)
@@ -153,9 +154,9 @@ class PrivilegedPPO(PPO):
             guessed = policy.public_values(samples.observations)[:, 0]
             total = loss + nn.functional.mse_loss(guessed, samples.returns)
         self._step(policy.critic_optimizer, policy.critic_parameters(), total)
-        return float(loss.detach())
+        return loss.detach()
 
-    def _teach_actor(self, samples: RolloutBufferSamples, clip_range: float) -> float:
+    def _teach_actor(self, samples: RolloutBufferSamples, clip_range: float) -> Tensor:
         """One step on PPO's clipped surrogate; returns the divergence from the policy that acted."""
         advantages = samples.advantages
         advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
@@ -168,7 +169,7 @@ class PrivilegedPPO(PPO):
             self.policy.actor_parameters(),
             -torch.min(ratio * advantages, clipped * advantages).mean(),
         )
-        return float((ratio - 1.0 - change).mean().detach())
+        return (ratio - 1.0 - change).mean().detach()
 
     def _step(self, optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], loss: Tensor) -> None:
         optimizer.zero_grad()

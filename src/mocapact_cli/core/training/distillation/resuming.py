@@ -1,0 +1,128 @@
+"""Going on with a distillation: what its folder says it is, and whether it can be that again."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mocapact_cli.core.config import from_dict
+from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError
+from mocapact_cli.core.policies.distilled import DistilledPolicy
+from mocapact_cli.core.policies.zoo import restore
+from mocapact_cli.core.training.distillation.config import DistillConfig
+from mocapact_cli.core.training.distillation.data import Division
+from mocapact_cli.core.training.distillation.monitor import LAST, Standing
+from mocapact_cli.core.training.run_folder import RunFolder
+
+_OF_NOW = (
+    "max_steps",
+    "max_minutes",
+    "threads",
+    "device",
+    "devices",
+    "num_nodes",
+    "strategy",
+    "compile",
+    "eval_modes",
+    "n_eval_episodes",
+    "save_every_minutes",
+)
+"""Settings that a run may go on with changed: they change nothing that is learned."""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A checkpoint.
+
+    Attributes:
+        policy: as it was. standing: where the run stood. optimizer: its state. scaler: of mixed precision.
+    """
+
+    policy: DistilledPolicy
+    standing: Standing
+    optimizer: dict[str, Any]
+    scaler: dict[str, Any]
+
+
+def recorded(root: Path) -> dict[str, Any]:
+    """Return the record of the distillation in a folder.
+
+    Raises:
+        NotFoundError: there is no run.
+        InvalidInputError: it is damaged, or of another kind.
+    """
+    record = RunFolder(root).read_config()
+    if not isinstance(record.get("training"), dict) or not isinstance(record.get("policy"), dict):
+        raise InvalidInputError(f"{root} holds no distillation.", hint="Start one in another --output-root.")
+    return record
+
+
+def recorded_model(root: Path) -> str | None:
+    """Return the name of the model that the run in a folder trains."""
+    name = recorded(root)["training"].get("model")
+    return name if isinstance(name, str) else None
+
+
+def settings_to_resume(record: dict[str, Any], config: DistillConfig, root: Path) -> DistillConfig:
+    """Return the settings that a run began with, with the limits and the machine of now.
+
+    Raises:
+        UsageError: the run trains another model.
+        InvalidInputError: the record is damaged.
+    """
+    model = record["training"].get("model")
+    if model != config.model:
+        raise UsageError(
+            f"{root} holds a run that trains {model}, not {config.model}.",
+            hint=f"Leave out --model to go on with it, or train {config.model} in another --output-root.",
+        )
+    return from_dict(DistillConfig, record["training"] | {name: getattr(config, name) for name in _OF_NOW})
+
+
+def check_same_data(record: dict[str, Any], data: Division, samples: int) -> None:
+    """Compare the data of a run with what it began with.
+
+    Raises:
+        UsageError: they differ.
+    """
+    began = record.get("dataset") or {}
+    if sorted(began.get("snippets", ())) != sorted(data.train.snippets) or record.get("samples") != samples:
+        raise UsageError(
+            f"The run began with {record.get('samples')} samples of {len(began.get('snippets', ()))} snippets; "
+            f"here are {samples} of {len(data.train.snippets)}.",
+            hint="Leave out --dataset to go on with what it began with, or start again with --force.",
+        )
+
+
+def load_saved(root: Path, record: dict[str, Any], device: str) -> Saved:
+    """Read the checkpoint of a run that goes on.
+
+    Raises:
+        NotFoundError: there is none.
+        InvalidInputError: it is damaged, or of another model than the run's.
+    """
+    path = root / LAST
+    if not path.is_file():
+        raise NotFoundError(f"There is no checkpoint in {root}.", hint="Start again with --force.")
+    try:
+        content = torch.load(path, weights_only=True, map_location="cpu")
+        description = content["hyper_parameters"]
+        if description != record["policy"]:
+            raise InvalidInputError(
+                f"{path} holds another policy ({description['model']}) than the run trains "
+                f"({record['policy'].get('model')}).",
+                hint="Start again with --force.",
+            )
+        policy = restore(description, content["state_dict"], source=str(path), device=device)
+        return Saved(
+            policy.train(),
+            Standing(**content["standing"]),
+            content["optimizer_states"][0],
+            content.get("precision") or {},
+        )
+    except (RuntimeError, KeyError, TypeError, ValueError, EOFError, IndexError, pickle.UnpicklingError) as error:
+        raise InvalidInputError(f"{path} cannot be resumed: {error}", hint="Start again with --force.") from error
