@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from mocapact_cli.core.errors import InvalidInputError, NotFoundError
+from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError
 from mocapact_cli.core.interop.lightning_ckpt import load_checkpoint, write_checkpoint
 from mocapact_cli.core.interop.policies import load_policy
 from mocapact_cli.core.interop.policy_places import checkpoint_in
@@ -53,6 +53,12 @@ def test_the_best_of_a_folder_is_opened_before_the_last(tmp_path: Path, multi_cl
     best = write_checkpoint(tmp_path / "model/best.ckpt", multi_clip)
     write_checkpoint(tmp_path / "model/last.ckpt", multi_clip)
     assert checkpoint_in(tmp_path) == best
+
+
+def test_an_onnx_file_is_not_opened_as_a_policy(tmp_path: Path) -> None:
+    (tmp_path / "policy.onnx").touch()
+    with pytest.raises(UsageError, match="onnxruntime"):
+        load_policy(tmp_path / "policy.onnx")
 
 
 def test_our_checkpoints_hold_nothing_but_plain_values(tmp_path: Path, multi_clip: DistilledPolicy) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mocapact_cli.core.errors import UsageError
 from mocapact_cli.core.interop.expert_folder import load_expert
-from mocapact_cli.core.interop.policy_places import checkpoint_in, exported_in
+from mocapact_cli.core.interop.policy_places import ONNX_SUFFIX, checkpoint_in, exported_in
 
 if TYPE_CHECKING:
     from mocapact_cli.core.policies.distilled import DistilledPolicy
@@ -25,12 +26,14 @@ def load_policy(path: Path | str, device: str = "cpu") -> ExpertPolicy | Distill
     Raises:
         NotFoundError: There is no policy.
         InvalidInputError: A file of it is damaged or hostile.
-        UsageError: The folder holds several experts.
+        UsageError: The folder holds several experts, or the file is an ONNX graph.
         MissingDependencyError: An exported policy is opened without the safetensors package.
     """
     from mocapact_cli.core.interop.lightning_ckpt import load_checkpoint
     from mocapact_cli.core.interop.policy_files import load_safetensors
 
+    if Path(path).suffix == ONNX_SUFFIX:
+        raise UsageError(f"{path} is for onnxruntime.", hint="Give the policy that it was exported from.")
     exported = exported_in(path)
     if exported is not None:
         return load_safetensors(exported, device)
