@@ -19,6 +19,8 @@ def test_the_study_reuses_what_is_finished(tmp_path, mocapact_home, test_data):
     study = runpy.run_path(str(SCRIPT))
     study["main"].__globals__["ENOUGH"] = 0.0
     settings = study["POLICY"].replace("256", "32").replace("n_eval_episodes = 200", "n_eval_episodes = 8")
+    # Experts of 4096 steps fall long before the 30 steps of a window.
+    settings += "seq_steps = 10\n"
     study["main"].__globals__.update(POLICY=settings, EPISODES=8)
     options = ["--recordings", test_data / "mocap" / "cmu", "--clips", "09_01", "09_03", "--expert-steps", 4096]
     options += ["--rollouts", 5, "--steps", 40, "--out", tmp_path / "study", "bc"]

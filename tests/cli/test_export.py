@@ -110,6 +110,7 @@ def test_a_policy_goes_out_and_acts_as_before(mocapact, run: Path, tmp_path: Pat
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["gpt.json", "gpt.safetensors"]
     evaluated = ("--snippets", "demo_reach", "--n-eval-episodes", 2, "--json")
     scores = [mocapact("distill", "eval", place, *evaluated).json for place in ("run", "out/gpt.safetensors")]
+    assert [score.pop("policy") for score in scores] == ["run/model/last.ckpt", "out/gpt.safetensors"]
     assert scores[0] == scores[1]
     assert scores[0]["episodes"] == 2
 

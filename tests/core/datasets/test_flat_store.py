@@ -158,3 +158,15 @@ def test_memory_does_not_grow_with_the_dataset(tmp_path, rolls):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) == pytest.approx(12 * record.observations[:, 0].sum(dtype=float))
+
+
+def test_of_two_processes_that_make_the_copy_at_once_the_first_ones_stays(path, monkeypatch):
+    first = open_store(request_for(path))
+    made = first.folder.stat().st_ino
+    # As it looks to a process that began before the first was done.
+    answers = iter([False])
+    complete = flat_store._is_complete
+    monkeypatch.setattr(flat_store, "_is_complete", lambda *asked: next(answers, None) is None and complete(*asked))
+    second = open_store(request_for(path))
+    assert second.folder.stat().st_ino == made
+    assert np.array_equal(second.actions, first.actions)

@@ -176,7 +176,7 @@ def _make(place: Path, request: Request, record: Mapping[str, Any], progress: Pr
             _lay_flat(request, lambda name, _, values: _append(files[name], values), progress)
         paths = [str(path.absolute()) for path in request.scan.paths]
         write_json(temporary / _META, {**record, "paths": paths})
-        _replace(temporary, place)
+        _name(temporary, place, request)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     _drop_outdated(place, paths, record)
@@ -186,11 +186,14 @@ def _append(file: Any, values: Float32Array) -> None:
     file.write(np.ascontiguousarray(values, dtype=np.float32).data)
 
 
-def _replace(temporary: Path, place: Path) -> None:
-    """Give the copy its name, unless another process was faster."""
-    shutil.rmtree(place, ignore_errors=True)
+def _name(temporary: Path, place: Path, request: Request) -> None:
+    """Give the copy its name, unless another process was faster: it may be reading its own already."""
     with contextlib.suppress(OSError):
         temporary.rename(place)
+    if not _is_complete(place, request):
+        shutil.rmtree(place, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            temporary.rename(place)
 
 
 def _drop_outdated(place: Path, paths: list[str], record: Mapping[str, Any]) -> None:
