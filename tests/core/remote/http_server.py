@@ -29,6 +29,7 @@ class Served:
         modified: the header Last-Modified; empty: it has none.
         headers: more of them, such as Content-MD5.
         redirect: where the server sends those who ask for it.
+        status: answered instead of it; 0: it is.
     """
 
     content: bytes = b""
@@ -36,6 +37,7 @@ class Served:
     modified: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     redirect: str = ""
+    status: int = 0
 
 
 @dataclass
@@ -86,6 +88,7 @@ class Server:
         faults: happen once each, to the first request that they fit, in order.
         always: happens to every request that it fits, where none of the faults did.
         on_request: called with the method and the path before each answer.
+        answer: what there is at a path; by default what `files` holds.
         requests: everything that was asked.
     """
 
@@ -94,6 +97,7 @@ class Server:
         self.faults: deque[Fault] = deque()
         self.always: Fault | None = None
         self.on_request: Callable[[str, str], object] = lambda _method, _path: None
+        self.answer: Callable[[Request, str], Served | None] = lambda _request, path: self.files.get(path)
         self.requests: list[Request] = []
         self.lock = threading.Lock()
         server = self
@@ -169,9 +173,11 @@ class _Handler(BaseHTTPRequestHandler):
         owner.on_request(self.command, path)
         fault = owner.fault_for(self.command, path)
         time.sleep(fault.hang_s)
-        served = owner.files.get(path)
+        served = owner.answer(self.request_log, path)
         if fault.status or served is None:
             self._refuse(fault.status or 404, fault.headers)
+        elif served.status:
+            self._refuse(served.status, served.headers)
         elif served.redirect:
             self._refuse(302, {"Location": served.redirect, **served.headers})
         else:

@@ -1,4 +1,4 @@
-"""The clips and snippets of the published MoCapAct dataset, which has one expert a snippet and one rollout file a clip."""
+"""The clips and snippets of MoCapAct, which has published one expert a snippet and one rollout file a clip."""
 
 from __future__ import annotations
 

@@ -154,8 +154,7 @@ class HttpSource:
         return response
 
     def _answer(self, method: str, url: str, headers: Mapping[str, str]) -> requests.Response:
-        if os.environ.get(OFFLINE_VARIABLE, "") not in ("", "0"):
-            raise RunError(f"{self.label} was not asked: {OFFLINE_VARIABLE} is set.", hint="Unset it to go online.")
+        check_online(self.label)
         try:
             return self._session.request(
                 method,
@@ -219,6 +218,16 @@ class HttpSource:
         except (urllib3.exceptions.HTTPError, OSError) as error:
             failure = failures.of_body(error, f"{self.label} broke off {file.name}")
         raise failure
+
+
+def check_online(label: str) -> None:
+    """See that the network may be used; `label` is what would be asked.
+
+    Raises:
+        RunError: the user has switched it off.
+    """
+    if os.environ.get(OFFLINE_VARIABLE, "") not in ("", "0"):
+        raise RunError(f"{label} was not asked: {OFFLINE_VARIABLE} is set.", hint="Unset it to go online.")
 
 
 def _credentials(user: str | None, password: str | None) -> HTTPBasicAuth | None:
