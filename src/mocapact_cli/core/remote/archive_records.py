@@ -14,7 +14,7 @@ import struct
 import zlib
 from bisect import bisect_right
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from mocapact_cli.core.paths import errors_name
@@ -104,9 +104,9 @@ class ArchiveRecords:
         return self.members[-1].end if self.members else 0
 
     def nearest(self, offset: int) -> Point:
-        """The last point at or before an offset of the content."""
+        """The last point at or before an offset of the content, to be :func:`unpacked`."""
         index = bisect_right(self.points, offset, key=lambda point: point.uncompressed)
-        return _unpacked(self.points[index - 1]) if index else Point()
+        return self.points[index - 1] if index else Point()
 
     def add(self, record: Member | Done | Part) -> None:
         """Write down a header, a member that is complete, or how far one is."""
@@ -122,7 +122,7 @@ class ArchiveRecords:
         """Keep a point, if it lies behind all others."""
         if self.points and point.compressed <= self.points[-1].compressed:
             return
-        packed = Point(**{**vars(point), "window": zlib.compress(point.window, 1)})
+        packed = replace(point, window=zlib.compress(point.window, 1))
         with errors_name(self.folder / "points"):
             self._points = self._points or self._open("points")
             self._points.write(_record(packed))
@@ -134,6 +134,12 @@ class ArchiveRecords:
         self.close()
         shutil.rmtree(self.folder, ignore_errors=True)
         self._clear()
+
+    def __enter__(self) -> ArchiveRecords:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Close the files."""
@@ -236,5 +242,6 @@ def _read_record(content: bytes, begin: int) -> tuple[Point, int] | None:
     return Point(compressed, uncompressed, inside, bit, crc, length, content[window:end]), end + 4
 
 
-def _unpacked(point: Point) -> Point:
-    return Point(**{**vars(point), "window": zlib.decompress(point.window)})
+def unpacked(point: Point) -> Point:
+    """A point of the records as the stream wants it: its window is stored compressed."""
+    return replace(point, window=zlib.decompress(point.window)) if point.window else point

@@ -132,7 +132,8 @@ def _dynamic(content: NDArray[np.uint8]) -> NDArray[np.int64]:
     for i in range(19):
         length = number(at + 17 + 3 * i, 3)
         share += np.where((i < given) & (length > 0), 128 >> length, 0)
-    return at[share == 128]
+    found: NDArray[np.int64] = at[share == 128]
+    return found
 
 
 def _stored(content: NDArray[np.uint8]) -> NDArray[np.int64]:

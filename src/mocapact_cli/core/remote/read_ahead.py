@@ -43,8 +43,10 @@ class ReadAhead:
     ) -> None:
         self._source, self._file, self._retries = source, file, retries
         self._jobs, self._smallest = jobs, smallest
-        self._position = self._asked = start
-        self._rounds = 0
+        self._start = self._position = start
+        self.asked = start
+        """The place up to which bytes have been asked for."""
+
         self._closed = threading.Event()
         self._orders: queue.SimpleQueue[tuple[int, int, Future[bytes]] | None] = queue.SimpleQueue()
         self._pending: deque[Future[bytes]] = deque()
@@ -94,16 +96,18 @@ class ReadAhead:
 
     def _order(self, size: int) -> None:
         """Have all connections fetch something."""
-        while self._asked < size and len(self._pending) < self._jobs:
+        while self.asked < size and len(self._pending) < self._jobs:
             if self._workers < self._jobs:
                 # Daemons: one that waits for a silent server shall not keep the program from ending.
                 threading.Thread(target=self._work, name="read-ahead", daemon=True).start()
                 self._workers += 1
-            stop = min(size, self._asked + min(LARGEST, self._smallest << self._rounds // self._jobs))
+            # No more ahead of the reader than half of what it has read.
+            share = (self._position - self._start) // (2 * self._jobs)
+            stop = min(size, self.asked + min(LARGEST, max(self._smallest, share)))
             ordered: Future[bytes] = Future()
-            self._orders.put((self._asked, stop, ordered))
+            self._orders.put((self.asked, stop, ordered))
             self._pending.append(ordered)
-            self._asked, self._rounds = stop, self._rounds + 1
+            self.asked = stop
 
     def _work(self) -> None:
         while (order := self._orders.get()) is not None and not self._closed.is_set():
