@@ -21,6 +21,10 @@ INDEX = "index.txt"
 _LARGEST_INDEX = 1 << 26
 
 
+class NoListError(RunError):
+    """A source does not say which files it has."""
+
+
 class MirrorSource(HttpSource):
     """The files below one URL."""
 
@@ -30,7 +34,7 @@ class MirrorSource(HttpSource):
         """The files in ``index.txt`` whose name starts with a prefix; their sizes are not known.
 
         Raises:
-            RunError: there is no index.
+            NoListError: there is no index.
             InvalidInputError: it is not a text of names.
         """
         if self._names is None:
@@ -45,7 +49,7 @@ class MirrorSource(HttpSource):
         except NotFoundError:
             response = None
         if response is None:
-            raise RunError(f"{self.label} has no {INDEX} that lists its files.", hint="Name the files.")
+            raise NoListError(f"{self.label} has no {INDEX} that lists its files.", hint="Name the files.")
         with contextlib.closing(response):
             content = response.raw.read(_LARGEST_INDEX, decode_content=True)
         try:
