@@ -65,6 +65,15 @@ def azurite():
 
 
 @pytest.fixture
+def server():
+    """A server without files that fails as it is told to."""
+    from http_server import Server
+
+    with Server() as running:
+        yield running
+
+
+@pytest.fixture
 def hub():
     """A server in Hugging Face's layout, without repositories."""
     from http_server import Server
