@@ -27,7 +27,7 @@ from mocapact_cli.core.remote.wanted import Tally
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mocapact_cli.core.progress import Progress, ProgressTask
+    from mocapact_cli.core.progress import Progress
     from mocapact_cli.core.remote.archive_records import Member
     from mocapact_cli.core.remote.files import RemoteFile, Source
     from mocapact_cli.core.remote.wanted import Wanted
@@ -121,11 +121,11 @@ def extract(
         try:
             with (
                 ArchiveRecords(destination, file) as records,
-                closing(ArchiveContent(source, file, records, reading)) as content,
                 progress.task(file.name, total=file.size, unit="B") as task,
+                closing(ArchiveContent(source, file, records, reading, task)) as content,
             ):
                 request = _Request(f"{file.name} at {source.label}", destination, wanted, checksum, limits)
-                return _Run(request, file, records, content, progress, task).extract()
+                return _Run(request, file, records, content, progress).extract()
         except ChangedError:
             progress.message(f"{file.name} has changed at {source.label}: it begins anew.")
             file = retries.call(partial(source.stat, file.name))
@@ -162,7 +162,6 @@ class _Run:
     records: ArchiveRecords
     content: ArchiveContent
     progress: Progress
-    task: ProgressTask
     written: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -254,7 +253,6 @@ class _Run:
             self.content.seek(member.data + output.written)
             for piece in self.content.pieces(member.size - output.written):
                 output.write(piece)
-                self.task.update(completed=self.content.passed)
         self.written.append(place)
 
     def _end(self) -> None:
