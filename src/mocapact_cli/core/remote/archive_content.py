@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mocapact_cli.core.remote.archive_records import unpacked
-from mocapact_cli.core.remote.gzip_stream import DamagedError, GzipStream
+from mocapact_cli.core.remote.gzip_stream import GzipStream, TruncatedError
 from mocapact_cli.core.remote.read_ahead import SMALLEST, ReadAhead
 
 if TYPE_CHECKING:
@@ -109,11 +109,11 @@ class ArchiveContent:
         """The next `size` bytes.
 
         Raises:
-            DamagedError: fewer are left.
+            TruncatedError: fewer are left.
         """
         while size > 0:
             if not (piece := self._next(size)):
-                raise DamagedError(f"it ends early, at byte {self._position:,} of its content")
+                raise TruncatedError(f"it ends early, at byte {self._position:,} of its content")
             size -= len(piece)
             yield piece
 
