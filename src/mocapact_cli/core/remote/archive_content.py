@@ -51,7 +51,7 @@ class ArchiveContent:
         file: the archive; its content is what it is itself where its name ends in `.tar`.
         records: the points from which the gzip stream can be read; new ones are added.
         reading: how it is read.
-        task: told how many bytes of the archive have been passed.
+        task: told how much of the archive has been passed, in megabytes.
     """
 
     def __init__(
@@ -177,4 +177,4 @@ class ArchiveContent:
                 self._hash.update(chunk)
             yield chunk
             self.passed += len(chunk)
-            self._task.update(completed=self.passed)
+            self._task.update(completed=self.passed / 1e6)
