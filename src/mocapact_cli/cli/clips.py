@@ -10,7 +10,7 @@ import typer
 from mocapact_cli.cli.app import Commands
 from mocapact_cli.cli.options import Checksum, ChecksumOpt, ForceOpt, MocapOpt, OutFileOpt, TransferJobsOpt
 from mocapact_cli.cli.output import facts, out, table
-from mocapact_cli.cli.transfers import Secrecy, naming_the_way_on, result_view
+from mocapact_cli.cli.transfers import Secrecy, announce, naming_the_way_on, result_view
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -139,7 +139,7 @@ def _fetch_reference(url: str | None, jobs: int, checksum: Checksum) -> None:
     from mocapact_cli.core.remote.prepare import prepare
 
     plan = prepare(MOCAP, source=url, progress=out.progress())
-    plan.check_space()
+    announce(plan)
     result = acquire(plan, jobs=jobs, checksum=checksum.value, progress=out.progress())
     path = plan.destination / MOCAP_FILE
     out.show(

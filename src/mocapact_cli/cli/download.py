@@ -10,7 +10,7 @@ import typer
 from mocapact_cli.cli.app import Commands
 from mocapact_cli.cli.options import Checksum, ChecksumOpt, TransferJobsOpt
 from mocapact_cli.cli.output import facts, out
-from mocapact_cli.cli.transfers import Secrecy, naming_the_way_on, plan_view, result_view
+from mocapact_cli.cli.transfers import Secrecy, announce, naming_the_way_on, plan_view, result_view
 
 if TYPE_CHECKING:
     from mocapact_cli.core.remote.acquire import Acquired
@@ -86,16 +86,11 @@ def download(
             destination=destination,
             progress=out.progress(),
         )
-        if plan.absent:
-            out.warn(f"{plan.source.label} lacks {len(plan.absent)} of what was chosen, such as {plan.absent[0]}.")
         if dry_run:
             document = {"plan": plan.to_json(), "result": None}
             out.show(document, lambda: facts(plan_view(plan)), short=str(plan.destination))
             return
-        if not plan.is_done:
-            for name, value in plan_view(plan):
-                out.message(f"{name}: {value}")
-        plan.check_space()
+        announce(plan)
         result = acquire(plan, jobs=jobs, checksum=checksum.value, progress=out.progress())
     out.show(
         {"plan": plan.to_json(), "result": result.to_json()},

@@ -69,6 +69,16 @@ def naming_the_way_on(secrecy: Secrecy) -> Iterator[None]:
         raise InterruptedRunError("Interrupted; what has come is kept.", hint=hint) from None
 
 
+def announce(plan: Plan) -> None:
+    """Say what will be fetched, and see that it fits; nothing where all of it is there."""
+    if plan.absent:
+        out.warn(f"{plan.source.label} lacks {_some(plan.absent)}.")
+    if not plan.is_done:
+        for name, value in plan_view(plan):
+            out.message(f"{name}: {value}")
+    plan.check_space()
+
+
 def plan_view(plan: Plan) -> list[tuple[str, str]]:
     """What a plan says, as names and values."""
     rows = [("From", plan.source.label), ("To", f"{plan.destination} ({size_text(plan.free)} free)")]
@@ -83,7 +93,13 @@ def plan_view(plan: Plan) -> list[tuple[str, str]]:
     rows.append(("To fetch", f"{at_most}{size_text(plan.bytes_to_fetch)}, {_duration(plan)}"))
     if plan.archives and plan.bytes_on_disk:
         rows.append(("On the disk", f"about {size_text(plan.bytes_on_disk)}"))
+    if plan.absent:
+        rows.append(("Not there", _some(plan.absent)))
     return rows
+
+
+def _some(names: Sequence[str], most: int = 4) -> str:
+    return f"{', '.join(names[:most])}{f' and {len(names) - most:,} more' if len(names) > most else ''}"
 
 
 def _archives(plan: Plan) -> str:
@@ -112,7 +128,7 @@ def result_view(result: Acquired) -> list[tuple[str, str]]:
         ("Fetched", f"{counted(result.written, 'file')}, {size_text(result.received)} received{rate}"),
     ]
     if result.absent:
-        rows.append(("Not there", f"{', '.join(result.absent[:4])}{' ...' if len(result.absent) > 4 else ''}"))
+        rows.append(("Not there", _some(result.absent)))
     return rows
 
 

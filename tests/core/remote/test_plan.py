@@ -1,4 +1,5 @@
 import pytest
+from http_server import Fault
 from published_layout import below, original_layout, read, tarball, write
 
 from mocapact_cli.core.errors import RunError, UsageError
@@ -6,6 +7,7 @@ from mocapact_cli.core.remote.acquire import acquire
 from mocapact_cli.core.remote.folder import locked
 from mocapact_cli.core.remote.plan import ASSUMED_RATE, measured
 from mocapact_cli.core.remote.prepare import prepare
+from mocapact_cli.core.remote.retries import Retries
 
 LAYOUT = original_layout()
 
@@ -45,6 +47,19 @@ def test_a_plan_knows_what_is_there_of_an_archive(tmp_path):
     assert (done.written, len(done.files)) == (12, 15)
     assert plan(None).is_done
     assert acquire(plan(None)).received == 0
+
+
+def test_what_an_interrupted_download_has_left_needs_no_space_again(server, tmp_path):
+    server.add("gpt.ckpt", bytes(4_000_000))
+    server.always = Fault(cut=2_000_000, methods=("GET",))
+    stopping = Retries(tries=1, sleep=lambda _seconds: None)
+    first = prepare("gpt", source=server.url, destination=tmp_path / "out")
+    with pytest.raises(RunError):
+        acquire(first, jobs=1, retries=stopping)
+    second = prepare("gpt", source=server.url, destination=tmp_path / "out")
+    assert 0 < second.bytes_on_disk < 3_000_000 < first.bytes_on_disk
+    server.always = None
+    assert acquire(second).received < 3_000_000
 
 
 def test_the_source_itself_is_no_destination(copy):

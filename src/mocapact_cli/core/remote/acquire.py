@@ -6,16 +6,17 @@ import io
 import tarfile
 import time
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mocapact_cli.core.errors import MocapactError
 from mocapact_cli.core.progress import NullProgress
 from mocapact_cli.core.remote.archives import extract, listing
+from mocapact_cli.core.remote.asking import ask_all
 from mocapact_cli.core.remote.files import ChangedError, RangeUnsupportedError, TransientError
 from mocapact_cli.core.remote.folder import locked
-from mocapact_cli.core.remote.retries import Retries
+from mocapact_cli.core.remote.retries import Retries, told
 from mocapact_cli.core.remote.transfer import JOBS, fetch_all
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 _FIRST_BYTES = 1 << 16
 """Bytes of an archive in which its first header is found."""
-_SAY_FROM_S = 2.0
 
 
 @dataclass
@@ -159,7 +159,7 @@ class _Run:
             self.plan.destination,
             wanted,
             jobs=self.jobs,
-            retries=replace(self.retries, on_wait=self._say),
+            retries=told(self.retries, self.progress),
             progress=self.progress,
             checksum=self.checksum,
         )
@@ -167,10 +167,6 @@ class _Run:
         self.result.written += len(found.written)
         self.result.received += found.received
         return found.missing
-
-    def _say(self, reason: str, seconds: float) -> None:
-        if seconds >= _SAY_FROM_S:
-            self.progress.message(f"{reason}; trying again in {seconds:.0f} s.")
 
     def _by_guess(self, archives: list[RemoteFile], missing: set[str]) -> list[RemoteFile]:
         """The archives that may hold what is missing, the likeliest first.
@@ -189,12 +185,11 @@ class _Run:
 
     def _beginnings(self, archives: list[RemoteFile]) -> Iterator[tuple[str, str]]:
         """Names of archives with the places of their first members."""
-        with ThreadPoolExecutor(self.jobs) as pool:
-            names = pool.map(lambda one: _first_member(self.plan.source, one), archives)
-            for archive, name in zip(archives, names, strict=True):
-                place = self.plan.choice.kind.place(name)
-                if place is not None:
-                    yield archive.name, place
+        names = ask_all(partial(_first_member, self.plan.source), archives, self.jobs)
+        for archive, name in zip(archives, names, strict=True):
+            place = self.plan.choice.kind.place(name)
+            if place is not None:
+                yield archive.name, place
 
     def _check_found(self, missing: Collection[str]) -> None:
         """See that all is there; an expert of which a part is missing is not."""

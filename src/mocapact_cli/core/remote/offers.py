@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from mocapact_cli.core.errors import AccessError, InvalidInputError, MocapactError, NotFoundError, UsageError
 from mocapact_cli.core.progress import NullProgress, Progress
+from mocapact_cli.core.remote.asking import ask_all
 from mocapact_cli.core.remote.catalog import EXPERT_FILES, METRICS, MOCAP, MOCAP_BYTES, MOCAP_CHECKSUM, MOCAP_FILE
 from mocapact_cli.core.remote.local import LocalSource
 from mocapact_cli.core.remote.mirror import NoListError
@@ -188,16 +188,12 @@ class Finder:
 
     def _stat_all(self, names: Sequence[str]) -> list[RemoteFile | None]:
         """Ask for many files at once; None for those that are not there."""
-        pool = ThreadPoolExecutor(_ASKERS)
-        try:
-            with self.progress.task("Looking for files", total=len(names), unit="files") as task:
-                found = []
-                for one in pool.map(self._stat_if_there, names):
-                    found.append(one)
-                    task.advance()
-            return found
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        found = []
+        with self.progress.task("Looking for files", total=len(names), unit="files") as task:
+            for one in ask_all(self._stat_if_there, names, _ASKERS):
+                found.append(one)
+                task.advance()
+        return found
 
     def _stat_if_there(self, name: str) -> RemoteFile | None:
         try:

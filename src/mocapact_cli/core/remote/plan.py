@@ -40,11 +40,18 @@ class PlannedFile:
         remote: at the source.
         place: below the destination.
         there: it is there already.
+        begun: bytes that an interrupted download of it has left.
     """
 
     remote: RemoteFile
     place: str
     there: bool
+    begun: int = 0
+
+    @property
+    def left(self) -> int:
+        """Bytes that are still to come."""
+        return 0 if self.there else max(0, (self.remote.size or 0) - self.begun)
 
 
 @dataclass(frozen=True)
@@ -94,14 +101,13 @@ class Plan:
     @property
     def bytes_to_fetch(self) -> int:
         """Bytes that are to come: of archives at most, because reading ends when everything is there."""
-        return size_of(file.remote for file in self.files if not file.there) + size_of(
-            one.remote for one in self.archives if not one.done
-        )
+        files = sum(file.left for file in self.files)
+        return files + size_of(one.remote for one in self.archives if not one.done)
 
     @property
     def bytes_on_disk(self) -> int:
         """Bytes that will be written: of archives a guess, by the share of the clips or snippets in them."""
-        files = size_of(file.remote for file in self.files if not file.there)
+        files = sum(file.left for file in self.files)
         unpacked = round(size_of(one.remote for one in self.archives) * self._share * _UNPACKED)
         return files + max(0, unpacked - sum(one.there for one in self.archives))
 
@@ -172,9 +178,7 @@ def make_plan(offer: Offer, choice: Choice, source: Source, destination: Path) -
     # Records are read, and mended where a process died over them, by one process at a time.
     with locked(destination) if (destination / LOCK_NAME).exists() else contextlib.nullcontext():
         records = Records(destination)
-        files = [
-            PlannedFile(file, place, records.complete(inside(destination, place), file)) for file, place in offer.files
-        ]
+        files = [_planned_file(file, place, destination, records) for file, place in offer.files]
         archives = [_planned_archive(file, choice, destination) for file in offer.archives]
     place = next(one for one in (destination, *destination.absolute().parents) if one.exists())
     free = shutil.disk_usage(place).free
@@ -189,6 +193,14 @@ def _check_destination(offer: Offer, source: Source, destination: Path) -> None:
     here, there = destination.resolve(), source.folder.resolve()
     if any(here / place == there / file.name for file, place in offer.files):
         raise UsageError(f"{destination} is the source itself.", hint="Choose another -d.")
+
+
+def _planned_file(file: RemoteFile, place: str, destination: Path, records: Records) -> PlannedFile:
+    path = inside(destination, place)
+    partial = path.with_name(f".{path.name}.partial")
+    # Of a file with holes in it only what has been written takes space.
+    begun = partial.stat().st_blocks * 512 if partial.is_file() else 0
+    return PlannedFile(file, place, records.complete(path, file), begun)
 
 
 def _planned_archive(file: RemoteFile, choice: Choice, destination: Path) -> PlannedArchive:

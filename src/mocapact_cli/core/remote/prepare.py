@@ -11,7 +11,7 @@ from mocapact_cli.core.remote.catalog import Choice, kind_of
 from mocapact_cli.core.remote.offers import Finder
 from mocapact_cli.core.remote.opening import open_source
 from mocapact_cli.core.remote.plan import make_plan, measured
-from mocapact_cli.core.remote.retries import Retries
+from mocapact_cli.core.remote.retries import Retries, told
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,5 +51,6 @@ def prepare(
     """
     choice = Choice.of(kind_of(name), parse_selection(clips))
     opened = open_source(source, sas_url, choice.kind)
-    finder = Finder(opened, choice, sample, retries or Retries(), progress or NullProgress())
+    progress = progress or NullProgress()
+    finder = Finder(opened, choice, sample, told(retries or Retries(), progress), progress)
     return measured(make_plan(finder.find(), choice, opened.source, destination or data_dir(choice.kind.name)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from mocapact_cli.core.errors import RunError
@@ -13,9 +13,13 @@ from mocapact_cli.core.remote.files import TransientError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from mocapact_cli.core.progress import Progress
     from mocapact_cli.core.remote.files import RemoteFile, Source
 
 T = TypeVar("T")
+
+_SAY_FROM_S = 5.0
+"""Seconds of a wait from which on it is explained; those before an unreachable server is given up are shorter."""
 
 _TRY_LATER = "Run the same command later: it goes on from where it stopped."
 
@@ -137,6 +141,17 @@ def read_on(
         else:
             return
         attempts.failed(failure)
+
+
+def told(retries: Retries, progress: Progress) -> Retries:
+    """The same, with a message before each wait that is long enough to be wondered at."""
+
+    def say(reason: str, seconds: float) -> None:
+        retries.on_wait(reason, seconds)
+        if seconds >= _SAY_FROM_S:
+            progress.message(f"{_capital(reason)}; trying again in {seconds:.0f} s.")
+
+    return replace(retries, on_wait=say)
 
 
 def _capital(text: str) -> str:
