@@ -204,7 +204,7 @@ def read_json_object(path: Path, *, hint: str = "") -> dict[str, Any]:
         raise NotFoundError(f"{path} does not exist.", hint=hint)
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInputError(f"{path} is not JSON: {error}.") from error
     if not isinstance(found, dict):
         raise InvalidInputError(f"{path} is not a JSON object.")

@@ -286,6 +286,6 @@ def _read_normalizer(location: ExpertLocation, archive: sb3_zip.Sb3Archive, obse
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         data.pop("observables", None)
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError, AttributeError) as error:
+    except (ValueError, RecursionError, AttributeError) as error:
         raise InvalidInputError(f"{path} is not a JSON object.") from error
     return normalizers.normalizer_from_dict(data, source=str(path))

@@ -13,22 +13,12 @@ import numpy as np
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError
 from mocapact_cli.core.policies.expert import Normalizer
 from mocapact_cli.core.safe import pickles
+from mocapact_cli.core.safe.allow_list import VECNORMALIZE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from mocapact_cli.core.safe.pickles import Inert
-
-_SPACES = ("box.Box", "dict.Dict")
-_RANDOM = ("__randomstate_ctor", "__generator_ctor", "__bit_generator_ctor")
-VECNORMALIZE_GLOBALS: Mapping[str, object] = {
-    **pickles.NUMPY_GLOBALS,
-    "stable_baselines3.common.vec_env.vec_normalize.VecNormalize": pickles.Inert,
-    "stable_baselines3.common.running_mean_std.RunningMeanStd": pickles.Inert,
-    **{f"{gym}.spaces.{space}": pickles.Inert for gym in ("gym", "gymnasium") for space in _SPACES},
-    **{f"numpy.random._pickle.{name}": pickles.Inert for name in _RANDOM},
-}
-"""Every name in a pickled VecNormalize; none of the classes is wanted itself."""
+    from mocapact_cli.core.safe.stand_ins import Inert
 
 
 def normalizer_to_dict(normalizer: Normalizer) -> dict[str, Any]:
@@ -70,7 +60,7 @@ def read_vecnormalize(path: Path | str, observables: Sequence[str]) -> Normalize
     path = Path(path)
     if not path.is_file():
         raise NotFoundError(f"{path} does not exist.", hint="An expert's normalizer lies beside its model.")
-    content = pickles.loads(path.read_bytes(), VECNORMALIZE_GLOBALS, source=str(path))
+    content = pickles.loads(path.read_bytes(), VECNORMALIZE, source=str(path))
     try:
         return _checked(_from_state(content.state, observables), str(path))
     except (AttributeError, KeyError, TypeError, ValueError) as error:

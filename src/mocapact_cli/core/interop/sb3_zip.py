@@ -1,8 +1,8 @@
-"""Experts as Stable-Baselines3 zips: read without unpickling anything, written so that stock `PPO.load` opens them."""
+"""Experts as Stable-Baselines3 zips: read without running anything, written so that stock `PPO.load` opens them."""
 
 from __future__ import annotations
 
-import io
+import base64
 import json
 import re
 import zipfile
@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mocapact_cli.core.errors import InvalidInputError
-from mocapact_cli.core.safe import archives
+from mocapact_cli.core.safe import archives, pickles
+from mocapact_cli.core.safe.allow_list import MODEL
+from mocapact_cli.core.safe.checkpoints import read_parameters
+from mocapact_cli.core.safe.unpickler import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from mocapact_cli.core.policies.expert import ExpertPolicy
 
 _JSON_LIMIT = 1 << 26
+_WEIGHTS, _PICKLED = "policy.pth", ":serialized:"
 _CLASS_NAME = re.compile(r"<class '(?:[\w.]+\.)?(\w+)'>")
 EXTRA_MEMBER = "mocapact.json"
 """What mocapact keeps in the zip beside Stable-Baselines3's members, which ignores it."""
@@ -56,44 +60,50 @@ class Sb3Archive:
 
 
 def read_description(path: Path | str) -> Sb3Archive:
-    """Read what a model zip says about itself; weights are not touched, nothing is unpickled.
+    """Read what a model zip says about itself; weights are not touched.
+
+    Its pickled attributes are looked through by an allow-list and not used: who loads the zip with other software
+    would run them.
 
     Raises:
         NotFoundError: It does not exist.
-        InvalidInputError: It is damaged or not a Stable-Baselines3 model.
+        InvalidInputError: It is damaged, hostile or not a Stable-Baselines3 model.
     """
     with archives.open_zip(path) as archive:
         data = _json_object(archive, "data")
         extra = _json_object(archive, EXTRA_MEMBER) if EXTRA_MEMBER in archive.namelist() else {}
+    for name, value in data.items():
+        if isinstance(value, dict) and _PICKLED in value:
+            _look_through(value[_PICKLED], f"{path}: {shown(name)}")
     plain = {key: value for key, value in data.items() if value is None or isinstance(value, int | float)}
     policy_kwargs = data.get("policy_kwargs")
     return Sb3Archive(plain, policy_kwargs if isinstance(policy_kwargs, dict) else {}, extra)
 
 
 def read_weights(path: Path | str) -> dict[str, Tensor]:
-    """Read the policy's parameters from a model zip with PyTorch's weights-only reader.
+    """Read the policy's parameters from a model zip: weights only, everything else is refused.
 
     Raises:
         NotFoundError: It does not exist.
         InvalidInputError: It is damaged, or holds anything but tensors.
     """
-    import torch
-
     with archives.open_zip(path) as archive:
-        content = archives.read_member(archive, "policy.pth")
+        content = archives.read_member(archive, _WEIGHTS)
+    return read_parameters(content, source=f"{path}: {_WEIGHTS}")
+
+
+def _look_through(encoded: object, source: str) -> None:
     try:
-        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise InvalidInputError(f"{path}: its weights are damaged or hold more than numbers.") from error
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise InvalidInputError(f"{path}: its weights are not a table of tensors.")
-    return dict(state)
+        content = base64.b64decode(encoded if isinstance(encoded, str) else "-", validate=True)
+    except ValueError as error:
+        raise InvalidInputError(f"{source} is not a pickle in base64.") from error
+    pickles.loads(content, MODEL, source=source)
 
 
 def _json_object(archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
     try:
         value = json.loads(archives.read_member(archive, name, limit=_JSON_LIMIT))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInputError(f"{archive.filename}: {name} is not JSON.") from error
     if not isinstance(value, dict):
         raise InvalidInputError(f"{archive.filename}: {name} is not a JSON object.")
