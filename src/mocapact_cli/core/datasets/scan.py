@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mocapact_cli.core.datasets import h5
 from mocapact_cli.core.datasets.reader import RolloutFile
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, did_you_mean
+from mocapact_cli.core.safe import h5
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mocapact_cli.core.datasets import h5
 from mocapact_cli.core.datasets.reader import SUFFIX
 from mocapact_cli.core.datasets.schema import OBSERVABLE_INDICES
 from mocapact_cli.core.errors import NotFoundError, UsageError, did_you_mean
 from mocapact_cli.core.interop.expert_folder import MODEL_FILE, find_expert_folders
 from mocapact_cli.core.interop.policy_places import ONNX_SUFFIX, checkpoint_in, exported_in
+from mocapact_cli.core.safe import h5
 
 ROLLOUT_TARGETS = ("rollouts", "minari", "d4rl", "lerobot")
 POLICY_TARGETS = ("safetensors", "onnx")
