@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -48,8 +48,10 @@ class EpisodeEnd:
     norm_return: float
     """Mean reward a step times the normalized length."""
     early_termination: bool
-    """The error passed the threshold, or the simulation diverged."""
+    """The error passed the threshold, the walker fell, or the simulation diverged."""
     diverged: bool
+    measures: dict[str, float] = field(default_factory=dict)
+    """What the task itself measures, by name."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ class TrackingBatch:
             snippets = TrackingTask(snippets, config or TrackingConfig(), weights)
         self.task, self.config = snippets, snippets.config
         self.walker = walker or get_walker()
-        self.layout = ObservableLayout(observables, self.config.ref_steps)
+        self.layout = ObservableLayout(observables, self.config.ref_steps, self.task.own_observables)
         self.num_envs = num_envs
         self.threads = min(threads or available_threads(), num_envs)
         self._sampler: StartSampler = starts or TaskStarts()
@@ -322,4 +324,5 @@ def _episode_end(task: TrackingTask, env: int, record: EpisodeRecord) -> Episode
         norm_return=record.episode_return / record.length * norm_length,
         early_termination=record.failed,
         diverged=record.diverged,
+        measures=record.measures,
     )
