@@ -25,7 +25,7 @@ from mocapact_cli.core.envs.shard import EpisodeRecord, Shard, ShardResult
 from mocapact_cli.core.envs.starts import StartSampler, TaskStarts
 from mocapact_cli.core.errors import UsageError
 from mocapact_cli.core.sim.observables import ObservableLayout
-from mocapact_cli.core.tasks.tracking import BoolArray, Start, TrackingConfig, TrackingTask
+from mocapact_cli.core.tasks.tracking import BoolArray, Start, TrackingConfig, TrackingCursor, TrackingTask
 from mocapact_cli.core.walker.model import NUM_JOINTS, FloatArray, IntArray, Walker, get_walker
 
 Float32Array = NDArray[np.float32]
@@ -213,6 +213,10 @@ class TrackingBatch:
         names = ("qpos", "qvel", "body_positions", "body_quaternions")
         states = {name: np.concatenate([getattr(part, name)[:size] for part, size in features]) for name in names}
         return Reached(**states, rows=np.concatenate([shard.reached for shard in self._shards]))
+
+    def cursors(self) -> list[TrackingCursor]:
+        """What follows the episodes of each shard: the environments in order, as they are spread over the threads."""
+        return [shard.cursor for shard in self._shards]
 
     def starts(self) -> list[Start | None]:
         """Where the current episode of each environment began; None where there is none."""

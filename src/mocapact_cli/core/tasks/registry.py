@@ -6,12 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mocapact_cli.core.clips.clip import Clip
+from mocapact_cli.core.clips.library import ClipLibrary
 from mocapact_cli.core.config import from_dict
 from mocapact_cli.core.errors import UsageError, did_you_mean
 from mocapact_cli.core.tasks.go_to_target import GoToTarget
 from mocapact_cli.core.tasks.goal import GoalTask
 from mocapact_cli.core.tasks.velocity_control import VelocityControl
 
+POSE = "CMU_040_12"
+"""The clip in whose first pose the original's tasks begin."""
+BUILT_IN_POSE = "demo_squat"
+"""The clip whose first pose serves where that one is not at hand."""
 TASKS: dict[str, type[GoalTask]] = {task.name: task for task in (GoToTarget, VelocityControl)}
 """Every task by the name that the command line takes."""
 
@@ -53,6 +58,15 @@ def make_task(name: str, pose: Clip, settings: Mapping[str, Any] | None = None) 
     """
     task = task_class(name)
     return task(pose, from_dict(task.Settings, dict(settings or {})))
+
+
+def start_pose(library: ClipLibrary) -> Clip:
+    """The clip in whose first pose episodes begin: the original's, else a built-in one that stands as well.
+
+    Args:
+        library: the clips at hand.
+    """
+    return library.get(POSE if POSE in library.ids() else BUILT_IN_POSE)
 
 
 def task_seen_in(observables: Sequence[str]) -> str | None:
