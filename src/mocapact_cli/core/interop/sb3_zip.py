@@ -111,7 +111,12 @@ def _json_object(archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
 
 
 def write_sb3_zip(
-    path: Path, policy: ExpertPolicy, extra: Mapping[str, Any], hyperparameters: Mapping[str, Any]
+    path: Path,
+    policy: ExpertPolicy,
+    extra: Mapping[str, Any],
+    hyperparameters: Mapping[str, Any],
+    *,
+    bound: float = 1.0,
 ) -> None:
     """Write an expert as a stock PPO model with a Box observation space and no classes of mocapact.
 
@@ -120,15 +125,16 @@ def write_sb3_zip(
         policy: The expert.
         extra: mocapact's own record, as JSON.
         hyperparameters: Numbers of the algorithm, such as `gamma`, `n_steps`, `learning_rate`, `num_timesteps`.
+        bound: Limit of the actions.
     """
-    model = _stock_ppo(policy, hyperparameters)
+    model = _stock_ppo(policy, hyperparameters, bound)
     model.save(str(path))
     # `save` adds .zip to names without a suffix of its own; a name that has one is kept.
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(EXTRA_MEMBER, json.dumps(extra))
 
 
-def _stock_ppo(policy: ExpertPolicy, hyperparameters: Mapping[str, Any]) -> Any:
+def _stock_ppo(policy: ExpertPolicy, hyperparameters: Mapping[str, Any], bound: float) -> Any:
     import numpy as np
     from gymnasium.spaces import Box
     from stable_baselines3 import PPO
@@ -150,7 +156,7 @@ def _stock_ppo(policy: ExpertPolicy, hyperparameters: Mapping[str, Any]) -> Any:
         **arguments,
     )
     model.observation_space = Box(-np.inf, np.inf, (policy.obs_size,), np.float32)
-    model.action_space = Box(-1.0, 1.0, (len(policy.std),), np.float32)
+    model.action_space = Box(-bound, bound, (len(policy.std),), np.float32)
     model.n_envs = 1
     model._setup_model()
     model.policy.load_state_dict({name: value.cpu() for name, value in network.state_dict().items()})

@@ -7,9 +7,10 @@ are dm_control's (``walker/...``); :class:`ObservableLayout` says which columns 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,7 @@ class Moment:
         time_in_clip: (n,) share of the snippet's duration that has passed.
         bank: the references; None in tasks without one.
         targets: (n, K) rows of the bank, one for each reference step.
+        own: values (n, size) of the task's own observables, by name.
     """
 
     walker: Walker
@@ -57,6 +59,7 @@ class Moment:
     time_in_clip: FloatArray
     bank: ReferenceBank | None = None
     targets: IntArray | None = None
+    own: Mapping[str, FloatArray] = field(default_factory=dict)
 
     @cached_property
     def rotation(self) -> FloatArray:
@@ -363,17 +366,20 @@ class ObservableLayout:
     Args:
         names: observables, each at most once.
         ref_steps: the task's reference steps.
+        own: sizes of observables that only the task has, by name.
 
     Raises:
         UsageError: if a name is unknown or repeated.
     """
 
-    def __init__(self, names: Sequence[str], ref_steps: Sequence[int]) -> None:
+    def __init__(
+        self, names: Sequence[str], ref_steps: Sequence[int], own: Mapping[str, int] = MappingProxyType({})
+    ) -> None:
         self.names = tuple(names)
         self.slices: dict[str, slice] = {}
         self.size = 0
         for name in self.names:
-            width = observable_size(name, len(ref_steps))
+            width = own[name] if name in own else observable_size(name, len(ref_steps))
             if name in self.slices:
                 raise UsageError(f"Observable {name} is asked for twice.", hint="Name each observable once.")
             self.slices[name] = slice(self.size, self.size + width)
@@ -405,5 +411,5 @@ def observable_size(name: str, num_ref_steps: int) -> int:
 def observe(moment: Moment, layout: ObservableLayout, out: NDArray[np.float32]) -> None:
     """Write the observables of ``layout`` into ``out`` (n, size)."""
     for name, columns in layout.slices.items():
-        value = OBSERVABLES[name].compute(moment)
+        value = moment.own[name] if name in moment.own else OBSERVABLES[name].compute(moment)
         out[:, columns] = value.reshape(len(out), -1)

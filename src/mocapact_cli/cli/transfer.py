@@ -1,0 +1,115 @@
+"""`mocapact transfer`: train and evaluate policies for tasks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mocapact_cli.cli.app import Commands
+from mocapact_cli.cli.evaluations import check_files, shown_without_film
+from mocapact_cli.cli.options import (
+    ActNoiseOpt,
+    DeviceOpt,
+    MocapOpt,
+    NumEnvsOpt,
+    SeedOpt,
+    ThreadsOpt,
+    VideoOpt,
+)
+from mocapact_cli.cli.output import out
+from mocapact_cli.core.errors import UsageError
+from mocapact_cli.core.formatting import counted
+
+if TYPE_CHECKING:
+    from mocapact_cli.core.evaluation.transfer import TransferSubject
+
+app = Commands("Train and evaluate policies for tasks, with or without the motor skills of a distilled policy.")
+
+TaskBaselineOpt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--baseline",
+        metavar="NAME",
+        help="Also run zero or random actions in the same episodes, through the same low-level policy; may be given "
+        "several times.",
+    ),
+]
+EpisodeStepsOpt = Annotated[
+    int | None,
+    typer.Option("--episode-steps", min=1, help="Control steps of an episode; default: as in the run."),
+]
+
+
+@app.command(
+    "eval",
+    examples=[
+        "mocapact transfer eval runs/transfer/go-to-target/0",
+        "mocapact transfer eval transfer/go_to_target/0 --baseline zero --baseline random --json",
+        "mocapact transfer eval runs/transfer/velocity-control/0 --n-eval-episodes 0 --video velocity.mp4",
+    ],
+)
+def evaluate(
+    model_root: Annotated[
+        Path, typer.Argument(metavar="MODEL_ROOT", help="A run's folder, or its eval/model, ours or published.")
+    ],
+    *,
+    task: Annotated[
+        str | None, typer.Option(help="What it was trained on; by default its files say so.", metavar="TASK")
+    ] = None,
+    n_eval_episodes: Annotated[int, typer.Option(min=0, help="Episodes; 0 for the video alone.")] = 100,
+    episode_steps: EpisodeStepsOpt = None,
+    act_noise: ActNoiseOpt = 0.0,
+    baseline: TaskBaselineOpt = None,
+    video: VideoOpt = None,
+    mocap: MocapOpt = None,
+    seed: SeedOpt = 0,
+    num_envs: NumEnvsOpt = None,
+    threads: ThreadsOpt = None,
+    device: DeviceOpt = "auto",
+) -> None:
+    """Evaluate a policy for a task: what it collects, how often it falls and how well it does what it is told.
+
+    Episodes begin in the first pose of CMU_040_12, as the original's do; where that clip is not at hand, in that of the
+    built-in demo_squat.
+    """
+    from mocapact_cli.core.evaluation.transfer import (
+        TransferEvalConfig,
+        check_baselines,
+        evaluate_transfer,
+        film_transfer,
+        open_transfer,
+    )
+    from mocapact_cli.core.policies.device import choose_device
+
+    if n_eval_episodes == 0 and (video is None or baseline):
+        raise UsageError("With --n-eval-episodes 0 there is only a --video to make.", hint="Raise --n-eval-episodes.")
+    check_baselines(baseline or ())
+    check_files(video=video)
+    subject = open_transfer(model_root, mocap, task=task, max_steps=episode_steps, device=choose_device(device))
+    config = TransferEvalConfig(n_eval_episodes, act_noise, seed, num_envs, threads)
+    document: dict[str, Any] = {}
+    if n_eval_episodes:
+        result = evaluate_transfer(subject, config, baselines=baseline or (), progress=out.progress())
+        document = result.to_json()
+    with shown_without_film(document, lambda: _show_evaluation(subject, document)):
+        if video is not None:
+            document["video"] = film_transfer(subject, video, config, progress=out.progress())
+
+
+def _show_evaluation(subject: TransferSubject, document: dict[str, Any]) -> None:
+    from mocapact_cli.cli.transfer_view import evaluation_table
+
+    def human() -> list[Any]:
+        made = [f"Video: {document['video']}"] if "video" in document else []
+        if "episodes" not in document:
+            return made
+        low_level = subject.loaded.policy.low_level
+        through = f"embeddings of {low_level.embed_size}" if low_level else "joints"
+        pose = f"Episodes begin in the first pose of {document['start_pose']}."
+        title = f"{document['task_name']}, acting by {through}: {counted(document['episodes'], 'episode')}"
+        return [evaluation_table(title, document), pose, *made]
+
+    short = document.get("return", {}).get("mean", document.get("video"))
+    out.show(document, human, short=str(short))
