@@ -12,25 +12,27 @@ from mocapact_cli.core.interop.policy_places import ONNX_SUFFIX, checkpoint_in, 
 if TYPE_CHECKING:
     from mocapact_cli.core.policies.distilled import DistilledPolicy
     from mocapact_cli.core.policies.expert import ExpertPolicy
+    from mocapact_cli.core.policies.transfer import TransferPolicy
 
 
-def load_policy(path: Path | str, device: str = "cpu") -> ExpertPolicy | DistilledPolicy:
-    """Open an expert or a multi-clip policy, ours or a published one; nothing in its files is executed.
+def load_policy(path: Path | str, device: str = "cpu") -> ExpertPolicy | DistilledPolicy | TransferPolicy:
+    """Open an expert, a multi-clip policy or the model of a task, ours or published; nothing in it is executed.
 
     Args:
         path: A multi-clip policy's `.ckpt`, or its folder (`model/best.ckpt`, else `model/last.ckpt`); or an exported
             `.safetensors`, or a folder with `model.safetensors`; or an expert's `.../eval_rsi/model`, or any folder
-            above it that holds no other expert.
+            above it that holds no other expert; or a task's `.../eval/model`, or a folder above it.
         device: Where its network runs, such as `cpu` or `cuda:0`.
 
     Raises:
         NotFoundError: There is no policy.
         InvalidInputError: A file of it is damaged or hostile.
-        UsageError: The folder holds several experts, or the file is an ONNX graph.
+        UsageError: The folder holds several of them, or the file is an ONNX graph.
         MissingDependencyError: An exported policy is opened without the safetensors package.
     """
     from mocapact_cli.core.interop.lightning_ckpt import load_checkpoint
     from mocapact_cli.core.interop.policy_files import load_safetensors
+    from mocapact_cli.core.interop.transfer_folder import load_transfer, transfer_model_in
 
     if Path(path).suffix == ONNX_SUFFIX:
         raise UsageError(f"{path} is for onnxruntime.", hint="Give the policy that it was exported from.")
@@ -40,4 +42,7 @@ def load_policy(path: Path | str, device: str = "cpu") -> ExpertPolicy | Distill
     checkpoint = checkpoint_in(path)
     if checkpoint is not None:
         return load_checkpoint(checkpoint, device)
+    model = transfer_model_in(path)
+    if model is not None:
+        return load_transfer(model, device)
     return load_expert(path, device=device).policy

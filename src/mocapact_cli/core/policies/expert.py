@@ -215,9 +215,12 @@ class ExpertPolicy:
             state: Ignored.
             deterministic: Whether to return the mean; otherwise one draw around it.
         """
+        return np.clip(self.draw(observations, deterministic), -1.0, 1.0), state
+
+    def draw(self, observations: Observations, deterministic: bool = True) -> Float32Array:
+        """Return the mean actions (B, A), or one draw around them; either way not clipped."""
         means, _ = self.evaluate(observations, with_values=False)
-        actions = means if deterministic else means + self.std * self._rng.standard_normal(means.shape, np.float32)
-        return np.clip(actions, -1.0, 1.0), state
+        return means if deterministic else means + self.std * self._rng.standard_normal(means.shape, np.float32)
 
     def values(self, observations: Observations) -> Float32Array:
         """Return the values (B,) in units of the environment's reward."""
