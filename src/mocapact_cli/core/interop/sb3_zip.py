@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mocapact_cli.core.errors import InvalidInputError
+from mocapact_cli.core.formatting import shown
 from mocapact_cli.core.safe import archives, pickles
 from mocapact_cli.core.safe.allow_list import MODEL
 from mocapact_cli.core.safe.checkpoints import read_parameters
 from mocapact_cli.core.safe.stand_ins import Inert
-from mocapact_cli.core.safe.unpickler import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
