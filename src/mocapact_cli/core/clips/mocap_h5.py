@@ -56,7 +56,7 @@ class MocapFile:
             ids = tuple(sorted(file))
             if not ids:
                 raise InvalidInputError(f"{self.path} holds no clips: it is an empty HDF5 file.")
-            first = h5.find(file, ids[0])
+            first: Any = h5.find(file, ids[0])
             if not hasattr(first, "keys") or "dt" not in first.attrs or "walkers" not in first:
                 raise InvalidInputError(
                     f"{self.path} is an HDF5 file, but not one of motion capture: {ids[0]!r} is not a clip."

@@ -262,7 +262,7 @@ def _locate(model: Path) -> ExpertLocation:
     info = read_clip_info(root)
     try:
         snippet = Snippet(str(info["clip_id"]), int(info["start_step"]), int(info["end_step"]))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InvalidInputError(f"{root / CLIP_INFO} does not name a snippet: {error!r}.") from error
     return ExpertLocation(root, model, snippet, info)
 

@@ -10,11 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mocapact_cli.core.errors import InvalidInputError
+from mocapact_cli.core.formatting import shown
 from mocapact_cli.core.safe import archives, pickles
 from mocapact_cli.core.safe.allow_list import MODEL
 from mocapact_cli.core.safe.checkpoints import read_parameters
-from mocapact_cli.core.safe.unpickler import shown
+from mocapact_cli.core.safe.stand_ins import Inert
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,11 +41,13 @@ class Sb3Archive:
         hyperparameters: The plain numbers among the algorithm's attributes, such as `gamma` and `num_timesteps`.
         policy_kwargs: Plain fields of the policy's arguments; classes are given by name.
         extra: mocapact's own record; empty in zips of others.
+        action_limit: Largest number among the actions' limits; None where it is not said.
     """
 
     hyperparameters: Mapping[str, float | int | bool | None]
     policy_kwargs: Mapping[str, Any]
     extra: Mapping[str, Any] = field(default_factory=dict)
+    action_limit: float | None = None
 
     @property
     def activation(self) -> str:
@@ -62,8 +67,8 @@ class Sb3Archive:
 def read_description(path: Path | str) -> Sb3Archive:
     """Read what a model zip says about itself; weights are not touched.
 
-    Its pickled attributes are looked through by an allow-list and not used: who loads the zip with other software
-    would run them.
+    Its pickled attributes are read by an allow-list, though little of them is used: who loads the zip with other
+    software would run them.
 
     Raises:
         NotFoundError: It does not exist.
@@ -72,12 +77,15 @@ def read_description(path: Path | str) -> Sb3Archive:
     with archives.open_zip(path) as archive:
         data = _json_object(archive, "data")
         extra = _json_object(archive, EXTRA_MEMBER) if EXTRA_MEMBER in archive.namelist() else {}
-    for name, value in data.items():
-        if isinstance(value, dict) and _PICKLED in value:
-            _look_through(value[_PICKLED], f"{path}: {shown(name)}")
+    pickled = {
+        name: _unpickled(value[_PICKLED], f"{path}: {shown(name)}")
+        for name, value in data.items()
+        if isinstance(value, dict) and _PICKLED in value
+    }
     plain = {key: value for key, value in data.items() if value is None or isinstance(value, int | float)}
     policy_kwargs = data.get("policy_kwargs")
-    return Sb3Archive(plain, policy_kwargs if isinstance(policy_kwargs, dict) else {}, extra)
+    limit = _limit(pickled.get("action_space"))
+    return Sb3Archive(plain, policy_kwargs if isinstance(policy_kwargs, dict) else {}, extra, limit)
 
 
 def read_weights(path: Path | str) -> dict[str, Tensor]:
@@ -92,12 +100,17 @@ def read_weights(path: Path | str) -> dict[str, Tensor]:
     return read_parameters(content, source=f"{path}: {_WEIGHTS}")
 
 
-def _look_through(encoded: object, source: str) -> None:
+def _limit(space: object) -> float | None:
+    high = space.state.get("high") if isinstance(space, Inert) and isinstance(space.state, dict) else None
+    return float(high.max()) if isinstance(high, np.ndarray) and high.size else None
+
+
+def _unpickled(encoded: object, source: str) -> Any:
     try:
         content = base64.b64decode(encoded if isinstance(encoded, str) else "-", validate=True)
     except ValueError as error:
         raise InvalidInputError(f"{source} is not a pickle in base64.") from error
-    pickles.loads(content, MODEL, source=source)
+    return pickles.loads(content, MODEL, source=source)
 
 
 def _json_object(archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
@@ -135,7 +148,6 @@ def write_sb3_zip(
 
 
 def _stock_ppo(policy: ExpertPolicy, hyperparameters: Mapping[str, Any], bound: float) -> Any:
-    import numpy as np
     from gymnasium.spaces import Box
     from stable_baselines3 import PPO
 

@@ -29,6 +29,9 @@ class Decoder:
         size: Columns of an action.
         bound: Actions are clipped to plus and minus this.
         observables: What the controller and the low-level policy see, the controller's first.
+        sizes: Columns of each observable.
+        seen: Columns that the controller sees, from the first on.
+        columns: Numbers of the columns that the low-level policy sees.
 
     Args:
         low_level: As above.
@@ -45,6 +48,7 @@ class Decoder:
         needed = () if low_level is None else low_level.observables
         self.observables = (*observables, *(name for name in needed if name not in observables))
         layout = ObservableLayout(self.observables, (0,), own or {})
+        self.sizes = [columns.stop - columns.start for columns in layout.slices.values()]
         self.obs_size, self.columns = layout.size, layout.columns(needed) if needed else np.zeros(0, dtype=np.intp)
         self.seen = ObservableLayout(observables, (0,), own or {}).size
 
@@ -117,6 +121,11 @@ class TransferPolicy:
     def obs_size(self) -> int:
         """P, columns of a flat observation."""
         return self.decoder.obs_size
+
+    @property
+    def act_size(self) -> int:
+        """A, number of actions."""
+        return NUM_JOINTS
 
     @property
     def low_level(self) -> LowLevelPolicy | None:

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError
-from mocapact_cli.core.formatting import one_line
+from mocapact_cli.core.formatting import shortened, shown
 from mocapact_cli.core.guarded import now_reading
-from mocapact_cli.core.safe.unpickler import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,7 +32,6 @@ _MAX_RATIO = 100
 """No numbers worth keeping are packed into less than a hundredth."""
 _HEADER_LIMIT = 10_000
 _BLOCK = 1 << 22
-_LONGEST_REASON = 200
 
 
 @contextlib.contextmanager
@@ -66,7 +64,7 @@ def open_zip(path: Path | str, content: io.BytesIO | None = None) -> Iterator[zi
 
 
 def _damaged(path: Path, error: Exception) -> InvalidInputError:
-    said = one_line((getattr(error, "strerror", None) or str(error)).rstrip("."))[:_LONGEST_REASON]
+    said = shortened((getattr(error, "strerror", None) or str(error)).rstrip("."))
     return InvalidInputError(f"{path} is damaged: {said or type(error).__name__}.")
 
 
@@ -160,5 +158,11 @@ def npy_header(file: io.BytesIO) -> tuple[tuple[int, ...], np.dtype[Any]]:
     version = npy.read_magic(file)
     if version not in readers:
         raise ValueError(f"npy version {version} is unknown")
-    shape, _, dtype = readers[version](file, max_header_size=_HEADER_LIMIT)
+    try:
+        shape, _, dtype = readers[version](file, max_header_size=_HEADER_LIMIT)
+    except ValueError:
+        raise
+    # Python's parser reads the header, which raises what it pleases.
+    except Exception as error:
+        raise ValueError("an npy header cannot be read") from error
     return shape, dtype

@@ -12,7 +12,8 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from mocapact_cli.core.errors import InvalidInputError
-from mocapact_cli.core.safe.unpickler import Restorable, cheap_key, shown
+from mocapact_cli.core.formatting import shown
+from mocapact_cli.core.safe.unpickler import Restorable, cheap_key
 
 _DTYPE_CODES = frozenset(["b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"])
 _BYTE_ORDERS = ("<", ">", "|", "=")
