@@ -52,6 +52,28 @@ def opengl() -> str:
         pytest.skip(f"{error.message} {error.hint}")
 
 
+@pytest.fixture(scope="session")
+def azurite():
+    """Azure Blob Storage, emulated on this machine."""
+    from azurite import azurite, find_azurite
+
+    program = find_azurite()
+    if program is None:
+        pytest.skip("no azurite-blob; `npm install --prefix .venv/azurite azurite@3.35` brings it")
+    with azurite(program) as running:
+        yield running
+
+
+@pytest.fixture
+def hub():
+    """A server in Hugging Face's layout, without repositories."""
+    from http_server import Server
+    from hub import Hub
+
+    with Server() as server, Server() as storage:
+        yield Hub(server, storage)
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path):
     """Return a function that makes a file system of so many kilobytes."""

@@ -1,0 +1,233 @@
+"""What a download will fetch, judged before the first byte of it comes: files, bytes, space and time."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from mocapact_cli.core.errors import MocapactError, UsageError
+from mocapact_cli.core.remote.archive_records import ArchiveRecords
+from mocapact_cli.core.remote.catalog import known_units
+from mocapact_cli.core.remote.files import ChangedError, RangeUnsupportedError, TransientError
+from mocapact_cli.core.remote.folder import LOCK_NAME, Records, check_space, inside, locked
+from mocapact_cli.core.remote.local import LocalSource
+from mocapact_cli.core.remote.offers import size_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from mocapact_cli.core.remote.catalog import Choice
+    from mocapact_cli.core.remote.files import RemoteFile, Source
+    from mocapact_cli.core.remote.offers import Offer
+
+ASSUMED_RATE = 10e6
+"""Bytes a second where there is too little to fetch for measuring it."""
+
+_PROBE_FROM, _PROBE_BYTES, _PROBE_S = 200_000_000, 4_000_000, 2.0
+_UNPACKED = 1.1
+"""How much larger the files of an archive are than the archive: they hold floating-point numbers."""
+
+
+@dataclass(frozen=True)
+class PlannedFile:
+    """One file.
+
+    Attributes:
+        remote: at the source.
+        place: below the destination.
+        there: it is there already.
+    """
+
+    remote: RemoteFile
+    place: str
+    there: bool
+
+
+@dataclass(frozen=True)
+class PlannedArchive:
+    """One archive.
+
+    Attributes:
+        remote: at the source.
+        there: bytes of its wanted members that are there already.
+        done: all of it has been read, and all that is wanted of it is there.
+    """
+
+    remote: RemoteFile
+    there: int
+    done: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be done.
+
+    Attributes:
+        choice: what is wanted.
+        source: where it comes from.
+        destination: the folder it goes to.
+        files: of the original layout.
+        archives: that hold what is wanted, or may.
+        absent: names that the source has nothing of.
+        free: bytes on the disk of the destination.
+        rate: bytes a second; None where it was not measured.
+    """
+
+    choice: Choice
+    source: Source
+    destination: Path
+    files: tuple[PlannedFile, ...]
+    archives: tuple[PlannedArchive, ...]
+    absent: tuple[str, ...]
+    free: int
+    rate: float | None = None
+
+    @property
+    def bytes_there(self) -> int:
+        """Bytes that are there already."""
+        return size_of(file.remote for file in self.files if file.there) + sum(one.there for one in self.archives)
+
+    @property
+    def bytes_to_fetch(self) -> int:
+        """Bytes that are to come: of archives at most, because reading ends when everything is there."""
+        return size_of(file.remote for file in self.files if not file.there) + size_of(
+            one.remote for one in self.archives if not one.done
+        )
+
+    @property
+    def bytes_on_disk(self) -> int:
+        """Bytes that will be written: of archives a guess, by the share of the clips or snippets in them."""
+        files = size_of(file.remote for file in self.files if not file.there)
+        return files + max(0, round(size_of(one.remote for one in self.archives) * self._share * _UNPACKED) - self._held)
+
+    @property
+    def _share(self) -> float:
+        """The part of the archives that is wanted; 0 where it is not known."""
+        kind, wanted = self.choice.kind, self.wanted
+        if self.choice.names is None:
+            return 1.0
+        complete = all(kind.is_archive(one.remote.name) for one in self.archives)
+        return wanted / known_units(kind) if wanted and complete else 0.0
+
+    @property
+    def _held(self) -> int:
+        return sum(one.there for one in self.archives)
+
+    @property
+    def wanted(self) -> int | None:
+        """Clips' files or snippets' experts that are wanted; None where that is not known."""
+        items = self.choice.wanted().items
+        return None if items is None else len(items)
+
+    @property
+    def seconds(self) -> float:
+        """How long it takes, at a guess."""
+        return self.bytes_to_fetch / (self.rate or ASSUMED_RATE)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether everything is there."""
+        return all(file.there for file in self.files) and all(archive.done for archive in self.archives)
+
+    def check_space(self) -> None:
+        """See that it fits.
+
+        Raises:
+            RunError: it does not.
+        """
+        check_space(self.destination, self.bytes_on_disk)
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as plain values, without secrets."""
+        return {
+            "type": self.choice.kind.name,
+            "source": self.source.label,
+            "destination": str(self.destination),
+            "files": len(self.files),
+            "files_there": sum(file.there for file in self.files),
+            "archives": [{"name": one.remote.name, "bytes": one.remote.size, "done": one.done} for one in self.archives],
+            "wanted": self.wanted,
+            "bytes_to_fetch": self.bytes_to_fetch,
+            "bytes_there": self.bytes_there,
+            "bytes_on_disk": self.bytes_on_disk,
+            "free_bytes": self.free,
+            "seconds": round(self.seconds, 1),
+            "bytes_per_s": self.rate,
+            "absent": list(self.absent),
+        }
+
+
+def make_plan(offer: Offer, choice: Choice, source: Source, destination: Path) -> Plan:
+    """Compare what a source has with what is in the destination; nothing is written.
+
+    Raises:
+        UsageError: the destination is a file, or the source itself.
+        RunError: another process is writing there.
+        InvalidInputError: the source names a file that cannot be written here.
+    """
+    _check_destination(source, destination)
+    # Records are read, and mended where a process died over them, by one process at a time.
+    with locked(destination) if (destination / LOCK_NAME).exists() else contextlib.nullcontext():
+        records = Records(destination)
+        files = [
+            PlannedFile(file, place, records.complete(inside(destination, place), file)) for file, place in offer.files
+        ]
+        archives = [_planned_archive(file, choice, destination) for file in offer.archives]
+    place = next(one for one in (destination, *destination.absolute().parents) if one.exists())
+    free = shutil.disk_usage(place).free
+    return Plan(choice, source, destination, tuple(files), tuple(archives), offer.absent, free)
+
+
+def _check_destination(source: Source, destination: Path) -> None:
+    if destination.exists() and not destination.is_dir():
+        raise UsageError(f"{destination} is a file.", hint="Give a folder with -d.")
+    if isinstance(source, LocalSource) and destination.resolve().is_relative_to(source.folder.resolve()):
+        raise UsageError(f"{destination} lies inside the source.", hint="Choose another -d.")
+
+
+def _planned_archive(file: RemoteFile, choice: Choice, destination: Path) -> PlannedArchive:
+    records, wanted = ArchiveRecords(destination, file), choice.wanted()
+    by_header = {member.header: member for member in records.members if member.kind == "file"}
+    places = {header: place for header, member in by_header.items() if (place := wanted.target(member.name))}
+    there = [header for header in places if _is_there(destination, records, header)]
+    return PlannedArchive(
+        file, sum(by_header[header].size for header in there), records.ended and len(there) == len(places)
+    )
+
+
+def _is_there(destination: Path, records: ArchiveRecords, header: int) -> bool:
+    """Whether a member has been written and lies there in the same size; whether it is the same is found out later."""
+    done = records.done.get(header)
+    if done is None:
+        return False
+    path = destination / done.place
+    return path.is_file() and path.stat().st_size == done.size
+
+
+def measured(plan: Plan, clock: Callable[[], float] = time.monotonic) -> Plan:
+    """The plan with the rate of the source, measured for a moment over one connection where there is much to fetch."""
+    pending = [file.remote for file in plan.files if not file.there] + [
+        one.remote for one in plan.archives if not one.done
+    ]
+    if plan.bytes_to_fetch < _PROBE_FROM or isinstance(plan.source, LocalSource):
+        return plan
+    largest = max(pending, key=lambda file: file.size or 0)
+    try:
+        return replace(plan, rate=_rate(plan.source, largest, clock))
+    except (MocapactError, TransientError, ChangedError, RangeUnsupportedError):
+        # It will be said when the download itself fails.
+        return plan
+
+
+def _rate(source: Source, file: RemoteFile, clock: Callable[[], float]) -> float | None:
+    began, count = clock(), 0
+    for piece in source.read(file, 0, min(_PROBE_BYTES, file.size or 0)):
+        count += len(piece)
+        if clock() - began > _PROBE_S:
+            break
+    return count / max(clock() - began, 1e-3) if count else None
+
