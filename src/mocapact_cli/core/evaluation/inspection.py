@@ -265,6 +265,9 @@ def _inspect_folder(path: Path) -> Facts:
         return {"kind": "experts", "path": str(path), "experts": [_expert_row(place) for place in experts]}
     if runs := run_folders.find_runs(path):
         return _inspect_runs(path, runs)
+    model = path / expert_folder.MODEL_FILE
+    if model.is_file():
+        return {"kind": "model", **_base(model), **_model_facts(model)}
     raise InvalidInputError(f"{path} holds nothing that mocapact knows.", hint=_HINT)
 
 

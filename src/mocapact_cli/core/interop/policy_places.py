@@ -16,7 +16,9 @@ _CHECKPOINTS = (
     *(f"{folder}best.ckpt" for folder in _FOLDERS),
     *(f"{folder}last.ckpt" for folder in _FOLDERS),
     "policy.ckpt",
+    *(f"{folder}best_model.ckpt" for folder in ("", "train_rsi/", "eval/train_rsi/")),
 )
+"""Ours first; the last ones are the original's names for the best of a run."""
 
 
 def checkpoint_in(path: Path | str) -> Path | None:
