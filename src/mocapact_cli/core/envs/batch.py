@@ -317,15 +317,16 @@ def _shard_bounds(num_envs: int, threads: int) -> list[int]:
 
 
 def _episode_end(task: TrackingTask, env: int, record: EpisodeRecord) -> EpisodeEnd:
-    norm_length = record.length / task.steps_left(record.start)
+    # Above one where an episode goes on beyond its snippet, which is worth nothing.
+    share = record.length / task.steps_left(record.start)
     return EpisodeEnd(
         env=env,
         snippet_index=record.start.snippet_index,
         start_step=record.start.start_step,
         length=record.length,
         episode_return=record.episode_return,
-        norm_length=norm_length,
-        norm_return=record.episode_return / record.length * norm_length,
+        norm_length=min(share, 1.0),
+        norm_return=record.episode_return / record.length * share,
         early_termination=record.failed,
         diverged=record.diverged,
         measures=record.measures,

@@ -378,6 +378,7 @@ class ObservableLayout:
         self.names = tuple(names)
         self.slices: dict[str, slice] = {}
         self.size = 0
+        self._ref_steps = tuple(ref_steps)
         for name in self.names:
             width = own[name] if name in own else observable_size(name, len(ref_steps))
             if name in self.slices:
@@ -385,13 +386,24 @@ class ObservableLayout:
             self.slices[name] = slice(self.size, self.size + width)
             self.size += width
 
-    def columns(self, names: Sequence[str]) -> IntArray:
-        """Column numbers of some observables, in the order of ``names``."""
-        return np.concatenate([np.arange(self.slices[name].start, self.slices[name].stop) for name in names])
+    def columns(self, names: Sequence[str], ref_steps: Sequence[int] | None = None) -> IntArray:
+        """Column numbers of some observables, in the order of ``names``.
+
+        Args:
+            ref_steps: of those that look ahead, only these of the layout's reference steps.
+        """
+        return np.concatenate([self._columns_of(name, ref_steps) for name in names])
 
     def split(self, flat: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         """Views by name of flat observations (..., size)."""
         return {name: flat[..., columns] for name, columns in self.slices.items()}
+
+    def _columns_of(self, name: str, ref_steps: Sequence[int] | None) -> IntArray:
+        columns = np.arange(self.slices[name].start, self.slices[name].stop)
+        if ref_steps is None or not OBSERVABLES[name].per_reference_step:
+            return columns
+        blocks = columns.reshape(len(self._ref_steps), -1)
+        return np.concatenate([blocks[self._ref_steps.index(step)] for step in sorted(ref_steps)])
 
 
 def observable_size(name: str, num_ref_steps: int) -> int:

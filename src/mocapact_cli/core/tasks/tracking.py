@@ -136,8 +136,13 @@ class TrackingTask:
     def _prepare(self, snippets: list[Snippet], bank: ReferenceBank, config: TrackingConfig) -> None:
         self.config, self.snippets, self.bank = config, snippets, bank
         self.weights = np.ones(len(snippets))
-        self.last_step: IntArray = bank.num_steps - max(config.ref_steps) - 1
+        self.last_step: IntArray = bank.num_steps - self._looks_ahead - 1
         self._require_room()
+
+    @property
+    def _looks_ahead(self) -> int:
+        """Steps that a snippet is shortened by, so that there is always something to look at."""
+        return max(self.config.ref_steps)
 
     def _require_room(self) -> None:
         for index, snippet in enumerate(self.snippets):
