@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 _FORMAT = 1
-_SAVE_EVERY_S = 1.0
+_SAVE_EVERY_S = 0.2
 _SAVES_AT_MOST = 0.1
 """Part of the time that saving may take, on disks where flushing is slow."""
 _RESERVE = 1 << 17
@@ -47,6 +47,7 @@ class PartialFile:
     Attributes:
         file: the version.
         resumed: bytes that an earlier process left.
+        outdated: bytes of another version were there, and have been dropped.
         mismatched: an earlier process found that its checksum is not that of the source.
     """
 
@@ -57,7 +58,7 @@ class PartialFile:
         self._clock, self._lock, self._saving = clock, threading.Lock(), threading.Lock()
         self._closed = False
         self._done = Ranges()
-        self.mismatched = False
+        self.mismatched = self.outdated = False
         with self._naming():
             self._take_up()
         self.resumed = self._done.total
@@ -71,6 +72,7 @@ class PartialFile:
             # What the sidecar names was flushed; a shorter file has been tampered with.
             self._done.cut(os.fstat(self._descriptor).st_size)
             return
+        self.outdated = found is not None and found.done.total > 0
         # In this order: an old sidecar must never speak of new bytes.
         self._sidecar.remove()
         self.path.unlink(missing_ok=True)

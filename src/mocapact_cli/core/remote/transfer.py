@@ -104,9 +104,10 @@ def _fetch(
         setting = Setting(
             source, records, checksum, patient, progress, Meter(bar), jobs, bars=len(placed) > 1, stop=stop
         )
-        downloads = [Download(file, path, setting) for file, path in placed]
-        Crew(downloads, jobs, stop).run()
-    return [_result(download) for download in downloads]
+        # One that is named twice is fetched once.
+        downloads = {path: Download(file, path, setting) for file, path in placed}
+        Crew(list(downloads.values()), jobs, stop).run()
+    return [_result(downloads[path]) for _, path in placed]
 
 
 def _result(download: Download) -> Fetched:
