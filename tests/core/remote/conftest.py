@@ -22,6 +22,7 @@ def _load(name: str) -> ModuleType:
 
 # For `from http_server import ...` in the tests of this folder.
 _load("http_server")
+_load("tar_archives")
 
 
 @pytest.fixture(autouse=True)
