@@ -102,7 +102,9 @@ class Plan:
     def bytes_on_disk(self) -> int:
         """Bytes that will be written: of archives a guess, by the share of the clips or snippets in them."""
         files = size_of(file.remote for file in self.files if not file.there)
-        return files + max(0, round(size_of(one.remote for one in self.archives) * self._share * _UNPACKED) - self._held)
+        return files + max(
+            0, round(size_of(one.remote for one in self.archives) * self._share * _UNPACKED) - self._held
+        )
 
     @property
     def _share(self) -> float:
@@ -149,7 +151,9 @@ class Plan:
             "destination": str(self.destination),
             "files": len(self.files),
             "files_there": sum(file.there for file in self.files),
-            "archives": [{"name": one.remote.name, "bytes": one.remote.size, "done": one.done} for one in self.archives],
+            "archives": [
+                {"name": one.remote.name, "bytes": one.remote.size, "done": one.done} for one in self.archives
+            ],
             "wanted": self.wanted,
             "bytes_to_fetch": self.bytes_to_fetch,
             "bytes_there": self.bytes_there,
@@ -230,4 +234,3 @@ def _rate(source: Source, file: RemoteFile, clock: Callable[[], float]) -> float
         if clock() - began > _PROBE_S:
             break
     return count / max(clock() - began, 1e-3) if count else None
-
