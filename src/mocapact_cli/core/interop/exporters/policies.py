@@ -85,17 +85,11 @@ def _write(source: Path, files: Sequence[Path], to: str, progress: Progress | No
     from mocapact_cli.core.interop.onnx_export import require_onnx, to_onnx
     from mocapact_cli.core.interop.policies import load_policy
     from mocapact_cli.core.interop.policy_files import require_safetensors, to_safetensors
-    from mocapact_cli.core.policies.transfer import TransferPolicy
 
     # Asked for first: a large policy takes seconds to read.
     require, write = (require_onnx, to_onnx) if to == "onnx" else (require_safetensors, to_safetensors)
     require()
     policy = load_policy(source)
-    if isinstance(policy, TransferPolicy):
-        raise UsageError(
-            f"{source} is a policy for a task, which is not exported as one.",
-            hint="Its best_model.zip opens in Stable-Baselines3; export its low_level_policy.ckpt by itself.",
-        )
     difference = write(policy, files[0], progress=progress)
     sizes = policy_interface.observable_sizes(policy)
     return PolicySummary(
