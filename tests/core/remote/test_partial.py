@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mocapact_cli.core.errors import RunError
+from mocapact_cli.core.remote import partial as partial_module
 from mocapact_cli.core.remote.files import Checksum, RemoteFile
 from mocapact_cli.core.remote.partial import AbandonedError, PartialFile, same_content
 
@@ -65,7 +66,7 @@ def test_bytes_are_named_only_after_they_were_flushed(take_up, destination, monk
     partial.write([b"abc"], 0)
 
     def fail(descriptor):
-        assert json.loads(sidecar(destination).read_text())["done"] == []
+        assert flushed(destination) == []
         raise OSError(errno.EIO, "the disk is dying")
 
     monkeypatch.setattr(os, "fsync", fail)
@@ -75,17 +76,53 @@ def test_bytes_are_named_only_after_they_were_flushed(take_up, destination, monk
     monkeypatch.undo()
     # The system may call a second flush good though the bytes are lost.
     partial.close()
-    assert json.loads(sidecar(destination).read_text())["done"] == []
+    assert flushed(destination) == []
+
+
+def abandoned_by_a_kill(take_up, monkeypatch):
+    """Bytes that no one has flushed."""
+    partial = take_up()
+    monkeypatch.setattr(os, "fsync", lambda descriptor: pytest.fail("flushed"))
+    partial.write([b"abc"], 4)
+    monkeypatch.undo()
+
+
+def test_bytes_that_were_not_flushed_outlive_the_process(take_up, monkeypatch):
+    abandoned_by_a_kill(take_up, monkeypatch)
+    again = take_up()
+    assert again.missing() == [(0, 4), (7, 10)]
+    assert b"".join(again.read(4, 7)) == b"abc"
+
+
+def test_but_not_the_machine(take_up, monkeypatch):
+    abandoned_by_a_kill(take_up, monkeypatch)
+    monkeypatch.setattr(partial_module, "boot_id", lambda: "another one")
+    assert take_up().resumed == 0
+
+
+@pytest.mark.parametrize("line", ["", "{", '{"boot": "x"}', "[]", '{"boot": "BOOT", "written": [[5, 1]]}', "\0\0"])
+def test_a_damaged_line_below_the_first_is_passed_over(take_up, destination, monkeypatch, line):
+    first = take_up()
+    first.write([b"ab"], 0)
+    first.close()
+    with sidecar(destination).open("a") as stream:
+        stream.write(line.replace("BOOT", partial_module.boot_id() or "") + "\n")
+    abandoned_by_a_kill(take_up, monkeypatch)
+    assert take_up().missing() == [(2, 4), (7, 10)]
+
+
+def flushed(destination):
+    return json.loads(sidecar(destination).read_text().splitlines()[0])["done"]
 
 
 def test_it_is_saved_now_and_then(take_up, destination):
     now = [0.0]
     partial = take_up(clock=lambda: now[0])
     partial.write([b"a"], 0)
-    assert json.loads(sidecar(destination).read_text())["done"] == []
+    assert flushed(destination) == []
     now[0] = 1.5
     partial.write([b"b"], 1)
-    assert json.loads(sidecar(destination).read_text())["done"] == [[0, 2]]
+    assert flushed(destination) == [[0, 2]]
 
 
 @pytest.mark.parametrize(

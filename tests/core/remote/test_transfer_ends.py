@@ -59,7 +59,7 @@ def test_any_moment_of_kill_9_is_survived(server, start, contents, tmp_path):
     for _ in range(KILLS):
         before = len(server.asked())
         process, wait = start(server.url, str(tmp_path), list(contents), JOBS)
-        time.sleep(chance.uniform(0.02, 0.5))
+        time.sleep(chance.uniform(0.02, 0.35))
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
         assert wait() in (-signal.SIGKILL, 0)
@@ -75,8 +75,8 @@ def test_any_moment_of_kill_9_is_survived(server, start, contents, tmp_path):
         assert (tmp_path / name).read_bytes() == content
     size = sum(map(len, contents.values()))
     assert killed > size / 4, "the kills came before anything had"
-    # A kill costs what came since the last note, which is a fraction of a second of it.
-    assert server.served - size < KILLS * JOBS * RATE * 0.4
+    # A kill costs what was on its way, and what waited for a twentieth of a second to be written.
+    assert server.served - size < KILLS * JOBS * RATE * 0.1
     left = {path.name for path in tmp_path.rglob("*") if path.is_file()}
     assert left == {Path(name).name for name in contents} | {".mocapact.lock", ".mocapact-files.jsonl"}
 
