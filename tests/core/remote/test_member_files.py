@@ -1,13 +1,14 @@
 import os
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mocapact_cli.core.errors import InvalidInputError
-from mocapact_cli.core.remote.archive_records import ArchiveRecords, Member
+from mocapact_cli.core.remote.archive_records import ArchiveRecords, Member, partial_path
 from mocapact_cli.core.remote.files import RemoteFile
-from mocapact_cli.core.remote.member_files import MemberFile, check_name, is_done, partial_path, target_path
+from mocapact_cli.core.remote.member_files import MemberFile, check_name, is_done, target_path
 
 FILE = RemoteFile("a.tar.gz", 1000, "v")
 MEMBER = Member(0, 512, 6, 1024, "file", "x/y")
@@ -42,7 +43,7 @@ def test_names_of_our_own_are_refused(tmp_path, name):
         target_path(tmp_path, name)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.text(st.characters(codec="utf-8") | st.sampled_from("/.\\:~"), max_size=30))
 def test_a_name_leads_nowhere_else(tmp_path_factory, name):
     folder = tmp_path_factory.getbasetemp()
@@ -150,3 +151,16 @@ def test_a_file_whose_process_died_before_the_last_step_gets_its_name(tmp_path):
         path.rename(partial_path(path))
         assert is_done(path, records.done[0])
     assert path.read_bytes() == b"abcdef"
+
+
+@pytest.mark.parametrize("version", ["v", "other"])
+def test_what_is_half_written_goes_with_the_records(tmp_path, version):
+    path = tmp_path / "x" / "y"
+    interrupt(path, tmp_path)
+    assert partial_path(path).exists()
+    with ArchiveRecords(tmp_path, replace(FILE, version=version)) as records:
+        if version == "v":
+            records.forget()
+        else:
+            records.add(MEMBER)
+    assert not partial_path(path).exists()

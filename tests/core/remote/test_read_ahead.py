@@ -12,7 +12,7 @@ from mocapact_cli.core.remote.http import HttpSource
 from mocapact_cli.core.remote.read_ahead import LARGEST, ReadAhead
 from mocapact_cli.core.remote.retries import Retries
 
-DATA = content(2_000_000)
+DATA = content(1_000_000)
 QUICK = Retries(sleep=lambda _: None)
 
 
@@ -26,7 +26,7 @@ def ahead(server, file, start=0, *, jobs=3, smallest=10_000, retries=QUICK):
     return ReadAhead(HttpSource(server.url), file, start, jobs=jobs, retries=retries, smallest=smallest)
 
 
-@pytest.mark.parametrize("start", [0, 1, 999_999, len(DATA) - 1, len(DATA)])
+@pytest.mark.parametrize("start", [0, 1, 499_999, len(DATA) - 1, len(DATA)])
 @pytest.mark.parametrize("jobs", [1, 4])
 def test_the_bytes_come_in_order(server, file, start, jobs):
     with ahead(server, file, start, jobs=jobs) as reader:
@@ -101,5 +101,3 @@ def test_little_is_asked_for_ahead_of_a_slow_reader():
             if read > 40 * LARGEST:
                 break
     assert max(stop - start for start, stop in source.ranges) == LARGEST
-    asked = len(source.ranges)
-    assert len(source.ranges) == asked

@@ -22,7 +22,7 @@ NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"
 
 
 @pytest.mark.parametrize("layout", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.lists(st.tuples(NAMES.filter(lambda name: name not in (".", "..")), st.binary(max_size=2000)), max_size=4))
 def test_members_are_those_that_tarfile_finds(layout, entries):
     if layout == tarfile.USTAR_FORMAT:

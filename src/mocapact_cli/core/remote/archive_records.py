@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 FOLDER = ".archives"
 """Of all records, in the destination."""
 
+PARTIAL = ".partial"
+"""Ending of the names of members that are being written."""
+
 _JOURNAL, _POINTS = "journal.jsonl", "points"
 _FORMAT = 1
 _MAGIC = b"GZPT"
@@ -88,7 +91,7 @@ class ArchiveRecords:
 
     def __init__(self, destination: Path, file: RemoteFile) -> None:
         self.folder = destination / FOLDER / _folder_name(file.name)
-        self._file = file
+        self._destination, self._file = destination, file
         self._clear()
         self._load()
 
@@ -131,8 +134,9 @@ class ArchiveRecords:
         self.points.append(packed)
 
     def forget(self) -> None:
-        """Delete all records."""
+        """Delete all records, and what is half written."""
         self.close()
+        self._sweep()
         shutil.rmtree(self.folder, ignore_errors=True)
         self._clear()
 
@@ -163,8 +167,16 @@ class ArchiveRecords:
     def _begin(self) -> None:
         """Replace records of another version: its points go before there is a journal that could claim them."""
         if not self._sound[_JOURNAL]:
+            self._sweep()
             (self.folder / _POINTS).unlink(missing_ok=True)
             self._append(_JOURNAL, _line({"format": _FORMAT, **asdict(self._file)}))
+
+    def _sweep(self) -> None:
+        """Delete the halves of members that the journal on disk tells of, be it of another version."""
+        with suppress(OSError, ValueError, TypeError, AttributeError):
+            for line in (self.folder / _JOURNAL).read_bytes().splitlines():
+                if part := json.loads(line).get("part"):
+                    partial_path(self._destination / Part(*part).place).unlink(missing_ok=True)
 
     def _append(self, name: str, content: bytes) -> None:
         with errors_name(self.folder / name):
@@ -214,6 +226,11 @@ class ArchiveRecords:
         while (found := _read_record(content, self._sound[_POINTS])) is not None:
             point, self._sound[_POINTS] = found
             self.points.append(point)
+
+
+def partial_path(path: Path) -> Path:
+    """Where a member is while it is written."""
+    return path.parent / f".{path.name}{PARTIAL}"
 
 
 def _folder_name(name: str) -> str:

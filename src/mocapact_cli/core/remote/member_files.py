@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING
 from mocapact_cli.core.errors import InvalidInputError
 from mocapact_cli.core.formatting import one_line
 from mocapact_cli.core.paths import errors_name
-from mocapact_cli.core.remote.archive_records import FOLDER, Done, Part
+from mocapact_cli.core.remote.archive_records import FOLDER, PARTIAL, Done, Part, partial_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from mocapact_cli.core.remote.archive_records import ArchiveRecords, Member
 
 _LONGEST_PART = 240
-_PARTIAL = ".partial"
 _READ = 1 << 20
 _DRIVE = re.compile(r"[A-Za-z]:")
 
@@ -49,7 +48,7 @@ def target_path(destination: Path, place: str) -> Path:
         InvalidInputError: it leads out of it, through a link or a file, or onto a folder.
     """
     check_name(place)
-    if f"{FOLDER}/" in f"{place}/" or place.endswith(_PARTIAL):
+    if f"{FOLDER}/" in f"{place}/" or place.endswith(PARTIAL):
         raise InvalidInputError(f"it holds a member with a name that mocapact uses itself: {place!r}.")
     path = destination.joinpath(*place.split("/"))
     inside = [parent for parent in path.parents if parent != destination and parent.is_relative_to(destination)]
@@ -69,11 +68,6 @@ def is_done(path: Path, done: Done | None) -> bool:
     if _matches(partial, done, by_time=True):
         partial.replace(path)
     return _matches(path, done, by_time=False)
-
-
-def partial_path(path: Path) -> Path:
-    """Where a member is while it is written."""
-    return path.parent / f".{path.name}{_PARTIAL}"
 
 
 def _matches(path: Path, done: Done, *, by_time: bool) -> bool:
@@ -139,6 +133,8 @@ class MemberFile:
                 self.written, self._crc = part.written, part.crc
                 return file
             file.close()
+        # So that it is known to be there, whatever becomes of this process.
+        self._records.add(Part(self._member.header, self._place, 0, 0))
         return self._partial.open("wb", buffering=0)
 
     def write(self, piece: bytes | memoryview) -> None:
