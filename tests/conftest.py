@@ -65,6 +65,23 @@ def azurite():
 
 
 @pytest.fixture
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take away the machine's own proxy, which is nothing for servers that run in tests."""
+    for scheme in ("http", "https", "all", "no"):
+        monkeypatch.delenv(f"{scheme}_proxy", raising=False)
+        monkeypatch.delenv(f"{scheme.upper()}_PROXY", raising=False)
+
+
+@pytest.fixture
+def server():
+    """A server without files that fails as it is told to."""
+    from http_server import Server
+
+    with Server() as running:
+        yield running
+
+
+@pytest.fixture
 def hub():
     """A server in Hugging Face's layout, without repositories."""
     from http_server import Server

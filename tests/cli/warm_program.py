@@ -20,6 +20,7 @@ LIBRARIES = (
     "torch", "numpy", "h5py", "scipy.signal", "gymnasium", "mujoco", "dm_control.mjcf", "matplotlib.pyplot",
     "stable_baselines3", "pytorch_lightning", "rich.table", "rich.progress", "PIL.Image", "imageio", "tensorboard",
     "torch.utils.tensorboard", "minari", "pyarrow.parquet",
+    "requests", "azure.storage.blob",
 )  # fmt: skip
 COMMANDS = (
     "quickstart", "download", "clips", "expert", "distill", "transfer", "rollout", "inspect", "export", "bench",

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _FIRST_BYTES = 1 << 16
 """Bytes of an archive in which its first header is found."""
+_SAY_FROM_S = 2.0
 
 
 @dataclass
@@ -158,7 +159,7 @@ class _Run:
             self.plan.destination,
             wanted,
             jobs=self.jobs,
-            retries=self.retries,
+            retries=replace(self.retries, on_wait=self._say),
             progress=self.progress,
             checksum=self.checksum,
         )
@@ -166,6 +167,10 @@ class _Run:
         self.result.written += len(found.written)
         self.result.received += found.received
         return found.missing
+
+    def _say(self, reason: str, seconds: float) -> None:
+        if seconds >= _SAY_FROM_S:
+            self.progress.message(f"{reason}; trying again in {seconds:.0f} s.")
 
     def _by_guess(self, archives: list[RemoteFile], missing: set[str]) -> list[RemoteFile]:
         """The archives that may hold what is missing, the likeliest first.

@@ -104,7 +104,7 @@ def extract(
         wanted: the members, and what completes the request.
         jobs: connections.
         retries: for each connection.
-        progress: told how much of the archive has been passed, in bytes.
+        progress: told how much of the archive has been passed, in megabytes.
         checksum: what to do where the archive does not match the source's checksum.
         limits: against hostile archives.
         spacing: bytes of the archive between two points from which the gzip stream can be taken up.
@@ -122,7 +122,7 @@ def extract(
         try:
             with (
                 ArchiveRecords(destination, file) as records,
-                progress.task(file.name, total=file.size, unit="B") as task,
+                progress.task(f"Reading {file.name}", total=(file.size or 0) / 1e6 or None, unit="MB") as task,
                 closing(ArchiveContent(source, file, records, reading, task)) as content,
             ):
                 request = _Request(f"{file.name} at {source.label}", destination, wanted, checksum, limits)

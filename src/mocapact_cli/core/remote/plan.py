@@ -168,7 +168,7 @@ def make_plan(offer: Offer, choice: Choice, source: Source, destination: Path) -
         RunError: another process is writing there.
         InvalidInputError: the source names a file that cannot be written here.
     """
-    _check_destination(source, destination)
+    _check_destination(offer, source, destination)
     # Records are read, and mended where a process died over them, by one process at a time.
     with locked(destination) if (destination / LOCK_NAME).exists() else contextlib.nullcontext():
         records = Records(destination)
@@ -181,11 +181,14 @@ def make_plan(offer: Offer, choice: Choice, source: Source, destination: Path) -
     return Plan(choice, source, destination, tuple(files), tuple(archives), offer.absent, free)
 
 
-def _check_destination(source: Source, destination: Path) -> None:
+def _check_destination(offer: Offer, source: Source, destination: Path) -> None:
     if destination.exists() and not destination.is_dir():
         raise UsageError(f"{destination} is a file.", hint="Give a folder with -d.")
-    if isinstance(source, LocalSource) and destination.resolve().is_relative_to(source.folder.resolve()):
-        raise UsageError(f"{destination} lies inside the source.", hint="Choose another -d.")
+    if not isinstance(source, LocalSource):
+        return
+    here, there = destination.resolve(), source.folder.resolve()
+    if any(here / place == there / file.name for file, place in offer.files):
+        raise UsageError(f"{destination} is the source itself.", hint="Choose another -d.")
 
 
 def _planned_archive(file: RemoteFile, choice: Choice, destination: Path) -> PlannedArchive:

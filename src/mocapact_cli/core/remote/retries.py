@@ -140,4 +140,5 @@ def read_on(
 
 
 def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    """Begin a sentence; an address stays as it is."""
+    return text if "://" in text.partition(" ")[0] else text[:1].upper() + text[1:]
