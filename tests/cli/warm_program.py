@@ -21,7 +21,9 @@ LIBRARIES = (
     "stable_baselines3", "pytorch_lightning", "rich.table", "rich.progress", "PIL.Image", "imageio", "tensorboard",
     "torch.utils.tensorboard", "minari", "pyarrow.parquet",
 )  # fmt: skip
-COMMANDS = ("quickstart", "clips", "expert", "distill", "transfer", "rollout", "inspect", "export", "bench")
+COMMANDS = (
+    "quickstart", "download", "clips", "expert", "distill", "transfer", "rollout", "inspect", "export", "bench",
+)  # fmt: skip
 PAUSE_S = 0.01
 
 

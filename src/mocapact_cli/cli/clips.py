@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mocapact_cli.cli.app import Commands
-from mocapact_cli.cli.options import ForceOpt, MocapOpt, OutFileOpt
+from mocapact_cli.cli.options import Checksum, ChecksumOpt, ForceOpt, MocapOpt, OutFileOpt, TransferJobsOpt
 from mocapact_cli.cli.output import facts, out, table
+from mocapact_cli.cli.transfers import Secrecy, naming_the_way_on, result_view
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from mocapact_cli.core.clips.library import ClipLibrary, Entry
     from mocapact_cli.core.clips.report import ImportReport
 
-app = Commands("List, show, import and film motion-capture clips.")
+app = Commands("List, show, fetch, import and film motion-capture clips.")
 
 ClipArg = Annotated[str, typer.Argument(metavar="CLIP", help="A clip, such as demo_squat or CMU_016_22.")]
 SubsetOpt = Annotated[
@@ -98,6 +99,79 @@ def snippets(
         ),
         short=[str(piece) for piece, _ in pieces],
     )
+
+
+@app.command(
+    examples=[
+        "mocapact clips fetch",
+        "mocapact clips fetch 09_01 CMU_016_22",
+        "mocapact clips fetch --url https://example.org/dm_control/cmu_2020_dfe3e9e0.h5",
+    ]
+)
+def fetch(
+    trials: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="TRIAL...", help="Recordings of the CMU database, such as 09_01 or CMU_009_01."),
+    ] = None,
+    *,
+    url: Annotated[
+        str | None,
+        typer.Option(metavar="URL|DIR", help="A mirror of dm_control's bucket or, with trials, of mocap.cs.cmu.edu."),
+    ] = None,
+    jobs: TransferJobsOpt = 8,
+    checksum: ChecksumOpt = Checksum.FAIL,
+) -> None:
+    """Get dm_control's reference motion (477 MB), or single CMU recordings, converted; then they are at hand.
+
+    An interrupted download goes on. A recording becomes a clip as `clips import` would make it, from the actor's
+    skeleton; where the reference motion has the same clip, that one is used unless --mocap names the recording's file.
+    """
+    with naming_the_way_on(Secrecy(address=url)):
+        if trials:
+            _fetch_recordings(trials, url, jobs, checksum)
+        else:
+            _fetch_reference(url, jobs, checksum)
+
+
+def _fetch_reference(url: str | None, jobs: int, checksum: Checksum) -> None:
+    from mocapact_cli.core.remote.acquire import acquire
+    from mocapact_cli.core.remote.catalog import MOCAP, MOCAP_FILE
+    from mocapact_cli.core.remote.prepare import prepare
+
+    plan = prepare(MOCAP, source=url, progress=out.progress())
+    plan.check_space()
+    result = acquire(plan, jobs=jobs, checksum=checksum.value, progress=out.progress())
+    path = plan.destination / MOCAP_FILE
+    out.show(
+        {"path": path, **result.to_json()},
+        lambda: facts([*result_view(result), ("Next", "mocapact clips list --subset walk_tiny")]),
+        short=str(path),
+    )
+
+
+def _fetch_recordings(trials: list[str], url: str | None, jobs: int, checksum: Checksum) -> None:
+    from mocapact_cli.core.remote.recordings import Trial, fetch_recordings
+
+    fetched = fetch_recordings(
+        [Trial.parse(text) for text in trials], url, jobs=jobs, checksum=checksum.value, progress=out.progress()
+    )
+    reports = [one.report for one in fetched]
+    for note, ids in _notes(reports).items():
+        out.message(f"Note: {note} ({_some(ids)}).")
+    library = _open(None)
+    hidden = [one for one in fetched if library.source(one.report.clip_id) != str(one.path)]
+    for one in hidden:
+        out.message(
+            f"{library.source(one.report.clip_id)} has {one.report.clip_id}, too, and is used: this one is "
+            f"--mocap {one.path}."
+        )
+    first = fetched[0]
+    out.show(
+        {"clips": [{"path": one.path, **one.report.to_dict()} for one in fetched]},
+        lambda: [_import_view(reports), f"See it: mocapact clips play {first.report.clip_id} --mocap {first.path} "
+                 f"-o {first.report.clip_id}.mp4"],
+        short=[str(one.path) for one in fetched],
+    )  # fmt: skip
 
 
 @app.command(

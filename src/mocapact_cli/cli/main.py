@@ -22,7 +22,8 @@ START, DATA, LEARN, TOOLS = "Start here", "Motion and data", "Policies", "Tools"
 
 COMMANDS = (
     LazyCommand("quickstart", "Train, evaluate and film an expert, from a built-in clip or your recording.", START),
-    LazyCommand("clips", "List, show, import and film motion-capture clips.", DATA),
+    LazyCommand("download", "Get the published experts, datasets, policies and reference motion.", DATA),
+    LazyCommand("clips", "List, show, fetch, import and film motion-capture clips.", DATA),
     LazyCommand("expert", "Train and evaluate a policy that tracks one snippet.", LEARN),
     LazyCommand("distill", "Train and evaluate one policy for many clips.", LEARN),
     LazyCommand("transfer", "Train and evaluate a policy for a task, with or without learned motor skills.", LEARN),
@@ -76,7 +77,7 @@ def invoke(arguments: list[str]) -> int:
         return _report(interrupted())
     except Exception as error:  # noqa: BLE001 - the boundary
         if os.environ.get("MOCAPACT_DEBUG"):
-            traceback.print_exc()
+            sys.stderr.write(_redacted(traceback.format_exc()))
         return _report(describe(error))
     if result == EXIT_INTERRUPTED:
         # Typer swallows Ctrl-C and only returns its exit code.
@@ -84,8 +85,15 @@ def invoke(arguments: list[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
+def _redacted(text: str) -> str:
+    """Hide signatures and tokens: an argument that is repeated, or a library's message, may be an address with one."""
+    from mocapact_cli.core.remote.secrets import redact
+
+    return redact(text)
+
+
 def _report(failure: Failure) -> int:
-    out.error(failure.kind, failure.message, failure.hint)
+    out.error(failure.kind, _redacted(failure.message), _redacted(failure.hint))
     return failure.exit_code
 
 

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+class Checksum(StrEnum):
+    """What a wrong checksum means."""
+
+    FAIL = "fail"
+    WARN = "warn"
+    SKIP = "skip"
+
 
 OUTPUT = "Output"
 SIMULATION = "Simulation"
@@ -98,4 +108,12 @@ ForceOpt = Annotated[bool, typer.Option("--force", help="Replace what is already
 ResumeOpt = Annotated[bool, typer.Option("--resume", help="Continue an interrupted run where it stopped.")]
 ConfigOpt = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="TOML file of settings; options on the line win.")
+]
+
+TRANSFER = "Transfer"
+
+TransferJobsOpt = Annotated[int, typer.Option("--jobs", min=1, help="Connections at once.", rich_help_panel=TRANSFER)]
+ChecksumOpt = Annotated[
+    Checksum,
+    typer.Option("--checksum", help="What a wrong checksum means, where the source has any.", rich_help_panel=TRANSFER),
 ]

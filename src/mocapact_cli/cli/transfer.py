@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,20 +11,27 @@ import typer
 from mocapact_cli.cli.app import Commands
 from mocapact_cli.cli.evaluations import check_files, shown_without_film
 from mocapact_cli.cli.options import (
+    SIMULATION,
     ActNoiseOpt,
+    ConfigOpt,
     DeviceOpt,
+    ForceOpt,
     MocapOpt,
     NumEnvsOpt,
+    ResumeOpt,
     SeedOpt,
     ThreadsOpt,
     VideoOpt,
 )
-from mocapact_cli.cli.output import out
+from mocapact_cli.cli.output import facts, out
+from mocapact_cli.cli.resume import naming_the_way_on
 from mocapact_cli.core.errors import UsageError
 from mocapact_cli.core.formatting import counted
 
 if TYPE_CHECKING:
     from mocapact_cli.core.evaluation.transfer import TransferSubject
+    from mocapact_cli.core.training.transfer.config import TransferConfig
+    from mocapact_cli.core.training.transfer.train import TransferResult
 
 app = Commands("Train and evaluate policies for tasks, with or without the motor skills of a distilled policy.")
 
@@ -40,6 +48,90 @@ EpisodeStepsOpt = Annotated[
     int | None,
     typer.Option("--episode-steps", min=1, help="Control steps of an episode; default: as in the run."),
 ]
+
+
+@app.command(
+    "train",
+    examples=[
+        "mocapact transfer train --task go-to-target --low-level-policy runs/distill/npmp --max-minutes 30",
+        "mocapact transfer train --task velocity-control --low-level-policy policy.ckpt --preset paper",
+        "mocapact transfer train --task go-to-target",
+        "mocapact transfer train --task go-to-target --resume",
+    ],
+)
+def train(
+    *,
+    task: Annotated[
+        str, typer.Option(metavar="TASK", help="What is to be done: go-to-target or velocity-control.")
+    ] = "go-to-target",
+    low_level_policy: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="POLICY",
+            help="A distilled policy with an embedding, ours or published: actions are embeddings that its decoder "
+            "turns into motion. Without one, actions are the joints'.",
+        ),
+    ] = None,
+    max_embed: Annotated[float | None, typer.Option(min=0.0, help="Limit of an embedding's columns; 3.")] = None,
+    episode_steps: Annotated[
+        int | None, typer.Option("--episode-steps", min=1, help="Control steps of an episode; default: the original's.")
+    ] = None,
+    log_root: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="The run goes to DIR/<seed>; default: MOCAPACT_HOME/runs/transfer/<task>[-joints]."
+        ),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="fast (made for small machines; the default) or paper (the published recipe)."),
+    ] = None,
+    total_timesteps: Annotated[int | None, typer.Option(min=1, help="Environment steps to take at most.")] = None,
+    max_minutes: Annotated[float | None, typer.Option(min=0.01, help="Minutes to train at most.")] = None,
+    resume: ResumeOpt = False,
+    force: ForceOpt = False,
+    config: ConfigOpt = None,
+    mocap: MocapOpt = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of every random choice; 0 if not set.", rich_help_panel=SIMULATION)
+    ] = None,
+    num_envs: NumEnvsOpt = None,
+    threads: ThreadsOpt = None,
+    device: Annotated[
+        str | None,
+        typer.Option(help="Where networks run: auto (the default), cpu, cuda or cuda:N.", rich_help_panel=SIMULATION),
+    ] = None,
+) -> None:
+    """Train a policy for a task by PPO, with evaluations along the way.
+
+    The best model is kept in eval/model with a copy of the low-level policy; it loads in Stable-Baselines3 as it is. A
+    killed run continues with --resume.
+    """
+    from mocapact_cli.core.policies.device import choose_device
+    from mocapact_cli.core.tasks.registry import task_class
+    from mocapact_cli.core.training.transfer.config import resolve
+    from mocapact_cli.core.training.transfer.train import recorded_config, train_transfer, transfer_root
+
+    limits = {
+        "total_timesteps": total_timesteps, "max_minutes": max_minutes, "threads": threads, "device": device
+    }  # fmt: skip
+    more = {"low_level_policy": low_level_policy, "max_embed": max_embed, "seed": seed, "num_envs": num_envs}
+    settings = resolve(preset, config, task=task_class(task).name, **limits, **more)
+    if episode_steps is not None:
+        settings = replace(settings, task_settings={**settings.task_settings, "max_steps": episode_steps})
+    root = transfer_root(log_root or _default_root(settings), settings.seed)
+    if resume:
+        settings = recorded_config(root, {name: value for name, value in limits.items() if value is not None})
+    with naming_the_way_on():
+        result = train_transfer(
+            replace(settings, device=choose_device(settings.device)),
+            root,
+            mocap=mocap or (),
+            resume=resume,
+            force=force,
+            progress=out.progress(),
+        )
+    _show_training(result)
 
 
 @app.command(
@@ -96,6 +188,23 @@ def evaluate(
     with shown_without_film(document, lambda: _show_evaluation(subject, document)):
         if video is not None:
             document["video"] = film_transfer(subject, video, config, progress=out.progress())
+
+
+def _default_root(settings: TransferConfig) -> Path:
+    from mocapact_cli.core.paths import runs_dir
+
+    through = "" if settings.low_level_policy is not None else "-joints"
+    return runs_dir("transfer") / f"{settings.task}{through}"
+
+
+def _show_training(result: TransferResult) -> None:
+    from mocapact_cli.cli.transfer_view import training_facts, training_json
+
+    out.show(
+        training_json(result),
+        lambda: [facts(training_facts(result), title="Policy"), f"Next: mocapact transfer eval {result.root}"],
+        short=str(result.model),
+    )
 
 
 def _show_evaluation(subject: TransferSubject, document: dict[str, Any]) -> None:

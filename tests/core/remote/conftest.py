@@ -22,6 +22,15 @@ def _load(name: str) -> ModuleType:
 
 # For `from http_server import ...` in the tests of this folder.
 _load("http_server")
+_load("tar_archives")
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine's own proxy is nothing for servers that run in these tests."""
+    for scheme in ("http", "https", "all", "no"):
+        monkeypatch.delenv(f"{scheme}_proxy", raising=False)
+        monkeypatch.delenv(f"{scheme.upper()}_PROXY", raising=False)
 
 
 @pytest.fixture

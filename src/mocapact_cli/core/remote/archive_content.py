@@ -7,18 +7,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mocapact_cli.core.remote.archive_records import unpacked
-from mocapact_cli.core.remote.gzip_stream import DamagedError, GzipStream
-from mocapact_cli.core.remote.read_ahead import ReadAhead
+from mocapact_cli.core.remote.gzip_stream import GzipStream, TruncatedError
+from mocapact_cli.core.remote.read_ahead import SMALLEST, ReadAhead
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mocapact_cli.core.progress import ProgressTask
     from mocapact_cli.core.remote.archive_records import ArchiveRecords
     from mocapact_cli.core.remote.files import RemoteFile, Source
     from mocapact_cli.core.remote.retries import Retries
 
 WORTH_A_JUMP = 1 << 23
 """Bytes of the archive that must lie between here and there for a new connection to be better than reading on."""
+
+_LONGEST_END = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,14 @@ class ArchiveContent:
         file: the archive; its content is what it is itself where its name ends in `.tar`.
         records: the points from which the gzip stream can be read; new ones are added.
         reading: how it is read.
+        task: told how many bytes of the archive have been passed.
     """
 
-    def __init__(self, source: Source, file: RemoteFile, records: ArchiveRecords, reading: Reading) -> None:
+    def __init__(
+        self, source: Source, file: RemoteFile, records: ArchiveRecords, reading: Reading, task: ProgressTask
+    ) -> None:
         self._source, self._file, self._records, self._reading = source, file, records, reading
+        self._task = task
         self._plain = file.name.endswith(".tar")
         self._ahead: ReadAhead | None = None
         self._received = 0
@@ -102,11 +109,11 @@ class ArchiveContent:
         """The next `size` bytes.
 
         Raises:
-            DamagedError: fewer are left.
+            TruncatedError: fewer are left.
         """
         while size > 0:
             if not (piece := self._next(size)):
-                raise DamagedError(f"it ends early, at byte {self._position:,} of its content")
+                raise TruncatedError(f"it ends early, at byte {self._position:,} of its content")
             size -= len(piece)
             yield piece
 
@@ -114,10 +121,12 @@ class ArchiveContent:
         """Read to the end of the archive, so that its checksums are verified.
 
         Returns:
-            The hash of the archive in hexadecimal; None where it was not hashed, or not read from its beginning.
+            The hash of the archive in hexadecimal; None where it was not hashed, or not all of it was read.
         """
+        limit = self._position + _LONGEST_END
         while self._next(1 << 20):
-            pass
+            if self._position > limit:
+                return None
         return self._hash.hexdigest() if self._hash is not None else None
 
     def _next(self, size: int) -> memoryview:
@@ -154,7 +163,8 @@ class ArchiveContent:
     def _chunks(self, start: int) -> Iterator[bytes]:
         """The archive from some byte on."""
         how = self._reading
-        self._ahead = ReadAhead(self._source, self._file, start, jobs=how.jobs, retries=how.retries)
+        smallest = min(SMALLEST, how.spacing)
+        self._ahead = ReadAhead(self._source, self._file, start, jobs=how.jobs, retries=how.retries, smallest=smallest)
         checksum = self._file.checksum
         if how.hashed and checksum is not None and start == 0:
             self._hash = hashlib.new(checksum.algorithm, usedforsecurity=False)
@@ -167,3 +177,4 @@ class ArchiveContent:
                 self._hash.update(chunk)
             yield chunk
             self.passed += len(chunk)
+            self._task.update(completed=self.passed)

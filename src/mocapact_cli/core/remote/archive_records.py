@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from mocapact_cli.core.remote.files import RemoteFile
 
 FOLDER = ".archives"
+"""Of all records, in the destination."""
+
+_JOURNAL, _POINTS = "journal.jsonl", "points"
 _FORMAT = 1
 _MAGIC = b"GZPT"
 _FIXED = struct.Struct("<4sQQ?BIQI")
@@ -85,7 +88,7 @@ class ArchiveRecords:
 
     def __init__(self, destination: Path, file: RemoteFile) -> None:
         self.folder = destination / FOLDER / _folder_name(file.name)
-        self._identity = {"format": _FORMAT, **asdict(file)}
+        self._file = file
         self._clear()
         self._load()
 
@@ -95,8 +98,8 @@ class ArchiveRecords:
         self.parts: dict[int, Part] = {}
         self.ended = False
         self.points: list[Point] = []
-        self._journal: IO[bytes] | None = None
-        self._points: IO[bytes] | None = None
+        self._open_files: dict[str, IO[bytes]] = {}
+        self._sound = {_JOURNAL: 0, _POINTS: 0}
 
     @property
     def frontier(self) -> int:
@@ -123,10 +126,8 @@ class ArchiveRecords:
         if self.points and point.compressed <= self.points[-1].compressed:
             return
         packed = replace(point, window=zlib.compress(point.window, 1))
-        with errors_name(self.folder / "points"):
-            self._points = self._points or self._open("points")
-            self._points.write(_record(packed))
-            self._points.flush()
+        self._begin()
+        self._append(_POINTS, _record(packed))
         self.points.append(packed)
 
     def forget(self) -> None:
@@ -143,10 +144,9 @@ class ArchiveRecords:
 
     def close(self) -> None:
         """Close the files."""
-        for file in (self._journal, self._points):
-            if file is not None:
-                file.close()
-        self._journal = self._points = None
+        for file in self._open_files.values():
+            file.close()
+        self._open_files.clear()
 
     def _take_in(self, record: Member | Done | Part) -> None:
         if isinstance(record, Member):
@@ -157,38 +157,50 @@ class ArchiveRecords:
             self.parts[record.header] = record
 
     def _write(self, value: dict[str, Any]) -> None:
-        with errors_name(self.folder / "journal.jsonl"):
-            if self._journal is None:
-                self._journal = self._open("journal.jsonl")
-                if self._journal.tell() == 0:
-                    self._journal.write(_line(self._identity))
-            self._journal.write(_line(value))
-            self._journal.flush()
+        self._begin()
+        self._append(_JOURNAL, _line(value))
+
+    def _begin(self) -> None:
+        """Replace records of another version: its points go before there is a journal that could claim them."""
+        if not self._sound[_JOURNAL]:
+            (self.folder / _POINTS).unlink(missing_ok=True)
+            self._append(_JOURNAL, _line({"format": _FORMAT, **asdict(self._file)}))
+
+    def _append(self, name: str, content: bytes) -> None:
+        with errors_name(self.folder / name):
+            if name not in self._open_files:
+                self._open_files[name] = self._open(name)
+            self._open_files[name].write(content)
+            self._open_files[name].flush()
+        self._sound[name] += len(content)
 
     def _open(self, name: str) -> IO[bytes]:
+        """Open a file behind what is sound of it: nothing is changed before there is something to add."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        return (self.folder / name).open("ab")
+        file = (self.folder / name).open("ab")
+        file.truncate(self._sound[name])
+        return file
 
     def _load(self) -> None:
         with suppress(FileNotFoundError):
-            content = (self.folder / "journal.jsonl").read_bytes()
-            if not content.startswith(_line(self._identity)):
-                self.forget()
-                return
-            self._load_journal(content)
-        with suppress(FileNotFoundError):
-            self._load_points((self.folder / "points").read_bytes())
+            self._load_journal((self.folder / _JOURNAL).read_bytes())
+            if self._sound[_JOURNAL]:
+                self._load_points((self.folder / _POINTS).read_bytes())
 
     def _load_journal(self, content: bytes) -> None:
-        sound = 0
-        with suppress(ValueError, TypeError, KeyError):
+        with suppress(ValueError, TypeError, KeyError, AttributeError):
             for line in content.splitlines(keepends=True):
-                if not line.endswith(b"\n"):
+                value = json.loads(line)
+                if not line.endswith(b"\n") or (not self._sound[_JOURNAL] and not self._is_of_this(value)):
                     break
-                if sound:
-                    self._take_in_line(json.loads(line))
-                sound += len(line)
-        _shorten(self.folder / "journal.jsonl", sound, len(content))
+                if self._sound[_JOURNAL]:
+                    self._take_in_line(value)
+                self._sound[_JOURNAL] += len(line)
+
+    def _is_of_this(self, value: dict[str, Any]) -> bool:
+        """Whether the first line of a journal names this version of the archive, as far as sources said."""
+        here = {"format": _FORMAT, **asdict(self._file)}
+        return all(None in (value.get(name), mine) or value[name] == mine for name, mine in here.items())
 
     def _take_in_line(self, value: dict[str, list[Any]]) -> None:
         kinds = {"member": Member, "done": Done, "part": Part}
@@ -199,11 +211,9 @@ class ArchiveRecords:
             self._take_in(kinds[name](*fields))
 
     def _load_points(self, content: bytes) -> None:
-        sound = 0
-        while (found := _read_record(content, sound)) is not None:
-            point, sound = found
+        while (found := _read_record(content, self._sound[_POINTS])) is not None:
+            point, self._sound[_POINTS] = found
             self.points.append(point)
-        _shorten(self.folder / "points", sound, len(content))
 
 
 def _folder_name(name: str) -> str:
@@ -214,12 +224,6 @@ def _folder_name(name: str) -> str:
 
 def _line(value: dict[str, Any]) -> bytes:
     return json.dumps(value).encode() + b"\n"
-
-
-def _shorten(path: Path, sound: int, size: int) -> None:
-    if sound < size:
-        with path.open("r+b") as file:
-            file.truncate(sound)
 
 
 def _record(point: Point) -> bytes:

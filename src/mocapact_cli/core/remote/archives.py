@@ -18,7 +18,7 @@ from mocapact_cli.core.progress import NullProgress
 from mocapact_cli.core.remote.archive_content import ArchiveContent, Reading
 from mocapact_cli.core.remote.archive_records import ArchiveRecords
 from mocapact_cli.core.remote.files import ChangedError
-from mocapact_cli.core.remote.gzip_stream import SPACING, DamagedError
+from mocapact_cli.core.remote.gzip_stream import SPACING, DamagedError, TruncatedError
 from mocapact_cli.core.remote.member_files import MemberFile, check_name, is_done, target_path
 from mocapact_cli.core.remote.retries import Retries
 from mocapact_cli.core.remote.tar_headers import next_member
@@ -27,12 +27,13 @@ from mocapact_cli.core.remote.wanted import Tally
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mocapact_cli.core.progress import Progress, ProgressTask
+    from mocapact_cli.core.progress import Progress
     from mocapact_cli.core.remote.archive_records import Member
     from mocapact_cli.core.remote.files import RemoteFile, Source
     from mocapact_cli.core.remote.wanted import Wanted
 
 _CHANGES = 3
+_TRIES = 2
 _AGAIN = "Run the same command again; if it says the same, the archive is damaged at the source."
 
 
@@ -121,11 +122,11 @@ def extract(
         try:
             with (
                 ArchiveRecords(destination, file) as records,
-                closing(ArchiveContent(source, file, records, reading)) as content,
                 progress.task(file.name, total=file.size, unit="B") as task,
+                closing(ArchiveContent(source, file, records, reading, task)) as content,
             ):
                 request = _Request(f"{file.name} at {source.label}", destination, wanted, checksum, limits)
-                return _Run(request, file, records, content, progress, task).extract()
+                return _Run(request, file, records, content, progress).extract()
         except ChangedError:
             progress.message(f"{file.name} has changed at {source.label}: it begins anew.")
             file = retries.call(partial(source.stat, file.name))
@@ -162,8 +163,7 @@ class _Run:
     records: ArchiveRecords
     content: ArchiveContent
     progress: Progress
-    task: ProgressTask
-    written: list[str] = field(default_factory=list)
+    written: dict[str, None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._begin()
@@ -185,20 +185,24 @@ class _Run:
         )
 
     def extract(self) -> Extraction:
-        """Damage may have happened on the way: only what comes a second time is in the archive."""
-        before = -1
-        while True:
+        """Damage may have come about on the way: only what comes twice is in the archive."""
+        for _ in range(_TRIES):
             try:
                 self._walk()
                 return self._result()
             except DamagedError as error:
-                if self.content.passed <= before:
-                    raise InvalidInputError(f"{self.request.subject} is damaged: {error}.", hint=_AGAIN) from error
-                before = self.content.passed
-                self.content.close()
-                self._begin()
+                damage = error
+                self._recover(isinstance(error, TruncatedError))
             except InvalidInputError as error:
                 raise InvalidInputError(f"{self.request.subject}: {error.message}", hint=error.hint) from error
+        raise InvalidInputError(f"{self.request.subject} is damaged: {damage}.", hint=_AGAIN) from damage
+
+    def _recover(self, sound: bool) -> None:
+        """Begin again: from where it ended, or from the beginning where what came before may be damaged, too."""
+        self.content.close()
+        if not sound:
+            self.records.forget()
+        self._begin()
 
     def _walk(self) -> None:
         """Go through the archive's members until the request is complete: first those that are known."""
@@ -254,8 +258,7 @@ class _Run:
             self.content.seek(member.data + output.written)
             for piece in self.content.pieces(member.size - output.written):
                 output.write(piece)
-                self.task.update(completed=self.content.passed)
-        self.written.append(place)
+        self.written[place] = None
 
     def _end(self) -> None:
         """Verify what can be: the gzip stream's own checksum, and the archive's where all of it went by."""

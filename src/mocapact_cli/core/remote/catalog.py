@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from mocapact_cli.core.clips.published import published_snippets
 from mocapact_cli.core.clips.snippets import Snippet
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError, did_you_mean
+from mocapact_cli.core.remote.files import Checksum
 from mocapact_cli.core.remote.wanted import Wanted
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class Kind:
             parts = path.parts
             start = next((index for index, part in enumerate(parts) if snippet_of(part)), None)
             return None if start is None else "/".join(parts[start:])
+        if self.is_one_file:
+            return self.archives
         inside = path.parts[path.parts.index(self.name) + 1 :] if self.name in path.parts else path.parts
         return "/".join(inside) or None
 
@@ -87,6 +90,12 @@ class Kind:
         return "" if parent == "." else parent
 
 
+MOCAP = "mocap"
+MOCAP_FILE, MOCAP_BYTES = "cmu_2020_dfe3e9e0.h5", 476_559_420
+MOCAP_CHECKSUM = Checksum("sha256", "dfe3e9e0b08d32960bdafbf89e541339ca8908a9a5e7f4a2c986362890d72863")
+MOCAP_HOME = "https://storage.googleapis.com/dm_control"
+"""The reference motion of all clips, and the public bucket of dm_control that has it."""
+
 _DATA, _MODELS = "microsoft/mocapact-data", "microsoft/mocapact-models"
 
 KINDS = {
@@ -103,18 +112,18 @@ KINDS = {
             "large_dataset", "clip", "dataset/large/", _DATA, "dataset", "all/large/large_*.tar.gz",
             "sample/large.tar.gz",
         ),
+        Kind(MOCAP, None, "", "", "dataset", MOCAP_FILE),
         Kind("multiclip_policy", None, "multiclip_policy/", _MODELS, "model", "multiclip_policy.tar.gz"),
         Kind("transfer", None, "transfer/", _MODELS, "model", "transfer.tar.gz"),
         Kind("gpt", None, "", _MODELS, "model", "gpt.ckpt"),
     )
 }  # fmt: skip
-MOCAP = "mocap"
-TYPES = ("experts", "small_dataset", "large_dataset", MOCAP, "multiclip_policy", "transfer", "gpt")
+TYPES = tuple(KINDS)
 """Everything that can be downloaded."""
 
 
-def check_type(name: str) -> str:
-    """The name of a type, if it is one.
+def kind_of(name: str) -> Kind:
+    """The type of that name.
 
     Raises:
         UsageError: it is none.
@@ -122,7 +131,7 @@ def check_type(name: str) -> str:
     if name not in TYPES:
         hint = did_you_mean(name, TYPES) or f"Types: {', '.join(TYPES)}."
         raise UsageError(f"There is no type {name!r} to download.", hint=hint)
-    return name
+    return KINDS[name]
 
 
 def snippet_of(text: str) -> Snippet | None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from mocapact_cli.core.remote.download import Download, Piece
 
-_FAREWELL_S = 3.0
+_FAREWELL_S = 1.0
 """Seconds that threads get to end; one that waits for the network may need more, and is left behind."""
 
 

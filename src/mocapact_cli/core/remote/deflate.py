@@ -79,7 +79,8 @@ def first_block(running: Decompressor, window: bytes, given: bytes, produced: by
         whole = -(-bit // 8)
         count += len(running.decompress(given[fed:whole]))
         fed = whole
-        if _begins(given, bit, (window + produced[:count])[-WINDOW:], memoryview(produced)[count:]):
+        before = produced[max(0, count - WINDOW) : count]
+        if _begins(given, bit, (window + before)[-WINDOW:], memoryview(produced)[count:]):
             return Block(bit, count)
     return None
 
@@ -95,13 +96,19 @@ def opening(first: int, bit: int) -> bytes:
 
 
 def _begins(given: bytes, bit: int, window: bytes, expected: memoryview) -> bool:
-    byte = bit // 8
+    byte, count = bit // 8, 0
+    # The beginning of a part is enough to see that almost all others are none.
+    soon = byte + 1 + _TRUSTED
     fresh = decompressor(window)
     try:
-        found = fresh.decompress(opening(given[byte], bit % 8) + given[byte + 1 :])
+        for part in (opening(given[byte], bit % 8) + given[byte + 1 : soon], given[soon:]):
+            found = fresh.decompress(part)
+            if found != expected[count : count + len(found)]:
+                return False
+            count += len(found)
     except zlib.error:
         return False
-    return len(found) >= _TRUSTED and found == expected and not fresh.eof
+    return _TRUSTED <= count == len(expected)
 
 
 def _candidates(given: bytes, stop: int) -> Iterator[int]:
@@ -142,7 +149,12 @@ def _stored(content: NDArray[np.uint8]) -> NDArray[np.int64]:
 
     inverted = (content[:-2] ^ content[2:]) == 0xFF
     lengths = np.flatnonzero(inverted[:-1] & inverted[1:])
-    return np.concatenate([at for lead in range(3, 11) if len(at := 8 * lengths - lead)] or [lengths[:0]])
+    at = (8 * lengths[:, None] - np.arange(3, 11)).ravel()
+    at = at[at >= 0]
+    bits = np.unpackbits(content, bitorder="little")
+    # Not the last block (0), no codes (0, 0).
+    found: NDArray[np.int64] = at[(bits[at] | bits[at + 1] | bits[at + 2]) == 0]
+    return found
 
 
 def _fields(*fields: tuple[int, int]) -> tuple[int, int]:

@@ -32,7 +32,7 @@ Checking = Literal["fail", "warn", "skip"]
 
 _SHORTEST_PIECE, _LONGEST_PIECE = 8 << 20, 256 << 20
 _PIECES_PER_JOB = 4
-_BATCH, _BATCH_PIECES, _BATCH_S = 1 << 20, 512, 0.2
+_BATCH, _BATCH_PIECES, _BATCH_S = 1 << 20, 512, 0.05
 """What is written at once: bytes, pieces, and seconds that they may wait for each other."""
 _FOLLOW = 32 << 20
 """Bytes after which a connection helps hashing."""
@@ -268,6 +268,8 @@ class Download:
 
     def _announce(self, partial: PartialFile, missing: int) -> None:
         setting = self._setting
+        if partial.outdated:
+            self._say_changed()
         if partial.resumed:
             setting.progress.message(
                 f"{self.file.name}: going on after {size_text(partial.resumed)} of {size_text(self.file.size or 0)}."
@@ -302,8 +304,6 @@ class Download:
 
     def _take(self, piece: Piece, batch: list[bytes], position: int, attempts: Attempts) -> None:
         """Write what came, and count it."""
-        if self._setting.stop.is_set():
-            raise StoppedError
         new = piece.partial.write(batch, position)
         if new:
             attempts.moved()
@@ -312,6 +312,9 @@ class Download:
         self._setting.total.add(new)
         if self._meter is not None:
             self._meter.add(new)
+        # Only now, so that nothing that came is lost.
+        if self._setting.stop.is_set():
+            raise StoppedError
         if position % _FOLLOW < _BATCH:
             self._follow()
 
@@ -329,12 +332,15 @@ class Download:
                 raise RunError(
                     f"{self.file.name} keeps changing at {self._setting.source.label}.", hint="Try again later."
                 )
-            self._setting.progress.message(
-                f"{self.file.name} has changed at {self._setting.source.label}: it is fetched anew."
-            )
+            self._say_changed()
             self._drop(piece.partial)
             self.file = self._present()
             self._begin()
+
+    def _say_changed(self) -> None:
+        self._setting.progress.message(
+            f"{self.file.name} has changed at {self._setting.source.label}: it is fetched anew."
+        )
 
     def _fetch_whole(self, piece: Piece) -> None:
         """Fetch the file in one stream from its beginning, because the source knows no other way."""

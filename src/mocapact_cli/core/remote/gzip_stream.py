@@ -31,6 +31,10 @@ class DamagedError(Exception):
     """A stream is not what its format says; a second attempt tells whether the source has it so."""
 
 
+class TruncatedError(DamagedError):
+    """A stream ends early; what has come of it is sound."""
+
+
 @dataclass(frozen=True)
 class Point:
     """Where a gzip stream can be taken up.
@@ -99,7 +103,7 @@ class GzipStream:
             inflater.decompress(given)
         while not inflater.eof:
             if not (given := self._input.take(_SLICE)):
-                raise DamagedError(f"it ends early, at byte {self._input.position:,}")
+                raise TruncatedError(f"it ends early, at byte {self._input.position:,}")
             self._begin_probe(inflater, len(given))
             produced = inflater.decompress(given)
             self._count(produced)
@@ -134,7 +138,10 @@ class GzipStream:
             return
         probe.given += given
         probe.produced += produced
-        if last or len(probe.given) >= min(_PROBED, self._spacing) or len(probe.produced) >= _PROBED_OUTPUT:
+        if last:
+            # The next member begins here, which is a better point than any.
+            self._probe = None
+        elif len(probe.given) >= min(_PROBED, self._spacing) or len(probe.produced) >= _PROBED_OUTPUT:
             self._probe, self._last_point = None, self._input.position
             if (point := probe.point()) is not None:
                 self._last_point = point.compressed
@@ -227,7 +234,7 @@ class _Input:
         taken = b""
         while len(taken) < count:
             if not (more := self.take(count - len(taken))):
-                raise DamagedError(f"it ends early, at byte {self.position:,}")
+                raise TruncatedError(f"it ends early, at byte {self.position:,}")
             taken += more
         return taken
 

@@ -204,7 +204,7 @@ class HttpSource:
             piece = piece if length is None else piece[: length - got]
             got, window, now = got + len(piece), window + len(piece), self._clock()
             if now - since > self._silence_s:
-                if window < _SLOWEST * (now - since):
+                if window < _SLOWEST * (now - since) and got != length:
                     raise TransientError(f"{self.label} has almost stopped sending {file.name}")
                 window, since = 0, now
             yield piece

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING
 from mocapact_cli.core.errors import InvalidInputError
 from mocapact_cli.core.formatting import one_line
 from mocapact_cli.core.paths import errors_name
-from mocapact_cli.core.remote.archive_records import Done, Part
+from mocapact_cli.core.remote.archive_records import FOLDER, Done, Part
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mocapact_cli.core.remote.archive_records import ArchiveRecords, Member
 
 _LONGEST_PART = 240
+_PARTIAL = ".partial"
 _READ = 1 << 20
 _DRIVE = re.compile(r"[A-Za-z]:")
 
@@ -35,7 +36,7 @@ def check_name(name: str) -> None:
         not name.isprintable()
         or "\\" in name
         or _DRIVE.match(name) is not None
-        or any(part in ("", "..") or len(os.fsencode(part)) > _LONGEST_PART for part in parts)
+        or any(part in ("", ".", "..") or len(os.fsencode(part)) > _LONGEST_PART for part in parts)
     )
     if hostile:
         raise InvalidInputError(f"it holds a member with a name that is refused: {one_line(name)[:100]!r}.")
@@ -48,6 +49,8 @@ def target_path(destination: Path, place: str) -> Path:
         InvalidInputError: it leads out of it, through a link or a file, or onto a folder.
     """
     check_name(place)
+    if f"{FOLDER}/" in f"{place}/" or place.endswith(_PARTIAL):
+        raise InvalidInputError(f"it holds a member with a name that mocapact uses itself: {place!r}.")
     path = destination.joinpath(*place.split("/"))
     inside = [parent for parent in path.parents if parent != destination and parent.is_relative_to(destination)]
     for parent in inside:
@@ -70,7 +73,7 @@ def is_done(path: Path, done: Done | None) -> bool:
 
 def partial_path(path: Path) -> Path:
     """Where a member is while it is written."""
-    return path.parent / f".{path.name}.partial"
+    return path.parent / f".{path.name}{_PARTIAL}"
 
 
 def _matches(path: Path, done: Done, *, by_time: bool) -> bool:

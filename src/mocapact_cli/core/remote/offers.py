@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from mocapact_cli.core.errors import AccessError, InvalidInputError, MocapactError, NotFoundError, UsageError
 from mocapact_cli.core.progress import NullProgress, Progress
-from mocapact_cli.core.remote.catalog import EXPERT_FILES, METRICS
+from mocapact_cli.core.remote.catalog import EXPERT_FILES, METRICS, MOCAP, MOCAP_BYTES, MOCAP_CHECKSUM, MOCAP_FILE
 from mocapact_cli.core.remote.local import LocalSource
 from mocapact_cli.core.remote.mirror import NoListError
 from mocapact_cli.core.remote.opening import TAR_SUFFIXES
@@ -76,12 +76,24 @@ class Finder:
         """
         if self.sample:
             self._check_sample()
+        if self.choice.kind.name == MOCAP:
+            return self._mocap()
         if self.opened.file:
             return Offer(archives=(self._stat(self.opened.file),))
         if self.opened.is_hub:
             self.choice.check_there(self.choice.unknown(), self.source.label)
             return self._published()
         return self._original()
+
+    def _mocap(self) -> Offer:
+        """The file of reference motion, which is known by size and checksum wherever it comes from."""
+        found = self._stat(self.opened.file or MOCAP_FILE)
+        if found.size not in (None, MOCAP_BYTES):
+            raise InvalidInputError(
+                f"{found.name} at {self.source.label} is another file: of {found.size:,} bytes, not {MOCAP_BYTES:,}.",
+                hint="Read other motion capture with --mocap FILE.",
+            )
+        return Offer(files=((replace(found, size=MOCAP_BYTES, checksum=MOCAP_CHECKSUM), MOCAP_FILE),))
 
     def _check_sample(self) -> None:
         if not self.opened.is_hub:

@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit, urlunsplit
 
 from mocapact_cli.core.errors import NotFoundError, UsageError, did_you_mean
 from mocapact_cli.core.remote.azure import HOST_ENDING, SAS_VARIABLE, AzureSource
+from mocapact_cli.core.remote.catalog import MOCAP, MOCAP_HOME
 from mocapact_cli.core.remote.http import HttpSource
 from mocapact_cli.core.remote.huggingface import HuggingFaceSource
 from mocapact_cli.core.remote.local import LocalSource
@@ -48,7 +49,7 @@ def open_source(text: str | None, sas_url: str | None, kind: Kind) -> Opened:
     Args:
         text: ``hf``, ``azure``, a URL, a folder or an archive; None: Azure where a signature is given, else ``hf``.
         sas_url: address of an Azure container.
-        kind: what is to be fetched; the repository on Hugging Face depends on it.
+        kind: what is to be fetched; ``hf`` is another repository for each, and dm_control's bucket for the motion.
 
     Raises:
         UsageError: it is no source, or the address of the container is missing.
@@ -58,11 +59,14 @@ def open_source(text: str | None, sas_url: str | None, kind: Kind) -> Opened:
     text = text or (AZURE if sas_url else HUB)
     if sas_url and text != AZURE:
         raise UsageError("--sas-url is the address of an Azure container.", hint=f"Use it with --source {AZURE}.")
+    suffixes = (".h5",) if kind.name == MOCAP else TAR_SUFFIXES
+    if text == HUB and kind.name == MOCAP:
+        return Opened(HttpSource(MOCAP_HOME))
     if text == HUB:
         return Opened(HuggingFaceSource(kind.repository, kind.repository_kind))
     if text == AZURE:
         return Opened(AzureSource(_container(sas_url)))
-    return open_address(text) if "://" in text else open_path(text)
+    return open_address(text, suffixes) if "://" in text else open_path(text, suffixes)
 
 
 def _container(sas_url: str | None) -> str:
@@ -82,7 +86,7 @@ def _shown(url: str) -> str:
     return repr(without_secrets(url))
 
 
-def open_address(url: str, *, suffixes: tuple[str, ...] = TAR_SUFFIXES) -> Opened:
+def open_address(url: str, suffixes: tuple[str, ...] = TAR_SUFFIXES) -> Opened:
     """The container, mirror or single file behind a URL.
 
     Args:
@@ -107,7 +111,7 @@ def _one_file(parts: SplitResult) -> Opened:
     return Opened(HttpSource(urlunsplit(parts._replace(path=folder))), unquote(name))
 
 
-def open_path(text: str, *, suffixes: tuple[str, ...] = TAR_SUFFIXES) -> Opened:
+def open_path(text: str, suffixes: tuple[str, ...] = TAR_SUFFIXES) -> Opened:
     """A folder, or one file in it.
 
     Raises:

@@ -1,14 +1,17 @@
 """A file on its way to the disk, in such a form that any process can take it up again after any kind of end.
 
 The bytes lie in ``.NAME.partial`` beside the destination, each at its place. ``.NAME.partial.json`` says of which
-version they are and which of them are there: it is made before the first byte comes, and names bytes only after these
-were flushed, so that it is never ahead of the disk, not even where the power failed.
+version they are and which of them are there: it is made before the first byte comes. Its first line names bytes only
+after these were flushed, so that it is never ahead of the disk, not even where the power failed. Lines below it name
+those that were handed to the system since, many times a second: they outlive the process, and count until the machine
+is started again.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import json
 import os
 import threading
@@ -25,11 +28,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 _FORMAT = 1
-_SAVE_EVERY_S = 1.0
+_SAVE_EVERY_S, _NOTE_EVERY_S = 0.2, 0.03
 _SAVES_AT_MOST = 0.1
 """Part of the time that saving may take, on disks where flushing is slow."""
 _RESERVE = 1 << 17
 """Bytes given up at the end of a file where the disk has no room left to say which are there."""
+
+
+_DAMAGE = (OSError, ValueError, TypeError, KeyError, RecursionError, AttributeError)
 
 
 class AbandonedError(Exception):
@@ -47,6 +53,7 @@ class PartialFile:
     Attributes:
         file: the version.
         resumed: bytes that an earlier process left.
+        outdated: bytes of another version were there, and have been dropped.
         mismatched: an earlier process found that its checksum is not that of the source.
     """
 
@@ -57,11 +64,11 @@ class PartialFile:
         self._clock, self._lock, self._saving = clock, threading.Lock(), threading.Lock()
         self._closed = False
         self._done = Ranges()
-        self.mismatched = False
+        self.mismatched = self.outdated = False
         with self._naming():
             self._take_up()
         self.resumed = self._done.total
-        self._next_save = clock() + _SAVE_EVERY_S
+        self._next_save, self._next_note = clock() + _SAVE_EVERY_S, 0.0
 
     def _take_up(self) -> None:
         found = self._sidecar.read()
@@ -71,6 +78,7 @@ class PartialFile:
             # What the sidecar names was flushed; a shorter file has been tampered with.
             self._done.cut(os.fstat(self._descriptor).st_size)
             return
+        self.outdated = found is not None and found.done.total > 0
         # In this order: an old sidecar must never speak of new bytes.
         self._sidecar.remove()
         self.path.unlink(missing_ok=True)
@@ -107,9 +115,11 @@ class PartialFile:
             length = _write_all(self._descriptor, pieces, position)
         with self._lock:
             new = self._done.add(position, position + length)
-            due = self._clock() >= self._next_save
-        if due:
+        now = self._clock()
+        if now >= self._next_save:
             self.save()
+        elif now >= self._next_note:
+            self._note(now)
         return new
 
     def read(self, start: int, stop: int) -> Iterator[bytes]:
@@ -130,6 +140,16 @@ class PartialFile:
                 self._save()
         finally:
             self._saving.release()
+
+    def _note(self, now: float) -> None:
+        """Say which bytes the system has, unless another thread is at it."""
+        if self._saving.acquire(blocking=False):
+            try:
+                if not self._closed:
+                    self._sidecar.append(self._snapshot())
+                    self._next_note = now + _NOTE_EVERY_S
+            finally:
+                self._saving.release()
 
     def _save(self, done: Ranges | None = None) -> None:
         began = self._clock()
@@ -246,9 +266,15 @@ class Sidecar:
     def read(self) -> Note | None:
         """What it says; None where there is none, or none that was written in full."""
         try:
-            return Note(json.loads(self.path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError, KeyError, RecursionError, AttributeError):
+            first, *more = self.path.read_text(encoding="utf-8").splitlines()
+            note = Note(json.loads(first))
+        except _DAMAGE:
             return None
+        for line in more:
+            # A process may have died over the last one, and the power may have failed over any.
+            with contextlib.suppress(*_DAMAGE):
+                note.add(json.loads(line))
+        return note
 
     def write(
         self, file: RemoteFile, done: Ranges, *, mismatched: bool = False, finished: bool = False, flush: bool = False
@@ -266,11 +292,18 @@ class Sidecar:
         }
         new = self.path.with_name(f"{self.path.name}.new")
         with new.open("w", encoding="utf-8") as stream:
-            json.dump(content, stream)
+            stream.write(f"{json.dumps(content)}\n")
             stream.flush()
             if flush:
                 os.fsync(stream.fileno())
         new.replace(self.path)
+
+    def append(self, written: Ranges) -> None:
+        """Name bytes that the system has, but perhaps not yet the disk; for want of space it stays as it was."""
+        boot = boot_id()
+        if boot is not None:
+            with contextlib.suppress(OSError), self.path.open("a", encoding="utf-8") as stream:
+                stream.write(f"{json.dumps({'boot': boot, 'written': list(written)})}\n")
 
     def remove(self) -> None:
         """Delete it for good, so that it does not come back where the power fails."""
@@ -308,9 +341,24 @@ class Note:
         self.done = Ranges((int(start), int(stop)) for start, stop in content["done"])
         self.mismatched, self.finished = bool(content["mismatched"]), bool(content["finished"])
 
+    def add(self, line: dict[str, Any]) -> None:
+        """Take in bytes that the system had, if it has run without a break since."""
+        if line["boot"] == boot_id():
+            for start, stop in line["written"]:
+                self.done.add(int(start), int(stop))
+
     def fits(self, file: RemoteFile) -> bool:
         """Whether the bytes are of that version."""
         return same_content(self.file, file)
+
+
+@functools.cache
+def boot_id() -> str | None:
+    """What is another one each time that the machine has been started; None where it is not known."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip() or None
+    except (OSError, ValueError):
+        return None
 
 
 def same_content(one: RemoteFile, other: RemoteFile) -> bool:

@@ -102,9 +102,8 @@ class Plan:
     def bytes_on_disk(self) -> int:
         """Bytes that will be written: of archives a guess, by the share of the clips or snippets in them."""
         files = size_of(file.remote for file in self.files if not file.there)
-        return files + max(
-            0, round(size_of(one.remote for one in self.archives) * self._share * _UNPACKED) - self._held
-        )
+        unpacked = round(size_of(one.remote for one in self.archives) * self._share * _UNPACKED)
+        return files + max(0, unpacked - sum(one.there for one in self.archives))
 
     @property
     def _share(self) -> float:
@@ -114,10 +113,6 @@ class Plan:
             return 1.0
         complete = all(kind.is_archive(one.remote.name) for one in self.archives)
         return wanted / known_units(kind) if wanted and complete else 0.0
-
-    @property
-    def _held(self) -> int:
-        return sum(one.there for one in self.archives)
 
     @property
     def wanted(self) -> int | None:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 LARGEST = 1 << 23
 """Bytes of the largest piece; no more than one a connection, and the one being read, are in memory."""
 
-_SMALLEST = 1 << 18
+SMALLEST = 1 << 18
+"""Bytes of the first pieces."""
 
 
 class ReadAhead:
@@ -39,7 +40,7 @@ class ReadAhead:
     """
 
     def __init__(
-        self, source: Source, file: RemoteFile, start: int, *, jobs: int, retries: Retries, smallest: int = _SMALLEST
+        self, source: Source, file: RemoteFile, start: int, *, jobs: int, retries: Retries, smallest: int = SMALLEST
     ) -> None:
         self._source, self._file, self._retries = source, file, retries
         self._jobs, self._smallest = jobs, smallest

@@ -33,13 +33,17 @@ _PARAMETERS = (
 )
 _RULES = (
     # Names and values as they stand in a URL, in one that is itself a parameter of a URL, or in a connection string.
-    (re.compile(rf"(?i)(?<![a-z0-9])({'|'.join(_PARAMETERS)})(\s*=\s*|%3D)[^&;\s'\"<>)\]]+"), rf"\1\2{HIDDEN}"),
-    (re.compile(r"(?i)([a-z][a-z0-9+.-]*://)[^/?#\s'\"]*@"), rf"\1{HIDDEN}@"),
+    (
+        re.compile(rf"(?i)(?:(?<![a-z0-9])|(?<=%3F)|(?<=%26))({'|'.join(_PARAMETERS)})(\s*=\s*|%3D)[^&;\s'\"<>)\]]+"),
+        rf"\1\2{HIDDEN}",
+    ),
+    # A password that nobody has quoted may hold any character.
+    (re.compile(r"(?i)([a-z][a-z0-9+.-]*://)(?:[^/?#\s'\":]*:[^\s'\"]*|[^/?#\s'\"]*)@"), rf"\1{HIDDEN}@"),
     (
         re.compile(r"(?i)((?:proxy-)?authorization['\"]?\s*[:=]\s*['\"]?)(?:[a-z]+ +)?[^\s'\",]+"),
         rf"\1{HIDDEN}",
     ),
-    (re.compile(r"(?i)\b(bearer|basic|sharedkey) +[a-z0-9._~+/=:-]{6,}"), rf"\1 {HIDDEN}"),
+    (re.compile(r"\b(Bearer|Basic|SharedKey) +[A-Za-z0-9._~+/=:-]{6,}"), rf"\1 {HIDDEN}"),
     (re.compile(r"\bhf_[A-Za-z0-9]{6,}"), HIDDEN),
 )
 
@@ -53,7 +57,7 @@ def redact(text: str) -> str:
 
 def without_secrets(url: str) -> str:
     """Return a URL without user, query and fragment, as it may be shown."""
-    parts = urlsplit(url)
+    parts = urlsplit(redact(url))
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 

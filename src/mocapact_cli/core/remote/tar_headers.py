@@ -7,7 +7,7 @@ import tarfile
 from typing import IO, TYPE_CHECKING, Protocol, cast
 
 from mocapact_cli.core.remote.archive_records import Kind, Member
-from mocapact_cli.core.remote.gzip_stream import DamagedError
+from mocapact_cli.core.remote.gzip_stream import DamagedError, TruncatedError
 
 if TYPE_CHECKING:
     from mocapact_cli.core.remote.archive_records import Kind
@@ -28,6 +28,7 @@ def next_member(content: _Readable) -> Member | None:
         None: the archive ends here.
 
     Raises:
+        TruncatedError: it ends in the middle of a header, or without the block of zeros that marks its end.
         DamagedError: there is no sound header; or long names and the like take more than a megabyte.
     """
     begin = content.tell()
@@ -38,17 +39,14 @@ def next_member(content: _Readable) -> Member | None:
         found = tarfile.TarInfo.fromtarfile(archive)
     except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
         return None
+    except (tarfile.EmptyHeaderError, tarfile.TruncatedHeaderError) as error:  # type: ignore[attr-defined]
+        raise TruncatedError(f"it ends early, at byte {begin:,} of its content") from error
     except (tarfile.TarError, ValueError, IndexError, RecursionError, OverflowError) as error:
-        raise DamagedError(_reason(error, begin)) from error
+        reason = f"no member begins at byte {begin:,} of its content" if begin else "it is not a tar archive"
+        raise DamagedError(reason) from error
     if found.size < 0 or archive.offset <= begin:
         raise DamagedError(f"the header at byte {begin:,} of its content claims a negative size")
     return Member(begin, found.offset_data, found.size, archive.offset, _kind(found), found.name)
-
-
-def _reason(error: Exception, begin: int) -> str:
-    if isinstance(error, tarfile.EmptyHeaderError | tarfile.TruncatedHeaderError):  # type: ignore[attr-defined]
-        return f"it ends early, at byte {begin:,} of its content"
-    return f"no member begins at byte {begin:,} of its content" if begin else "it is not a tar archive"
 
 
 def _kind(found: tarfile.TarInfo) -> Kind:

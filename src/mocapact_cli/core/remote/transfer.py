@@ -16,7 +16,7 @@ from mocapact_cli.core.remote.folder import Records, check_space, inside, locked
 from mocapact_cli.core.remote.retries import Retries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from mocapact_cli.core.progress import Progress
@@ -51,6 +51,7 @@ def fetch_all(
     folder: Path,
     *,
     prefix: str = "",
+    places: Mapping[str, str] | None = None,
     jobs: int = JOBS,
     checksum: Checking = "fail",
     progress: Progress | None = None,
@@ -66,6 +67,7 @@ def fetch_all(
         files: a name is enough; a size and a checksum without a version are what the file must have.
         folder: made if it is missing.
         prefix: taken off the names of the files below the folder.
+        places: name -> path below the folder, instead of the name.
         jobs: connections at once, for one file or for several.
         checksum: what a wrong checksum means, for files that have one.
         progress: told of bytes, in megabytes, and of what is worth a line.
@@ -79,7 +81,9 @@ def fetch_all(
         NotFoundError, AccessError: of the source.
         InvalidInputError: a checksum is wrong, or a name is not safe.
     """
-    placed = [(file, inside(folder, file.name.removeprefix(prefix).lstrip("/"))) for file in files]
+    given = places or {}
+    names = ((file, given.get(file.name, file.name.removeprefix(prefix).lstrip("/"))) for file in files)
+    placed = [(file, inside(folder, name)) for file, name in names]
     return _fetch(source, placed, folder, jobs=jobs, checksum=checksum, progress=progress, retries=retries)
 
 
@@ -104,9 +108,10 @@ def _fetch(
         setting = Setting(
             source, records, checksum, patient, progress, Meter(bar), jobs, bars=len(placed) > 1, stop=stop
         )
-        downloads = [Download(file, path, setting) for file, path in placed]
-        Crew(downloads, jobs, stop).run()
-    return [_result(download) for download in downloads]
+        # One that is named twice is fetched once.
+        downloads = {path: Download(file, path, setting) for file, path in placed}
+        Crew(list(downloads.values()), jobs, stop).run()
+    return [_result(downloads[path]) for _, path in placed]
 
 
 def _result(download: Download) -> Fetched:

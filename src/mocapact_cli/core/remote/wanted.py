@@ -58,6 +58,8 @@ class Tally:
         if self._open is not None and item != self._open:
             self.left.add(self._open)
         self._open = item
+        if item is not None:
+            self.left.discard(item)
         if place is not None and is_file:
             self.there.add(place)
 

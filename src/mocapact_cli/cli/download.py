@@ -1,0 +1,120 @@
+"""`mocapact download`: the published data, from wherever it lies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mocapact_cli.cli.app import Commands
+from mocapact_cli.cli.options import Checksum, ChecksumOpt, TransferJobsOpt
+from mocapact_cli.cli.output import facts, out
+from mocapact_cli.cli.transfers import Secrecy, naming_the_way_on, plan_view, result_view
+
+if TYPE_CHECKING:
+    from mocapact_cli.core.remote.acquire import Acquired
+    from mocapact_cli.core.remote.plan import Plan
+
+app = Commands()
+
+_TYPE_HELP = "experts, small_dataset, large_dataset, mocap, multiclip_policy, transfer or gpt."
+
+
+@app.command(
+    "download",
+    examples=[
+        "mocapact download -t experts --sample",
+        "mocapact download -t experts -c CMU_016_22,CMU_009_12-165-363",
+        "mocapact download -t small_dataset -c walk_tiny --dry-run",
+        "mocapact download -t mocap",
+        "mocapact download -t small_dataset -c clips.txt -d data --source https://example.org/mocapact",
+        "MOCAPACT_AZURE_SAS_URL=... mocapact download -t experts -c get_up --source azure",
+        "mocapact download -t experts --source experts_1.tar.gz -d experts",
+    ],
+)
+def download(
+    *,
+    kind: Annotated[str, typer.Option("--type", "-t", metavar="TYPE", help=_TYPE_HELP)],
+    clips: Annotated[
+        str | None,
+        typer.Option(
+            "--clips",
+            "-c",
+            metavar="CLIPS|SUBSET|FILE",
+            help="Only these: clips or snippets with commas, a subset (get_up, walk_tiny, run_jump_tiny, "
+            "locomotion_small, all), or a text file of them.",
+        ),
+    ] = None,
+    destination: Annotated[
+        Path | None,
+        typer.Option("--dest-path", "-d", metavar="DIR", help="Where to; default: MOCAPACT_HOME/data/<type>."),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            metavar="hf|azure|URL|DIR|TARBALL",
+            help="Where from: Hugging Face (the default), an Azure container, a mirror, a folder or an archive.",
+        ),
+    ] = None,
+    sas_url: Annotated[
+        str | None,
+        typer.Option(
+            "--sas-url",
+            metavar="URL",
+            help="Address and signature of an Azure container; MOCAPACT_AZURE_SAS_URL keeps it out of the history.",
+        ),
+    ] = None,
+    sample: Annotated[bool, typer.Option("--sample", help="The small sample, not all of it.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be fetched, and stop.")] = False,
+    jobs: TransferJobsOpt = 8,
+    checksum: ChecksumOpt = Checksum.FAIL,
+) -> None:
+    """Get the published experts, datasets, policies and reference motion; an interrupted download goes on."""
+    from mocapact_cli.core.remote.acquire import acquire
+    from mocapact_cli.core.remote.prepare import prepare
+
+    secrecy = Secrecy(sas_url, source)
+    secrecy.warn()
+    with naming_the_way_on(secrecy):
+        plan = prepare(
+            kind,
+            clips=clips,
+            source=source,
+            sas_url=sas_url,
+            sample=sample,
+            destination=destination,
+            progress=out.progress(),
+        )
+        if plan.absent:
+            out.warn(f"{plan.source.label} lacks {len(plan.absent)} of what was chosen, such as {plan.absent[0]}.")
+        if dry_run:
+            document = {"plan": plan.to_json(), "result": None}
+            out.show(document, lambda: facts(plan_view(plan)), short=str(plan.destination))
+            return
+        if not plan.is_done:
+            for name, value in plan_view(plan):
+                out.message(f"{name}: {value}")
+        plan.check_space()
+        result = acquire(plan, jobs=jobs, checksum=checksum.value, progress=out.progress())
+    out.show(
+        {"plan": plan.to_json(), "result": result.to_json()},
+        lambda: facts([*result_view(result), ("Next", _next(plan, result, is_default=destination is None))]),
+        short=str(plan.destination),
+    )
+
+
+def _next(plan: Plan, result: Acquired, *, is_default: bool) -> str:
+    """The command that does something with what has come."""
+    name, folder = plan.choice.kind.name, plan.destination
+    file = next((folder / place for place in sorted(result.files) if place.endswith((".ckpt", ".h5"))), folder)
+    commands = {
+        "experts": f"mocapact expert report {folder}",
+        "small_dataset": "mocapact distill train" if is_default else f"mocapact distill train --dataset {folder}",
+        "large_dataset": f"mocapact distill train --dataset {folder}",
+        "mocap": "mocapact clips list" if is_default else f"mocapact clips list --mocap {file}",
+        "multiclip_policy": f"mocapact distill eval {file}",
+        "transfer": f"mocapact inspect {folder}",
+        "gpt": f"mocapact inspect {file}",
+    }
+    return commands[name]
