@@ -45,7 +45,7 @@ PICKLES = {
     # Two numbers of a file's first bytes are compared with what `dumps` makes of them.
     "core/interop/checkpoint_file.py": {"pickle"},
     # Names of exceptions that `torch.load` raises.
-    "core/training/expert/checkpoint.py": {"pickle"},
+    "core/training/ppo/checkpoint.py": {"pickle"},
     "core/training/distillation/resuming.py": {"pickle"},
 }
 """Modules that may import what can unpickle -> what."""
@@ -55,7 +55,7 @@ OPENED_BY = {
         *("core/safe/archives.py", "core/datasets/metrics.py", "core/interop/sb3_zip.py"),
         "core/interop/exporters/d4rl.py",
     },
-    "torch.load": {"core/training/expert/checkpoint.py", "core/training/distillation/resuming.py"},
+    "torch.load": {"core/training/ppo/checkpoint.py", "core/training/distillation/resuming.py"},
     "h5py.File": {
         *("core/safe/h5.py", "core/clips/mocap_h5.py", "core/datasets/h5_output.py", "core/interop/exporters/d4rl.py"),
         "core/bench/dataset.py",

@@ -426,12 +426,27 @@ _JSON: dict[str, bytes] = {
 }
 
 
+_RECORDS: dict[str, Any] = {
+    "not an object": [1],
+    "statistics of no kind": {"normalizer": 3},
+    "statistics of 400 digits": {"normalizer": {"mean": [10**400], "var": [1]}},
+    "a count of 400 digits": {"normalizer": {"mean": [0.0] * 4, "var": [1.0] * 4, "count": 10**400}},
+    "statistics in lists of lists": {"normalizer": {"mean": [[[0.0]]], "var": [[[0.0]]]}},
+    "statistics of texts": {"normalizer": {"mean": ["x" * 100_000], "var": ["os.system"]}},
+    "variances below zero": {"normalizer": {"mean": [0.0] * 4, "var": [-1.0] * 4}},
+    "another size": {"normalizer": {"mean": [0.0] * 5, "var": [1.0] * 5}},
+}
+
+
 def text_cases() -> Iterator[Case]:
     """JSON that is none, or is a bomb."""
     for name, content in _JSON.items():
         yield Case(f"clip_info: {name}", "clip_info", lambda _, __, content=content: content)
         if name not in ("no number", "an infinite step", "a list for a step", "another encoding"):
             yield Case(f"data: {name}", "expert", lambda c, _, content=content: repacked(c, {"data": content}))
+    for name, record in _RECORDS.items():
+        extra = json.dumps(record).encode()
+        yield Case(f"record: {name}", "expert", lambda c, _, extra=extra: added(c, "mocapact.json", extra))
     yield Case("data: not base64", "expert", lambda c, _: repacked(c, {"data": b'{"a": {":serialized:": "!!!"}}'}))
     yield Case("data: not a text", "expert", lambda c, _: repacked(c, {"data": b'{"a": {":serialized:": 3}}'}))
 

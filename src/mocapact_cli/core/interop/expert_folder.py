@@ -7,14 +7,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mocapact_cli.core.clips.snippets import Snippet
-from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError
+from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError, naming
 from mocapact_cli.core.interop import sb3_zip
 from mocapact_cli.core.paths import atomic_write, read_json_object, write_json
 
@@ -163,9 +162,11 @@ def load_expert(location: ExpertLocation | Path | str, *, device: str = "cpu") -
         location = find_expert(location)
     archive = sb3_zip.read_description(location.model / MODEL_FILE)
     observables = _observables(location, archive)
-    network = ExpertNetwork.from_state_dict(sb3_zip.read_weights(location.model / MODEL_FILE), archive.activation)
+    with naming(location.model / MODEL_FILE):
+        network = ExpertNetwork.from_state_dict(sb3_zip.read_weights(location.model / MODEL_FILE), archive.activation)
     normalizer = read_normalizer(location.model, archive, observables)
-    policy = ExpertPolicy(network, normalizer, observables, ref_steps=_ref_steps(location), device=device)
+    with naming(location.model / MODEL_FILE):
+        policy = ExpertPolicy(network, normalizer, observables, ref_steps=_ref_steps(location), device=device)
     return LoadedExpert(policy, location, archive.hyperparameters)
 
 
@@ -300,9 +301,6 @@ def read_normalizer(model: Path, archive: sb3_zip.Sb3Archive, observables: Seque
     path = model / NORMALIZER_FILE
     if not path.is_file():
         return normalizers.read_vecnormalize(model / VECNORMALIZE_FILE, observables)
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        data.pop("observables", None)
-    except (ValueError, RecursionError, AttributeError) as error:
-        raise InvalidInputError(f"{path} is not a JSON object.") from error
+    data = read_json_object(path)
+    data.pop("observables", None)
     return normalizers.normalizer_from_dict(data, source=str(path))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mocapact_cli import __version__
-from mocapact_cli.core.errors import InvalidInputError, MocapactError, RunError
+from mocapact_cli.core.errors import InvalidInputError, MocapactError, RunError, naming
 from mocapact_cli.core.interop.extras import require
 from mocapact_cli.core.interop.normalizers import normalizer_from_dict, normalizer_to_dict
 from mocapact_cli.core.interop.policy_interface import EXPERT, largest_difference, model_name, observable_sizes
@@ -170,8 +170,9 @@ def _expert(description: Mapping[str, Any], state: Mapping[str, Tensor], source:
     sees = _is_list(observables, str) and _is_list(ref_steps, int)
     if not isinstance(config, dict) or not sees:
         raise InvalidInputError(f"{source} does not say what the expert sees.")
-    network = ExpertNetwork.from_state_dict(state, str(config.get("activation")))
-    return ExpertPolicy(network, normalizer, observables or (), ref_steps=ref_steps or (), device=device)
+    with naming(source):
+        network = ExpertNetwork.from_state_dict(state, str(config.get("activation")))
+        return ExpertPolicy(network, normalizer, observables or (), ref_steps=ref_steps or (), device=device)
 
 
 def _transfer(description: Mapping[str, Any], state: Mapping[str, Tensor], source: str, device: str) -> TransferPolicy:

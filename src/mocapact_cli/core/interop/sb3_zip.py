@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from mocapact_cli.core.policies.expert import ExpertPolicy
 
-_JSON_LIMIT = 1 << 26
+_JSON_LIMIT, _HUGE = 1 << 26, 1 << 63
 _WEIGHTS, _PICKLED = "policy.pth", ":serialized:"
 _CLASS_NAME = re.compile(r"<class '(?:[\w.]+\.)?(\w+)'>")
 EXTRA_MEMBER = "mocapact.json"
@@ -82,10 +82,14 @@ def read_description(path: Path | str) -> Sb3Archive:
         for name, value in data.items()
         if isinstance(value, dict) and _PICKLED in value
     }
-    plain = {key: value for key, value in data.items() if value is None or isinstance(value, int | float)}
+    plain = {key: value for key, value in data.items() if value is None or _is_number(value)}
     policy_kwargs = data.get("policy_kwargs")
     limit = _limit(pickled.get("action_space"))
     return Sb3Archive(plain, policy_kwargs if isinstance(policy_kwargs, dict) else {}, extra, limit)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, float) or (isinstance(value, int) and abs(value) < _HUGE)
 
 
 def read_weights(path: Path | str) -> dict[str, Tensor]:

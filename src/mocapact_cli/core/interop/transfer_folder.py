@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError
+from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError, naming
 from mocapact_cli.core.interop import sb3_zip
 from mocapact_cli.core.interop.expert_folder import (
     CLIP_INFO,
@@ -121,8 +121,10 @@ def load_transfer(root: Path | str, *, task: str | None = None, device: str = "c
     record = archive.extra.get(_RECORD)
     said: dict[str, Any] = record if isinstance(record, dict) else _published_record(model)
     name = _task_name(task or said.get("task") or task_seen_in(observables), model)
-    network = ExpertNetwork.from_state_dict(sb3_zip.read_weights(model / MODEL_FILE), archive.activation)
-    controller = ExpertPolicy(network, read_normalizer(model, archive, observables), observables, device=device)
+    normalizer = read_normalizer(model, archive, observables)
+    with naming(model / MODEL_FILE):
+        network = ExpertNetwork.from_state_dict(sb3_zip.read_weights(model / MODEL_FILE), archive.activation)
+        controller = ExpertPolicy(network, normalizer, observables, device=device)
     low_level = _read_low_level(model, len(controller.std), said, device)
     try:
         policy = TransferPolicy(controller, low_level, name, own=task_class(name).own_observables)
