@@ -21,7 +21,7 @@ LIBRARIES = (
     "stable_baselines3", "pytorch_lightning", "rich.table", "rich.progress", "PIL.Image", "imageio", "tensorboard",
     "torch.utils.tensorboard", "minari", "pyarrow.parquet",
 )  # fmt: skip
-COMMANDS = ("quickstart", "clips", "expert", "distill", "rollout", "inspect", "export", "bench")
+COMMANDS = ("quickstart", "clips", "expert", "distill", "complete", "rollout", "inspect", "export", "bench")
 PAUSE_S = 0.01
 
 
