@@ -23,7 +23,8 @@ LIBRARIES = (
     "requests", "azure.storage.blob",
 )  # fmt: skip
 COMMANDS = (
-    "quickstart", "download", "clips", "expert", "distill", "transfer", "rollout", "inspect", "export", "bench",
+    "quickstart", "download", "clips", "expert", "distill", "transfer", "complete", "rollout", "inspect", "export",
+    "bench",
 )  # fmt: skip
 PAUSE_S = 0.01
 

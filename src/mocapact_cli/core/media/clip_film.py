@@ -137,6 +137,7 @@ class Scene:
         qpos: (T, 63) poses of the walker. ghost: (T, 63) poses of the ghost where it is drawn.
         captions: Texts, one a step. direction: Where it goes, radians about z. dt: Seconds a step.
         marks: What is shown of a goal, one list a step. extra: Metres that the camera stands further back.
+        followed: Steps for which the camera keeps the ghost in the picture; None for all.
     """
 
     qpos: FloatArray
@@ -146,6 +147,7 @@ class Scene:
     dt: float
     marks: Sequence[Sequence[Mark]] = ()
     extra: float = 0.0
+    followed: int | None = None
 
     @classmethod
     def of_episode(
@@ -155,19 +157,24 @@ class Scene:
         captions: Sequence[str] = (),
         ghost_offset: Sequence[float] | None = None,
         dt: float = CONTROL_TIMESTEP,
+        *,
+        followed: int | None = None,
     ) -> Scene:
         """Return the scene of an episode with its reference as a ghost, beside the walker unless said otherwise."""
         direction = heading(reference_qpos)
         ghost = np.array(reference_qpos, dtype=np.float64)
         ghost[:, :3] += beside(direction) if ghost_offset is None else np.asarray(ghost_offset)
-        return cls(qpos, ghost, captions, direction, dt)
+        return cls(qpos, ghost, captions, direction, dt, followed=followed)
 
     def cameras(self, times: FloatArray) -> list[Camera]:
         """Return a camera for each time (F,), seconds."""
         body = self.qpos[:, :2]
         ghost = body if self.ghost is None else self.ghost[:, :2]
         apart = float(np.linalg.norm(ghost[0] - body[0]))
-        return follow((body + ghost) / 2, self.direction, self.dt, times, extra=self.extra + apart / 2)
+        # Where the ghost stands still, the camera goes on as if it were still beside the walker.
+        last = len(body) - 1 if self.followed is None else min(self.followed, len(body) - 1)
+        steps = np.minimum(np.arange(len(body)), last)
+        return follow(body + (ghost - body)[steps] / 2, self.direction, self.dt, times, extra=self.extra + apart / 2)
 
     def caption(self, time: float) -> str:
         """Return the text of the step nearest a time in seconds."""

@@ -26,6 +26,8 @@ MARK_COLOR = (0.95, 0.55, 0.2, 0.45)
 ARROW_COLOR = (0.95, 0.55, 0.2, 1.0)
 ARROW_WIDTH, SPOT_HEIGHT = 0.04, 0.01
 """Metres."""
+PROMPT_COLOR = (0.67, 0.29, 0.27, 1.0)
+"""Of a walker that somebody else moves at first, as in the original's films of completions."""
 SHADOW_SIZE = 1024
 ROUNDNESS = (16, 10)
 """Slices and stacks of a sphere: half of MuJoCo's, since software OpenGL draws most of these films."""
@@ -53,6 +55,8 @@ class TrackRenderer(OffScreen):
         self._scene = mujoco.MjvScene(self._model, maxgeom=MAX_GEOMS)
         self._scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
         self._option, self._perturb = mujoco.MjvOption(), mujoco.MjvPerturb()
+        self._material = int(self._model.geom_matid[walker.foot_geoms[0]])
+        self._usual = self._model.mat_rgba[self._material].copy()
 
     def render(
         self,
@@ -61,6 +65,7 @@ class TrackRenderer(OffScreen):
         *,
         ghost_qpos: FloatArray | None = None,
         marks: Sequence[Mark] = (),
+        color: tuple[float, float, float, float] | None = None,
     ) -> Frame:
         """Return one RGB picture (height, width, 3).
 
@@ -69,7 +74,9 @@ class TrackRenderer(OffScreen):
             camera: Where to look from.
             ghost_qpos: (63,) pose of the ghost, where there is one.
             marks: What the walker is told to do.
+            color: RGBA of the walker; its own by default.
         """
+        self._model.mat_rgba[self._material] = self._usual if color is None else color
         self._pose(self._body, qpos)
         mujoco.mjv_updateScene(
             self._model, self._body, self._option, self._perturb, _mujoco_camera(camera), mujoco.mjtCatBit.mjCAT_ALL,
