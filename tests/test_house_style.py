@@ -35,3 +35,76 @@ def test_functions_are_short():
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
 def test_modules_are_small(path):
     assert len(path.read_text().splitlines()) < 500
+
+
+PICKLES = {
+    "core/safe/unpickler.py": {"pickle"},
+    # Written, never read.
+    "core/datasets/metrics.py": {"pickle"},
+    "core/interop/normalizers.py": {"pickle"},
+    # Two numbers of a file's first bytes are compared with what `dumps` makes of them.
+    "core/interop/checkpoint_file.py": {"pickle"},
+    # Names of exceptions that `torch.load` raises.
+    "core/training/ppo/checkpoint.py": {"pickle"},
+    "core/training/distillation/resuming.py": {"pickle"},
+}
+"""Modules that may import what can unpickle -> what."""
+UNPICKLERS = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "pickletools"}
+OPENED_BY = {
+    "zipfile.ZipFile": {
+        *("core/safe/archives.py", "core/datasets/metrics.py", "core/interop/sb3_zip.py"),
+        "core/interop/exporters/d4rl.py",
+    },
+    "torch.load": {"core/training/ppo/checkpoint.py", "core/training/distillation/resuming.py"},
+    "h5py.File": {
+        *("core/safe/h5.py", "core/clips/mocap_h5.py", "core/datasets/h5_output.py", "core/interop/exporters/d4rl.py"),
+        "core/bench/dataset.py",
+    },
+    **dict.fromkeys(
+        (
+            *(
+                "np.load",
+                "numpy.load",
+                "pickle.load",
+                "pickle.loads",
+                "pickle.Unpickler",
+                "torch.jit.load",
+                "torch.hub.load",
+            ),
+            *("np.lib.npyio.load", "eval", "exec", "PPO.load", "VecNormalize.load"),
+        ),
+        frozenset[str](),
+    ),
+}
+"""How files are opened that may hold code or lies -> the only modules that do it."""
+
+
+def _modules():
+    root = SOURCES[0].parents[0]
+    while root.name != "mocapact_cli":
+        root = root.parent
+    for path in SOURCES:
+        yield path.relative_to(root).as_posix(), ast.parse(path.read_text())
+
+
+def _imported(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module.partition(".")[0]
+
+
+def test_what_can_unpickle_is_imported_where_it_is_known_why():
+    found = {name: UNPICKLERS & set(_imported(tree)) for name, tree in _modules()}
+    assert {name: modules for name, modules in found.items() if modules} == PICKLES
+
+
+def test_files_that_may_hold_code_are_opened_in_few_places():
+    for name, tree in _modules():
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+            called = ast.unparse(call.func)
+            assert name in OPENED_BY.get(called, {name}), f"{called} in {name}, line {call.lineno}"
+            allowed = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+            assert allowed.get("allow_pickle", "False") == "False", f"{name}, line {call.lineno}"
+            assert called != "torch.load" or allowed.get("weights_only") == "True", f"{name}, line {call.lineno}"

@@ -22,7 +22,10 @@ LIBRARIES = (
     "torch.utils.tensorboard", "minari", "pyarrow.parquet",
     "requests", "azure.storage.blob",
 )  # fmt: skip
-COMMANDS = ("quickstart", "download", "clips", "expert", "distill", "rollout", "inspect", "export", "bench")
+COMMANDS = (
+    "quickstart", "download", "clips", "expert", "distill", "transfer", "complete", "rollout", "inspect", "export",
+    "bench",
+)  # fmt: skip
 PAUSE_S = 0.01
 
 

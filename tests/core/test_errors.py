@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from mocapact_cli.core.errors import (
@@ -7,6 +9,7 @@ from mocapact_cli.core.errors import (
     NotFoundError,
     RunError,
     did_you_mean,
+    naming,
     nearest_names,
 )
 
@@ -32,3 +35,12 @@ def test_nearest_names_come_best_first():
 @pytest.mark.parametrize(("name", "answer"), [("sede", "Did you mean seed?"), ("qqqqqq", "")])
 def test_did_you_mean(name, answer):
     assert did_you_mean(name, ["seed", "threads"]) == answer
+
+
+def test_errors_about_a_file_name_it_once() -> None:
+    for message, expected in (("It is cut.", "a.zip: It is cut."), ("a.zip is cut.", "a.zip is cut.")):
+        with pytest.raises(InvalidInputError) as caught, naming(Path("a.zip")):
+            raise InvalidInputError(message, hint="Copy it again.")
+        assert (caught.value.message, caught.value.hint) == (expected, "Copy it again.")
+    with pytest.raises(NotFoundError, match=r"^gone$"), naming("a.zip"):
+        raise NotFoundError("gone")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mocapact_cli.core.formatting import counted, mean_and_spread, size_text
+from mocapact_cli.core.formatting import counted, mean_and_spread, shortened, shown, size_text
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,12 @@ def test_means_and_plain_numbers() -> None:
     assert mean_and_spread({"mean": 0.5, "std": 0.123}) == "0.5 ± 0.12"
     assert mean_and_spread(0.5) == "0.500"
     assert mean_and_spread(None) is None
+
+
+def test_what_a_file_says_is_shown_in_one_short_line() -> None:
+    endless: list[object] = []
+    for _ in range(60):
+        endless = [endless, endless]
+    assert shown("a\n\x1b[31mb") == "a??[31mb"
+    assert shown("x" * 1000) == shortened("x" * 1000) == "x" * 120 + "..."
+    assert (shown(3), shown(1 << 90), shown(endless)) == ("3", "a huge number", "a list")

@@ -45,25 +45,29 @@ def env(num_envs: NumEnvsOpt = None, threads: ThreadsOpt = None) -> None:
     out.show(measured, lambda: _env_report(measured), short=f"{measured['steps_per_s']:.0f}")
 
 
-_STAGES = ("expert", "distill")
+_STAGES = ("expert", "distill", "transfer")
 
 
 @app.command("train", examples=["mocapact bench train", "mocapact bench train --stage distill --n-workers 8 --json"])
 def train(
     *,
-    stage: Annotated[str, typer.Option(help="What is trained: expert or distill.")] = "expert",
+    stage: Annotated[str, typer.Option(help="What is trained: expert, distill or transfer.")] = "expert",
     threads: ThreadsOpt = None,
     device: DeviceOpt = "auto",
 ) -> None:
     """Measure training, in under three minutes.
 
-    Experts are compared with the original's way, Stable-Baselines3 on dm_control; distillation with the same model on
-    one batch that stays where it is.
+    Experts and policies for tasks are compared with the original's way, Stable-Baselines3 on dm_control, the latter
+    also with bare physics; distillation with the same model on one batch that stays where it is.
     """
     if stage not in _STAGES:
-        raise UsageError(f"There is no stage {stage!r}.", hint=did_you_mean(stage, _STAGES) or "Use expert or distill.")
+        raise UsageError(
+            f"There is no stage {stage!r}.", hint=did_you_mean(stage, _STAGES) or "Use expert, distill or transfer."
+        )
     if stage == "distill":
         _measure_distillation(threads, device)
+    elif stage == "transfer":
+        _measure_transfer(threads)
     else:
         _measure_expert(threads)
 
@@ -93,6 +97,24 @@ def _measure_expert(threads: int | None) -> None:
     if measured["original_problem"]:
         out.warn(measured["original_problem"])
     out.show(measured, lambda: _train_report(measured), short=f"{measured['steps_per_s']:.0f}")
+
+
+def _measure_transfer(threads: int | None) -> None:
+    from mocapact_cli.core.bench.train_transfer import measure_transfer_training
+
+    measured = measure_transfer_training(threads, progress=out.progress())
+    if measured["original_problem"]:
+        out.warn(measured["original_problem"])
+    physics = {
+        "Training with small networks, steps a second": measured["small_steps_per_s"],
+        "Bare mj_step, the same work": measured["raw_mj_step_per_s"],
+        "Share of it": measured["of_physics"],
+    }
+    out.show(
+        measured,
+        lambda: [*_train_report(measured), facts(physics, title="Beside bare physics")],
+        short=f"{measured['steps_per_s']:.0f}",
+    )
 
 
 @app.command("rollout", examples=["mocapact bench rollout", "mocapact bench rollout --num-envs 128 --json"])

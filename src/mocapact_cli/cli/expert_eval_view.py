@@ -54,8 +54,8 @@ def evaluation_table(title: str, document: Document, subject: str = "Expert") ->
         if present:
             rows.append([group, "", *("" for _ in headings)])
         for name, path, unit in present:
-            values = [_shown(_find(own, path), unit, spread=own is document) for own in subjects.values()]
-            reference = [_shown(document.get(f"reference_{path}"), unit, spread=False)] if has_reference else []
+            values = [shown(_find(own, path), unit, spread=own is document) for own in subjects.values()]
+            reference = [shown(document.get(f"reference_{path}"), unit, spread=False)] if has_reference else []
             rows.append([f"  {name}", unit, *values, *reference])
     return table(["Measure", "Unit", *headings], rows, title=title, numeric=headings)
 
@@ -67,7 +67,7 @@ def _find(document: Document, path: str) -> Any:
     return value
 
 
-def _shown(value: Any, unit: str, *, spread: bool) -> str:
+def shown(value: Any, unit: str, *, spread: bool) -> str:
     """Format a rate, or a mean and, if wanted, the standard deviation."""
     if value is None:
         return ""

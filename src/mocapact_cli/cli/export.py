@@ -211,7 +211,7 @@ def _show_policy(summary: PolicySummary) -> None:
         ("Size", size_text(summary.bytes)),
         ("Model", summary.model),
         ("Sees", ", ".join(f"{name} {size}" for name, size in summary.observables.items())),
-        ("Reference steps", ", ".join(map(str, summary.ref_steps))),
+        ("Reference steps", ", ".join(map(str, summary.ref_steps)) or "none"),
         ("Inputs", _ports(summary.inputs)),
         ("Outputs", _ports(summary.outputs)),
         ("Checked", f"actions differ by {summary.largest_difference:.2g} at most"),

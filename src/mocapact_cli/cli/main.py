@@ -26,6 +26,8 @@ COMMANDS = (
     LazyCommand("clips", "List, show, fetch, import and film motion-capture clips.", DATA),
     LazyCommand("expert", "Train and evaluate a policy that tracks one snippet.", LEARN),
     LazyCommand("distill", "Train and evaluate one policy for many clips.", LEARN),
+    LazyCommand("transfer", "Train and evaluate a policy for a task, with or without learned motor skills.", LEARN),
+    LazyCommand("complete", "Let a GPT go on from a prompt, beyond the end of its clip.", LEARN),
     LazyCommand("rollout", "Run experts and record their episodes as a dataset.", LEARN),
     LazyCommand("inspect", "Say what a file or folder holds, and whether it is sound.", DATA),
     LazyCommand(

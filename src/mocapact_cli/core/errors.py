@@ -6,11 +6,12 @@ types to exit codes.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 
 class MocapactError(Exception):
@@ -53,6 +54,17 @@ class InvalidInputError(MocapactError):
 
 class AccessError(MocapactError):
     """Access was denied or has expired."""
+
+
+@contextlib.contextmanager
+def naming(source: object) -> Iterator[None]:
+    """Give errors about what a file holds the file's name, where they have none."""
+    try:
+        yield
+    except InvalidInputError as error:
+        if str(source) in error.message:
+            raise
+        raise InvalidInputError(f"{source}: {error.message}", hint=error.hint) from error
 
 
 def nearest_names(name: str, known: Iterable[str], *, count: int = 3) -> list[str]:

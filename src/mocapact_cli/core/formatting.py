@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+_SHOWN = 120
+_HUGE = 1 << 63
+
 
 def cell(value: Any) -> str:
     """Format one value for a table: floats with four significant digits, thousands separated, nothing for `None`."""
@@ -26,6 +29,22 @@ def counted(number: int, noun: str) -> str:
 def one_line(text: str) -> str:
     """Return what a file calls something, with a question mark for everything that is not printed as one letter."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def shortened(text: str) -> str:
+    """Return what a file says in one line, cut where it is long."""
+    line = one_line(text[: _SHOWN + 1])
+    return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}..."
+
+
+def shown(value: object) -> str:
+    """Return what a file calls something in one short line; what is no text or number is named by its type.
+
+    Anything else may print for ever: a list of itself, or of a list of lists that are all one.
+    """
+    if isinstance(value, int) and not -_HUGE < value < _HUGE:
+        return "a huge number"
+    return shortened(str(value)) if isinstance(value, str | int | float) else f"a {type(value).__name__}"
 
 
 def size_text(count: float) -> str:

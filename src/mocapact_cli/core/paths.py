@@ -21,6 +21,8 @@ HOME_VARIABLE = "MOCAPACT_HOME"
 FOLDER_ENDING = ".partial-folder"
 """Ending of a folder that is being filled."""
 
+_JSON_LIMIT = 1 << 26
+
 
 def home() -> Path:
     """Return the folder of all data, caches and runs: `$MOCAPACT_HOME`, else the platform's user data folder."""
@@ -202,9 +204,11 @@ def read_json_object(path: Path, *, hint: str = "") -> dict[str, Any]:
     """
     if not path.is_file():
         raise NotFoundError(f"{path} does not exist.", hint=hint)
+    if path.stat().st_size > _JSON_LIMIT:
+        raise InvalidInputError(f"{path} is too large for what it should be.")
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInputError(f"{path} is not JSON: {error}.") from error
     if not isinstance(found, dict):
         raise InvalidInputError(f"{path} is not a JSON object.")

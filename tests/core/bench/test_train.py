@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from mocapact_cli.core.bench import sides
 from mocapact_cli.core.bench import train as bench
 from mocapact_cli.core.bench.composer_gym import ComposerGym, ExpertFeatures
 from mocapact_cli.core.errors import RunError
@@ -24,7 +25,7 @@ class Scripted:
 
 
 def test_a_sides_speed_is_that_of_collecting_and_then_learning() -> None:
-    assert bench._turn("fast_", Scripted((300.0, 600.0))) == {
+    assert sides.take_turn("fast_", Scripted((300.0, 600.0))) == {
         "fast_steps_per_s": pytest.approx(200.0),
         "fast_collected_per_s": 300.0,
         "fast_learned_per_s": 600.0,
@@ -32,16 +33,16 @@ def test_a_sides_speed_is_that_of_collecting_and_then_learning() -> None:
 
 
 def test_ratios_are_medians_of_rounds_without_the_first() -> None:
-    sides = {
+    played = {
         "original_": Scripted((1.0, 1.0), (2.0, 2.0), (4.0, 4.0), (4.0, 4.0)),
         "": Scripted((9e9, 9e9), (20.0, 20.0), (20.0, 20.0), (4.0, 4.0)),
         "fast_": Scripted((9e9, 9e9), (40.0, 40.0), (40.0, 40.0), (40.0, 40.0)),
     }
-    bench_limit, bench.TIME_LIMIT = bench.TIME_LIMIT, 0.0
+    limit, sides.TIME_LIMIT = sides.TIME_LIMIT, 0.0
     try:
-        summary = bench._summary(bench._rounds(sides, NullProgress()))
+        summary = sides.summarize_rounds(sides.measure_rounds(played, NullProgress()))
     finally:
-        bench.TIME_LIMIT = bench_limit
+        sides.TIME_LIMIT = limit
     assert summary["over_original"] == pytest.approx(5.0)
     assert summary["fast_over_original"] == pytest.approx(10.0)
     assert summary["original_steps_per_s"] == pytest.approx(2.0)

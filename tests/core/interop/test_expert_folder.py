@@ -160,24 +160,20 @@ def test_hostile_experts_run_nothing(expert: Path, tmp_path: Path, where: str) -
     evil = pickle.dumps(_Evil(mark))
     model = expert / "eval_rsi/model"
     if where == "data":
-        # What Stable-Baselines3 would unpickle is not even looked at.
         import base64
 
         data = json.loads(zipfile.ZipFile(model / "best_model.zip").read("data"))
         data["learning_rate"] = {":type:": "x", ":serialized:": base64.b64encode(evil).decode()}
         _replace_member(model / "best_model.zip", "data", json.dumps(data).encode())
-        load_expert(expert)
     elif where == "policy.pth":
         torch.save({"log_std": _Evil(mark)}, tmp_path / "evil.pth")
         _replace_member(model / "best_model.zip", "policy.pth", (tmp_path / "evil.pth").read_bytes())
-        with pytest.raises(InvalidInputError, match="weights"):
-            load_expert(expert)
     else:
         _without_member(model / "best_model.zip", sb3_zip.EXTRA_MEMBER)
         (model / "normalizer.json").unlink()
         (model / "vecnormalize.pkl").write_bytes(evil)
-        with pytest.raises(InvalidInputError, match=r"posix\.system"):
-            load_expert(expert)
+    with pytest.raises(InvalidInputError, match=r"posix\.system"):
+        load_expert(expert)
     assert not mark.exists()
 
 

@@ -144,3 +144,13 @@ def test_published_experts_act_as_the_original(test_data: Path, tmp_path: Path, 
     flat = np.concatenate([reference[f"obs/{key}"] for key in policy.observables], axis=1).astype(np.float32)
     (actions,) = session_of(tmp_path / "a.onnx").run(None, {"observations": flat})
     np.testing.assert_allclose(actions, reference["action"], atol=TOLERANCE)
+
+
+@pytest.mark.slow
+def test_published_models_of_tasks_act_as_the_original(test_data: Path, tmp_path: Path) -> None:
+    policy = load_policy(test_data / "published/transfer/go_to_target")
+    assert to_onnx(policy, tmp_path / "a.onnx") <= TOLERANCE
+    reference = np.load(test_data / "published/reference/transfer_go_to_target.npz")
+    flat = np.concatenate([reference[f"obs/{key}"] for key in policy.observables], axis=1)
+    (actions,) = session_of(tmp_path / "a.onnx").run(None, {"observations": flat})
+    np.testing.assert_allclose(actions, reference["action"], atol=TOLERANCE)

@@ -6,9 +6,10 @@ from PIL import Image
 
 from mocapact_cli.core.errors import UsageError
 from mocapact_cli.core.media.camera import Camera
-from mocapact_cli.core.media.clip_film import film_clip, film_episode, resampled
+from mocapact_cli.core.media.clip_film import film_clip, film_episode, film_goal, resampled
 from mocapact_cli.core.media.render import TrackRenderer
 from mocapact_cli.core.progress import NullTask
+from mocapact_cli.core.tasks.goal import Mark
 from mocapact_cli.core.walker.model import get_walker
 
 FRONT = Camera(np.array([0.0, 0.0, 0.85]), 3.5, 90.0, -10.0)
@@ -96,3 +97,30 @@ def test_resampling_goes_the_shortest_way():
     assert half[2] == pytest.approx(qpos[1])
     assert half[3] == pytest.approx(qpos[2])
     assert np.linalg.norm(half[:, 3:7], axis=1) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        Mark("spot", np.array([0.0, -0.8, 0.0]), np.full(3, 0.5)),
+        Mark("arrow", np.array([0.0, 0.0, 0.3]), np.array([1.0, -0.5, 0.0])),
+    ],
+    ids=lambda mark: mark.kind,
+)
+def test_a_goal_is_drawn_and_does_not_stay(opengl, mark):
+    with TrackRenderer(get_walker(), 160, 120) as renderer:
+        plain = renderer.render(standing()[0], FRONT)
+        marked = renderer.render(standing()[0], FRONT, marks=[mark])
+        again = renderer.render(standing()[0], FRONT)
+    orange = (marked[..., 0] > marked[..., 2] + 40) & (plain[..., 0] <= plain[..., 2] + 40)
+    assert 20 < orange.sum() < 4000
+    np.testing.assert_allclose(plain.astype(int), again, atol=5)
+
+
+def test_an_episode_is_filmed_with_its_goal(opengl, tmp_path):
+    marks = [[Mark("spot", np.array([0.5, 0.5, 0.0]), np.ones(3))]] * 20
+    film_goal(standing(), marks, tmp_path / "goal.png", captions=["towards it"] * 20)
+    film_goal(standing(), [[]] * 20, tmp_path / "none.png", captions=["towards it"] * 20)
+    with Image.open(tmp_path / "goal.png") as one, Image.open(tmp_path / "none.png") as other:
+        assert one.size == other.size
+        assert np.asarray(one).tobytes() != np.asarray(other).tobytes()

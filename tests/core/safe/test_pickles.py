@@ -15,7 +15,9 @@ from hypothesis.extra import numpy as hnp
 
 from mocapact_cli.core.errors import InvalidInputError
 from mocapact_cli.core.safe import pickles
-from mocapact_cli.core.safe.pickles import NUMPY_GLOBALS, Inert, loads
+from mocapact_cli.core.safe.allow_list import ARRAYS
+from mocapact_cli.core.safe.pickles import loads
+from mocapact_cli.core.safe.stand_ins import Inert
 
 NUMERIC = hnp.scalar_dtypes().filter(lambda dtype: dtype.kind in "biuf" and dtype.itemsize <= 8)
 NUMBERS = hnp.arrays(NUMERIC, hnp.array_shapes(min_side=0))
@@ -24,14 +26,14 @@ PROTOCOLS = st.sampled_from(range(6))
 
 @given(NUMBERS, PROTOCOLS)
 def test_arrays_come_out_as_they_went_in(array: np.ndarray, protocol: int) -> None:
-    found = loads(pickle.dumps({"a": array}, protocol), NUMPY_GLOBALS, source="test")["a"]
+    found = loads(pickle.dumps({"a": array}, protocol), ARRAYS, source="test")["a"]
     np.testing.assert_array_equal(found, array)
     assert found.dtype == array.dtype
 
 
 @given(hnp.arrays(NUMERIC, hnp.array_shapes(min_dims=2, max_dims=2, min_side=0)))
 def test_column_major_arrays_too(array: np.ndarray) -> None:
-    found = loads(pickle.dumps(np.asfortranarray(array)), NUMPY_GLOBALS, source="test")
+    found = loads(pickle.dumps(np.asfortranarray(array)), ARRAYS, source="test")
     np.testing.assert_array_equal(found, array)
 
 
@@ -40,12 +42,12 @@ def test_column_major_arrays_too(array: np.ndarray) -> None:
 )
 def test_plain_values_come_out_as_they_went_in(value: Any, protocol: int) -> None:
     content = collections.OrderedDict(value=value, number=np.float64(0.25))
-    assert loads(pickle.dumps(content, protocol), NUMPY_GLOBALS, source="test") == {"value": value, "number": 0.25}
+    assert loads(pickle.dumps(content, protocol), ARRAYS, source="test") == {"value": value, "number": 0.25}
 
 
 def test_names_of_numpy_1_are_known() -> None:
     content = pickle.dumps(np.arange(3.0), 2).replace(b"numpy._core.", b"numpy.core.")
-    assert loads(content, NUMPY_GLOBALS, source="test").tolist() == [0.0, 1.0, 2.0]
+    assert loads(content, ARRAYS, source="test").tolist() == [0.0, 1.0, 2.0]
 
 
 class _Calls:
@@ -90,7 +92,7 @@ def _hostile(mark: Path) -> dict[str, bytes]:
 def test_nothing_that_a_hostile_pickle_names_is_run(tmp_path: Path, name: str) -> None:
     mark = tmp_path / "executed"
     with pytest.raises(InvalidInputError, match=r"evil\.pkl is refused"):
-        loads(_hostile(mark)[name], {**NUMPY_GLOBALS, "a.B": Inert}, source="evil.pkl")
+        loads(_hostile(mark)[name], {**ARRAYS, "a.B": Inert}, source="evil.pkl")
     assert not mark.exists()
 
 
@@ -115,24 +117,32 @@ FORGED = {
 @pytest.mark.parametrize("name", FORGED)
 def test_forged_content_is_refused_before_it_can_crash(name: str) -> None:
     with pytest.raises(InvalidInputError, match=r"evil\.pkl"):
-        loads(FORGED[name], NUMPY_GLOBALS, source="evil.pkl")
+        loads(FORGED[name], ARRAYS, source="evil.pkl")
 
 
 def test_a_huge_memo_index_allocates_nothing() -> None:
-    assert loads(b"\x80\x02]r\xff\xff\xff\xff.", NUMPY_GLOBALS, source="test") == []
+    assert loads(b"\x80\x02]r\xff\xff\xff\xff.", ARRAYS, source="test") == []
 
 
-def test_sharing_does_not_blow_a_small_pickle_up() -> None:
-    value: list[Any] = []
-    for _ in range(pickles.MAX_DEPTH // 2 - 1):
-        value = [value, value]
-    assert len(loads(pickle.dumps(value), NUMPY_GLOBALS, source="test")) == 2
+def test_what_is_written_once_may_be_seen_twice() -> None:
+    array, name = np.arange(3.0), "name"
+    found = loads(pickle.dumps([{name: array}, {name: array}]), ARRAYS, source="test")
+    assert found[0][name] is found[1][name]
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_what_would_be_huge_without_sharing_is_refused(kind: type) -> None:
+    value = kind()
+    for _ in range(pickles.MAX_DEPTH - 2):
+        value = kind([value, value])
+    with pytest.raises(InvalidInputError, match="over and over"):
+        loads(pickle.dumps(value), ARRAYS, source="test")
 
 
 def test_inert_classes_keep_their_state_for_reading() -> None:
     content = pickle.dumps(_Holder())
     name = f"{_Holder.__module__}._Holder"
-    found = loads(content, {**NUMPY_GLOBALS, name: Inert}, source="test")
+    found = loads(content, {**ARRAYS, name: Inert}, source="test")
     assert type(found) is Inert
     assert found.state["mean"].tolist() == [0.0, 1.0]
 
@@ -149,7 +159,7 @@ def test_damaged_bytes_never_do_more_than_be_refused(data: st.DataObject) -> Non
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     try:
-        loads(bytes(content), NUMPY_GLOBALS, source="test")
+        loads(bytes(content), ARRAYS, source="test")
     except InvalidInputError as error:
         message = error.message
     else:

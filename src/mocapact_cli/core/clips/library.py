@@ -21,6 +21,8 @@ NUM_BODIES = 31
 
 BUILT_IN = "built-in"
 
+_ELSEWHERE = "Name the file that holds it with --mocap; `mocapact clips list` lists the clips at hand."
+
 
 class ClipSource(Protocol):
     """Something that holds clips."""
@@ -95,7 +97,7 @@ class ClipLibrary:
             NotFoundError: there is no such clip; the nearest names are given.
         """
         if clip_id not in self._entries:
-            hint = did_you_mean(clip_id, self.ids()) or "Run `mocapact clips list` for the clips at hand."
+            hint = did_you_mean(clip_id, self.ids()) or _ELSEWHERE
             raise NotFoundError(f"There is no clip {clip_id!r}.", hint=hint)
         return self._entries[clip_id]
 

@@ -17,13 +17,18 @@ import numpy as np
 from mocapact_cli.core.clips.clip import ARRAYS, Clip, FloatArray
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError, did_you_mean
 from mocapact_cli.core.paths import atomic_write, existing_file
+from mocapact_cli.core.safe import h5
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    import h5py
+
 WALKER_MODEL = 4
 """``CMU_2020`` in dm_control's enumeration of walker models."""
 
+_WALKER = "walkers/walker_0"
+_DAMAGED = "It may be truncated: copy, download or import it again."
 _ROWS: dict[str, tuple[int, ...]] = {
     "position": (3,), "quaternion": (4,), "joints": (56,), "velocity": (3,), "angular_velocity": (3,),
     "joints_velocity": (56,), "center_of_mass": (3,), "end_effectors": (4, 3), "appendages": (5, 3),
@@ -51,7 +56,8 @@ class MocapFile:
             ids = tuple(sorted(file))
             if not ids:
                 raise InvalidInputError(f"{self.path} holds no clips: it is an empty HDF5 file.")
-            if "dt" not in file[ids[0]].attrs or "walkers" not in file[ids[0]]:
+            first: Any = h5.find(file, ids[0])
+            if not hasattr(first, "keys") or "dt" not in first.attrs or "walkers" not in first:
                 raise InvalidInputError(
                     f"{self.path} is an HDF5 file, but not one of motion capture: {ids[0]!r} is not a clip."
                 )
@@ -69,7 +75,7 @@ class MocapFile:
         """
         self._require(clip_id)
         with self._open() as file:
-            return int(file[clip_id].attrs["num_steps"])
+            return int(self._group(file, clip_id).attrs["num_steps"])
 
     def table(self) -> dict[str, tuple[int, float]]:
         """Number of poses and seconds between them for every clip, read from the attributes alone and then kept."""
@@ -79,7 +85,8 @@ class MocapFile:
     def _table(self) -> dict[str, tuple[int, float]]:
         ids = self.ids()
         with self._open() as file:
-            return {key: (int(file[key].attrs["num_steps"]), float(file[key].attrs["dt"])) for key in ids}
+            attributes = {key: self._group(file, key).attrs for key in ids}
+            return {key: (int(found["num_steps"]), float(found["dt"])) for key, found in attributes.items()}
 
     def get(self, clip_id: str) -> Clip:
         """Read one clip.
@@ -90,17 +97,22 @@ class MocapFile:
         """
         self._require(clip_id)
         with self._open() as file:
-            group = file[clip_id]
+            group = self._group(file, clip_id)
             steps, dt = int(group.attrs["num_steps"]), float(group.attrs["dt"])
             if steps < 2 or not 0.0 < dt < float("inf"):
                 raise InvalidInputError(f"{clip_id} in {self.path} has {steps} poses at dt {dt:g}.")
-            walker = group["walkers/walker_0"]
-            return Clip(clip_id, dt, **{name: self._array(walker, clip_id, name, steps) for name in ARRAYS})
+            return Clip(clip_id, dt, **{name: self._array(group, clip_id, name, steps) for name in ARRAYS})
 
-    def _array(self, walker: Any, clip_id: str, name: str, steps: int) -> FloatArray:
-        stored = walker[name]
+    def _group(self, file: h5py.File, clip_id: str) -> h5py.Group:
+        found = h5.find(file, clip_id)
+        if found is None or not hasattr(found, "keys"):
+            raise InvalidInputError(f"{self.path}: {clip_id} is not a clip.")
+        return found
+
+    def _array(self, clip: h5py.Group, clip_id: str, name: str, steps: int) -> FloatArray:
+        stored = h5.dataset(clip, f"{_WALKER}/{name}")
         shape = _ROWS[name]
-        bodies = stored.shape[0] // shape[1] if -1 in shape else 1
+        bodies = stored.shape[0] // shape[1] if -1 in shape and stored.shape else 1
         if stored.shape != (bodies * abs(int(np.prod(shape))), steps):
             raise InvalidInputError(
                 f"{clip_id} in {self.path}: {name} has shape {stored.shape}, which does not fit {steps} poses."
@@ -122,13 +134,17 @@ class MocapFile:
         try:
             with h5py.File(self.path, "r") as file:
                 yield file
+        except InvalidInputError as error:
+            if str(self.path) in error.message:
+                raise
+            raise InvalidInputError(f"{self.path}: {error.message}", hint=_DAMAGED) from error
         except (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError, OverflowError) as error:
             if isinstance(error, PermissionError):
                 raise
             message = str(error).strip().split("\n", maxsplit=1)[0].strip("'\"")
             raise InvalidInputError(
                 f"{self.path} is not a readable mocap HDF5 file: {message}.",
-                hint="It may be truncated: copy, download or import it again.",
+                hint=_DAMAGED,
             ) from error
 
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mocapact_cli.core.datasets import checksums, h5, schema
+from mocapact_cli.core.datasets import checksums, schema
 from mocapact_cli.core.datasets.reader import RolloutFile, SnippetRollouts
 from mocapact_cli.core.errors import InvalidInputError
 from mocapact_cli.core.guarded import now_reading
+from mocapact_cli.core.safe import h5
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

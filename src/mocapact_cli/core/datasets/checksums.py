@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
-from mocapact_cli.core.datasets import h5, schema
+from mocapact_cli.core.datasets import schema
 from mocapact_cli.core.errors import InvalidInputError
+from mocapact_cli.core.safe import h5
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -77,6 +77,7 @@ class ExpertDataset:
         clip_weighted: weights by snippet (CWR). advantage_weights: by advantage (AWR), else by value plus advantage
             (RWR). temperature: of the weights; None for equal ones (BC). max_weight: their upper limit.
         keep_hdf5s_open: without meaning here.
+        skip_last_steps: steps before each episode's end that no sample reaches into.
         cache_dir: of the flat copy; default ``MOCAPACT_HOME/cache/datasets``.
         in_memory: keep the copy in memory and write nothing.
         progress: told while the copy is made.
@@ -110,6 +111,7 @@ class ExpertDataset:
         max_weight: float = math.inf,
         keep_hdf5s_open: bool = False,  # noqa: ARG002 - people's code passes it
         *,
+        skip_last_steps: int = 0,
         cache_dir: Path | str | None = None,
         in_memory: bool = False,
         progress: Progress | None = None,
@@ -118,12 +120,14 @@ class ExpertDataset:
             raise UsageError(f"The temperature of the weights is {temperature}.", hint="Give a number above zero.")
         if not 1 <= min_seq_steps <= max_seq_steps:
             raise UsageError(f"Windows of {min_seq_steps} to {max_seq_steps} steps are impossible.")
+        if skip_last_steps < 0:
+            raise UsageError(f"{skip_last_steps} steps cannot be skipped.", hint="Give 0 or more.")
         self._scan = scan_dataset(
             hdf5_fnames, clip_ids=clip_ids, n_start_rollouts=n_start_rollouts, n_rsi_rollouts=n_rsi_rollouts
         )
         self._observables = _by_view(observables)
         self._single_view = not isinstance(observables, Mapping)
-        self._min_seq_steps, self._max_seq_steps = min_seq_steps, max_seq_steps
+        self._min_seq_steps, self._max_seq_steps, self._skip_last = min_seq_steps, max_seq_steps, skip_last_steps
         self._normalize_obs, self._normalize_act = normalize_obs, normalize_act
         self._act_name = "mean_actions" if return_mean_act else "actions"
         self._concat_observables = concat_observables
@@ -165,7 +169,7 @@ class ExpertDataset:
         """Where the samples (k,) lie."""
         episodes = np.searchsorted(self._logical, indices, side="right") - 1
         steps = (indices - self._logical[episodes]) // self._repeats[episodes]
-        lengths = np.minimum(self._lengths[episodes] - steps, self._max_seq_steps)
+        lengths = np.minimum(self._lengths[episodes] - self._skip_last - steps, self._max_seq_steps)
         return Rows(episodes, steps, self._first_rows[episodes] + steps, lengths)
 
     @property
@@ -360,7 +364,7 @@ class ExpertDataset:
         self._lengths = np.array([episode.length for episode in episodes], dtype=np.int64)
         repeats = [_repeats(episode.snippet, max_clip_len) for episode in episodes]
         self._repeats = np.array(repeats, dtype=np.int64)
-        samples = self._repeats * np.maximum(self._lengths - (self._min_seq_steps - 1), 0)
+        samples = self._repeats * np.maximum(self._lengths - self._skip_last - (self._min_seq_steps - 1), 0)
         self._logical = np.concatenate([[0], np.cumsum(samples)[:-1]]).astype(np.int64)
         self._first_rows = np.concatenate([[0], np.cumsum(self._lengths + 1)[:-1]]).astype(np.int64)
         self._total_len = int(samples.sum())

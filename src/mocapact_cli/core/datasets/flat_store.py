@@ -23,13 +23,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mocapact_cli.core.datasets import h5, schema
+from mocapact_cli.core.datasets import schema
 from mocapact_cli.core.datasets.digests import file_digests
 from mocapact_cli.core.datasets.disk_file import interrupts_after
 from mocapact_cli.core.datasets.reader import RolloutFile
 from mocapact_cli.core.errors import InvalidInputError, RunError
 from mocapact_cli.core.paths import cache_dir, write_json
 from mocapact_cli.core.progress import NullProgress, Progress
+from mocapact_cli.core.safe import h5
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mocapact_cli.core.datasets import h5
 from mocapact_cli.core.datasets.reader import RolloutFile, rollout_paths
 from mocapact_cli.core.datasets.statistics import RolloutStatistics
 from mocapact_cli.core.paths import atomic_write
+from mocapact_cli.core.safe import h5
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

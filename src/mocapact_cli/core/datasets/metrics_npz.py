@@ -12,6 +12,7 @@ from mocapact_cli.core.datasets import schema
 from mocapact_cli.core.datasets.metrics import METRICS_FILE, DatasetMetrics, metrics_from_plain
 from mocapact_cli.core.errors import InvalidInputError
 from mocapact_cli.core.safe import archives, pickles
+from mocapact_cli.core.safe.allow_list import METRICS
 
 if TYPE_CHECKING:
     import zipfile
@@ -96,7 +97,7 @@ def _dictionary(archive: zipfile.ZipFile, name: str, path: Path) -> dict[str, An
     shape, dtype = archives.npy_header(file)
     if shape != () or not dtype.hasobject:
         raise InvalidInputError(f"{path}: {name} is not a dictionary.")
-    content = pickles.loads(file.read(), pickles.NUMPY_GLOBALS, source=f"{path}:{name}")
+    content = pickles.loads(file.read(), METRICS, source=f"{path}:{name}")
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise InvalidInputError(f"{path}: {name} is not a dictionary by snippet.")
     return content

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from mocapact_cli.core.datasets import h5, schema
+from mocapact_cli.core.datasets import schema
 from mocapact_cli.core.datasets.statistics import RolloutStatistics, RunningStatistics, corrected_action_moments
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, did_you_mean
+from mocapact_cli.core.safe import h5
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

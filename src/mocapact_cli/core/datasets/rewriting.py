@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mocapact_cli.core.clips.snippets import Snippet
-from mocapact_cli.core.datasets import h5
 from mocapact_cli.core.datasets.metrics import write_metrics
 from mocapact_cli.core.datasets.reader import SUFFIX, RolloutFile
 from mocapact_cli.core.datasets.writer import RolloutWriter
+from mocapact_cli.core.safe import h5
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mocapact_cli.core.datasets import h5
 from mocapact_cli.core.datasets.reader import RolloutFile
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, did_you_mean
+from mocapact_cli.core.safe import h5
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -149,8 +149,8 @@ def _episodes(file: RolloutFile, number: int, snippet: str, limits: tuple[int, i
 def _act_size(path: Path, episode: ScannedEpisode) -> int:
     with RolloutFile(path) as file, h5.damage_named(path):
         shape = h5.dataset(file.handle, f"{episode.group}/actions").shape
-    if len(shape) != 2:
-        raise InvalidInputError(f"{path}: {episode.group}/actions has {len(shape)} dimensions instead of two.")
+    if shape is None or len(shape) != 2:
+        raise InvalidInputError(f"{path}: {episode.group}/actions has {len(shape or ())} dimensions instead of two.")
     return int(shape[1])
 
 

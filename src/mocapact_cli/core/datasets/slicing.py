@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mocapact_cli.core.clips.snippets import Snippet
-from mocapact_cli.core.datasets import h5, schema
+from mocapact_cli.core.datasets import schema
 from mocapact_cli.core.datasets.disk_file import interrupts_after
 from mocapact_cli.core.datasets.reader import Episode, RolloutFile, SnippetRollouts, rollout_paths
 from mocapact_cli.core.datasets.selection import Selection
 from mocapact_cli.core.datasets.writer import EpisodeRecord, RolloutLayout
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError, did_you_mean
+from mocapact_cli.core.safe import h5
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

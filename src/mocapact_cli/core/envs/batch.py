@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,7 +25,7 @@ from mocapact_cli.core.envs.shard import EpisodeRecord, Shard, ShardResult
 from mocapact_cli.core.envs.starts import StartSampler, TaskStarts
 from mocapact_cli.core.errors import UsageError
 from mocapact_cli.core.sim.observables import ObservableLayout
-from mocapact_cli.core.tasks.tracking import BoolArray, Start, TrackingConfig, TrackingTask
+from mocapact_cli.core.tasks.tracking import BoolArray, Start, TrackingConfig, TrackingCursor, TrackingTask
 from mocapact_cli.core.walker.model import NUM_JOINTS, FloatArray, IntArray, Walker, get_walker
 
 Float32Array = NDArray[np.float32]
@@ -48,8 +48,10 @@ class EpisodeEnd:
     norm_return: float
     """Mean reward a step times the normalized length."""
     early_termination: bool
-    """The error passed the threshold, or the simulation diverged."""
+    """The error passed the threshold, the walker fell, or the simulation diverged."""
     diverged: bool
+    measures: dict[str, float] = field(default_factory=dict)
+    """What the task itself measures, by name."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ class TrackingBatch:
             snippets = TrackingTask(snippets, config or TrackingConfig(), weights)
         self.task, self.config = snippets, snippets.config
         self.walker = walker or get_walker()
-        self.layout = ObservableLayout(observables, self.config.ref_steps)
+        self.layout = ObservableLayout(observables, self.config.ref_steps, self.task.own_observables)
         self.num_envs = num_envs
         self.threads = min(threads or available_threads(), num_envs)
         self._sampler: StartSampler = starts or TaskStarts()
@@ -211,6 +213,10 @@ class TrackingBatch:
         names = ("qpos", "qvel", "body_positions", "body_quaternions")
         states = {name: np.concatenate([getattr(part, name)[:size] for part, size in features]) for name in names}
         return Reached(**states, rows=np.concatenate([shard.reached for shard in self._shards]))
+
+    def cursors(self) -> list[TrackingCursor]:
+        """What follows the episodes of each shard: the environments in order, as they are spread over the threads."""
+        return [shard.cursor for shard in self._shards]
 
     def starts(self) -> list[Start | None]:
         """Where the current episode of each environment began; None where there is none."""
@@ -311,15 +317,17 @@ def _shard_bounds(num_envs: int, threads: int) -> list[int]:
 
 
 def _episode_end(task: TrackingTask, env: int, record: EpisodeRecord) -> EpisodeEnd:
-    norm_length = record.length / task.steps_left(record.start)
+    # Above one where an episode goes on beyond its snippet, which is worth nothing.
+    share = record.length / task.steps_left(record.start)
     return EpisodeEnd(
         env=env,
         snippet_index=record.start.snippet_index,
         start_step=record.start.start_step,
         length=record.length,
         episode_return=record.episode_return,
-        norm_length=norm_length,
-        norm_return=record.episode_return / record.length * norm_length,
+        norm_length=min(share, 1.0),
+        norm_return=record.episode_return / record.length * share,
         early_termination=record.failed,
         diverged=record.diverged,
+        measures=record.measures,
     )

@@ -19,7 +19,7 @@ Float32Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class EpisodeRecord:
-    """An ended episode of a shard: environment, start, control steps, summed reward and how it ended."""
+    """An ended episode of a shard: environment, start, length, return, how it ended and what was measured."""
 
     env: int
     start: Start
@@ -27,6 +27,7 @@ class EpisodeRecord:
     episode_return: float
     failed: bool
     diverged: bool
+    measures: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Shard:
     """
 
     def __init__(self, task: TrackingTask, walker: Walker, layout: ObservableLayout, size: int) -> None:
-        subtree = not NEEDS_SUBTREE_VELOCITIES.isdisjoint(layout.names)
+        subtree = task.watches_torso or not NEEDS_SUBTREE_VELOCITIES.isdisjoint(layout.names)
         self.physics = PhysicsShard(walker, size, subtree_velocities=subtree, falls=task.watches_falls)
         self.task, self.layout, self.size = task, layout, size
         self.cursor = task.cursor(walker, 2 * size)
@@ -159,7 +160,15 @@ class Shard:
         start = self.starts[env]
         if start is None:
             raise RuntimeError("An environment without an episode has ended one.")
-        return EpisodeRecord(env, start, int(self._lengths[env]), float(self._returns[env]), failed, diverged)
+        return EpisodeRecord(
+            env,
+            start,
+            int(self._lengths[env]),
+            float(self._returns[env]),
+            failed,
+            diverged,
+            self.cursor.measures(env),
+        )
 
     def _next_observations(
         self, done: Sequence[int], queued: Sequence[Start | None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -11,6 +12,9 @@ from numpy.typing import ArrayLike
 
 from mocapact_cli.core.tasks.tracking import Start, TrackingTask
 from mocapact_cli.core.walker.model import FloatArray
+
+MAX_SEED = 2**63 - 1
+"""Seeds of episodes are below it."""
 
 
 class StartSampler(Protocol):
@@ -33,12 +37,13 @@ class TaskStarts:
         """Begin anew for a task with a random generator."""
         self._starts, probabilities = task.possible_starts()
         self._cumulative = np.cumsum(probabilities)
-        self._rng = rng
+        self._rng, self._draws = rng, task.draws
 
     def next(self) -> Start:
         """A random start, with the task's probabilities."""
         index = int(np.searchsorted(self._cumulative, self._rng.random(), side="right"))
-        return self._starts[min(index, len(self._starts) - 1)]
+        start = self._starts[min(index, len(self._starts) - 1)]
+        return replace(start, seed=int(self._rng.integers(MAX_SEED))) if self._draws else start
 
     def ended(self, start: Start, norm_length: float) -> None:
         """Nothing: these starts do not depend on what becomes of them."""

@@ -8,10 +8,10 @@ import numpy as np
 
 from mocapact_cli.core.clips.clip import ARRAYS
 from mocapact_cli.core.clips.mocap_h5 import MocapFile
-from mocapact_cli.core.datasets import h5
 from mocapact_cli.core.errors import InvalidInputError
 from mocapact_cli.core.evaluation.column_ranges import LISTED, PERCENTILES, ColumnRanges, first_place
 from mocapact_cli.core.progress import NullProgress
+from mocapact_cli.core.safe import h5
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

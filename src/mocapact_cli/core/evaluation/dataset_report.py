@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mocapact_cli.core.datasets import h5, schema
+from mocapact_cli.core.datasets import schema
 from mocapact_cli.core.datasets.reader import Rollouts
 from mocapact_cli.core.errors import InvalidInputError
 from mocapact_cli.core.evaluation.playback import can_show, joint_angles, poses, start_step
 from mocapact_cli.core.formatting import counted
 from mocapact_cli.core.media.dataset_plot import DatasetView, JointTracks, SnippetScores
 from mocapact_cli.core.media.motion_data import Motion
+from mocapact_cli.core.safe import h5
 from mocapact_cli.core.walker.model import CONTROL_TIMESTEP, get_walker
 
 if TYPE_CHECKING:

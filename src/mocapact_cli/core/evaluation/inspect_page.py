@@ -7,7 +7,6 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mocapact_cli.core.datasets import h5
 from mocapact_cli.core.datasets.reader import Rollouts, rollout_paths
 from mocapact_cli.core.errors import InvalidInputError
 from mocapact_cli.core.evaluation.dataset_report import camera_sheets, dataset_motions, snippet_scores
@@ -16,6 +15,7 @@ from mocapact_cli.core.evaluation.inspect_tables import fact_notes, fact_pairs, 
 from mocapact_cli.core.formatting import cell
 from mocapact_cli.core.media.motion_data import Motion, packed_motion, walker_shapes
 from mocapact_cli.core.media.report_page import Page, PageTable, Picture, write_page
+from mocapact_cli.core.safe import h5
 from mocapact_cli.core.walker.model import get_walker
 
 if TYPE_CHECKING:

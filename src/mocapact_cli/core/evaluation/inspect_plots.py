@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mocapact_cli.core.clips.mocap_h5 import MocapFile
-from mocapact_cli.core.datasets import h5
 from mocapact_cli.core.datasets.reader import Rollouts, rollout_paths
 from mocapact_cli.core.errors import InvalidInputError, UsageError
 from mocapact_cli.core.evaluation.dataset_report import dataset_view
@@ -18,6 +17,7 @@ from mocapact_cli.core.formatting import counted
 from mocapact_cli.core.media.curves import Evaluations, plot_training
 from mocapact_cli.core.media.dataset_plot import JointTracks, plot_dataset
 from mocapact_cli.core.media.motion_plot import MotionView, RootPath, plot_motion
+from mocapact_cli.core.safe import h5
 from mocapact_cli.core.walker.model import get_walker
 
 if TYPE_CHECKING:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mocapact_cli.core.clips.mocap_h5 import MocapFile
-from mocapact_cli.core.datasets import h5
 from mocapact_cli.core.datasets.metrics import METRICS_FILE
 from mocapact_cli.core.datasets.metrics_npz import read_metrics
 from mocapact_cli.core.datasets.reader import RolloutFile, SnippetRollouts, column_numbers
@@ -24,6 +23,7 @@ from mocapact_cli.core.evaluation import run_folders, soundness
 from mocapact_cli.core.evaluation.outliers import column_notes, observable_statistics, snippet_outliers
 from mocapact_cli.core.evaluation.report import EVALUATIONS_FILE
 from mocapact_cli.core.interop import expert_folder, sb3_zip
+from mocapact_cli.core.safe import h5
 from mocapact_cli.core.safe.archives import open_zip, read_npz
 
 if TYPE_CHECKING:
@@ -265,6 +265,9 @@ def _inspect_folder(path: Path) -> Facts:
         return {"kind": "experts", "path": str(path), "experts": [_expert_row(place) for place in experts]}
     if runs := run_folders.find_runs(path):
         return _inspect_runs(path, runs)
+    model = path / expert_folder.MODEL_FILE
+    if model.is_file():
+        return {"kind": "model", **_base(model), **_model_facts(model)}
     raise InvalidInputError(f"{path} holds nothing that mocapact knows.", hint=_HINT)
 
 

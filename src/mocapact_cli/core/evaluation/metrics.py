@@ -44,10 +44,10 @@ def summarize(episodes: Sequence[ScoredEpisode]) -> dict[str, Any]:
     failed = float(np.mean([end.early_termination for end in ends]))
     summary: dict[str, Any] = {
         "episodes": len(episodes),
-        "norm_return": _spread([end.norm_return for end in ends]),
-        "norm_length": _spread([end.norm_length for end in ends]),
-        "return": _spread([end.episode_return for end in ends]),
-        "length": _spread([end.length for end in ends]),
+        "norm_return": spread([end.norm_return for end in ends]),
+        "norm_length": spread([end.norm_length for end in ends]),
+        "return": spread([end.episode_return for end in ends]),
+        "length": spread([end.length for end in ends]),
         "success_rate": 1.0 - failed,
         "early_termination_rate": failed,
         "diverged": sum(end.diverged for end in ends),
@@ -68,12 +68,12 @@ def _motion_summary(scores: Sequence[MotionScores]) -> dict[str, Any]:
     if not scores:
         return {}
     names = [field.name for field in fields(scores[0])]
-    measures = {name: _spread([getattr(score, name) for score in scores]) for name in names}
+    measures = {name: spread([getattr(score, name) for score in scores]) for name in names}
     kinds = ("global", "root_relative", "procrustes")
     return {"mpjpe_mm": {kind: measures.pop(f"mpjpe_{kind}_mm") for kind in kinds}} | measures
 
 
-def _spread(values: Sequence[float]) -> dict[str, float]:
+def spread(values: Sequence[float]) -> dict[str, float]:
     """Return mean and standard deviation of the values that are numbers; NaN if none is."""
     known = np.array([value for value in values if not math.isnan(value)])
     if not known.size:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mocapact_cli.core.evaluation.motion import Motion, MotionScorer, MotionScores
+from mocapact_cli.core.tasks.tracking import Start
 from mocapact_cli.core.walker.model import CONTROL_TIMESTEP, FloatArray
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 class MotionObserver:
     """Keeps the poses of the running episodes and scores each episode at its end.
 
-    The poses are those after each step, up to the last one. The last one of a diverged simulation does not count.
+    The poses are those after each step, up to the last one. The last one of a diverged simulation does not count, nor
+    do those beyond the end of the snippet.
 
     Args:
         batch: the environments. episodes: number of planned episodes.
@@ -42,16 +44,17 @@ class MotionObserver:
 
     def on_tick(self, tick: Tick) -> None:
         """Keep the poses after this step."""
-        envs = np.arange(len(tick.steps))
+        envs = np.flatnonzero(tick.steps < self._longest)
         for name, values in (vars(self._batch.reached()) | {"actions": tick.means}).items():
             if name not in self._kept:
-                shape = (len(envs), self._longest, *values.shape[1:])
+                shape = (len(values), self._longest, *values.shape[1:])
                 self._kept[name] = np.empty(shape, dtype=values.dtype)
-            self._kept[name][envs, tick.steps] = values
+            self._kept[name][envs, tick.steps[envs]] = values[envs]
 
     def on_end(self, index: int, episode: EpisodeEnd) -> None:
         """Score the episode."""
-        steps = episode.length - episode.diverged
+        inside = self._batch.task.steps_left(Start(episode.snippet_index, episode.start_step))
+        steps = min(episode.length - episode.diverged, inside)
         seen = {name: values[episode.env, :steps] for name, values in self._kept.items()}
         rows, bank = seen["rows"], self._batch.task.bank
         motion = Motion.of(seen["qpos"], seen["qvel"], seen["body_positions"], seen["body_quaternions"])

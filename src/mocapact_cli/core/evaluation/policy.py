@@ -11,6 +11,7 @@ from mocapact_cli.core.errors import NotFoundError, UsageError
 from mocapact_cli.core.interop.expert_folder import find_expert_folders
 from mocapact_cli.core.interop.policies import load_policy
 from mocapact_cli.core.interop.policy_places import checkpoint_in, exported_in
+from mocapact_cli.core.interop.transfer_folder import find_transfer_models
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,9 +80,14 @@ def run_record(path: Path) -> dict[str, Any]:
 
 
 def _refuse_experts(path: Path) -> None:
-    """Lead those on who give a folder of experts, or one without a policy."""
+    """Lead those on who give a folder of experts, one of a policy for a task, or one without a policy."""
     if not path.is_dir() or checkpoint_in(path) is not None or exported_in(path) is not None:
         return
+    if find_transfer_models(path):
+        raise UsageError(
+            f"{path} is a policy for a task, which tracks nothing.",
+            hint=f"Evaluate it with `mocapact transfer eval {path}`.",
+        )
     experts = find_expert_folders(path)
     if not experts:
         raise NotFoundError(

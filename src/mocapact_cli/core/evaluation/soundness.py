@@ -9,7 +9,6 @@ import numpy as np
 
 from mocapact_cli.core.clips.clip import ARRAYS
 from mocapact_cli.core.clips.mocap_h5 import MocapFile
-from mocapact_cli.core.datasets import h5
 from mocapact_cli.core.datasets.check import check_rollouts
 from mocapact_cli.core.datasets.metrics import METRICS_FILE
 from mocapact_cli.core.datasets.metrics_npz import check_metrics
@@ -19,7 +18,7 @@ from mocapact_cli.core.evaluation.report import EVALUATIONS_FILE, read_evaluatio
 from mocapact_cli.core.guarded import now_reading
 from mocapact_cli.core.interop import expert_folder, sb3_zip
 from mocapact_cli.core.interop.safetensors_header import read_header
-from mocapact_cli.core.safe import archives
+from mocapact_cli.core.safe import archives, h5
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mocapact_cli.core.datasets import h5, schema
+from mocapact_cli.core.datasets import schema
 from mocapact_cli.core.datasets.reader import RolloutFile, column_numbers
 from mocapact_cli.core.errors import InvalidInputError
 from mocapact_cli.core.evaluation.column_ranges import LISTED, PERCENTILES, ColumnRanges, first_place
 from mocapact_cli.core.progress import NullProgress
+from mocapact_cli.core.safe import h5
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 from mocapact_cli.core.errors import InvalidInputError
 from mocapact_cli.core.formatting import one_line
 from mocapact_cli.core.safe import archives
-from mocapact_cli.core.safe.pickles import NUMPY_GLOBALS, Inert
+from mocapact_cli.core.safe.allow_list import ALLOWED
+from mocapact_cli.core.safe.stand_ins import Inert, Table, table
+from mocapact_cli.core.safe.unpickler import Unpickler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -31,6 +33,7 @@ LEGACY_PICKLES = 4
 MAX_DEPTH = 12
 MAX_ITEMS = 20_000
 """Values that are looked at in all, so that a small pickle that refers to itself cannot grow."""
+MAX_NAMES = 1_000
 _TEXT_LENGTH = 120
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _STORAGE = re.compile(r"torch\.(\w+)Storage")
@@ -39,7 +42,7 @@ _TYPES = {
     "Int": "int32", "Short": "int16", "Char": "int8", "Byte": "uint8", "Bool": "bool",
 }  # fmt: skip
 _USUAL_NAMES = frozenset([
-    *NUMPY_GLOBALS, "collections.OrderedDict", "collections.defaultdict", "collections.deque", "builtins.dict",
+    *ALLOWED, "collections.defaultdict", "builtins.dict",
     "builtins.set", "argparse.Namespace", "pathlib.PosixPath", "functools.partial",
     "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter", "torch._tensor._rebuild_from_type_v2",
     "torch.Size", "torch.device", "torch.serialization._get_layout", "torch.storage.UntypedStorage",
@@ -143,11 +146,13 @@ def _pickle_member(archive: zipfile.ZipFile) -> str | None:
 
 def _run(stream: io.BytesIO, path: Path, count: int) -> tuple[Any, tuple[str, ...]]:
     """Run `count` pickles with stand-ins; return what the last one makes, and all names."""
-    names: dict[str, None] = {}
+    names: dict[str, Any] = {}
     content: Any = None
     try:
         for _ in range(count):
             content = _Describer(stream, names).load()
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{path} is refused: {error.message.rstrip('.')}.") from error
     # A forged pickle may raise anything; its message may hold what it pleases, so only the type is shown.
     except Exception as error:
         called = f" It names {one_line(', '.join(list(names)[:5]))}." if names else ""
@@ -209,16 +214,9 @@ def _rebuild_parameter(tensor: object = None, *_: object) -> object:
     return tensor
 
 
-class _Table(dict[Any, Any]):
-    """Stands for an ordered dictionary, which is filled afterwards and may have attributes that do not matter."""
-
-    def __setstate__(self, state: object) -> None:
-        """Drop them."""
-
-
-def _ordered(*items: object) -> dict[Any, Any]:
-    """Stand for the making of an ordered dictionary."""
-    return _Table(items[0]) if items and isinstance(items[0], list) else _Table()
+def _ordered(*items: object) -> Table:
+    """Stand for the making of a dictionary, whatever from."""
+    return table(*items) if items and isinstance(items[0], list) else Table()
 
 
 _STAND_INS: Mapping[str, Callable[..., object]] = {
@@ -236,25 +234,24 @@ def _stand_in(full_name: str) -> type[Described]:
     return Named
 
 
-class _Describer(pickle._Unpickler):
-    """The interpreter: the one written in Python, whose names and outside objects are all stand-ins."""
+class _Describer(Unpickler):
+    """The machine in which there is a stand-in for every name."""
 
-    def __init__(self, stream: io.BytesIO, names: dict[str, None]) -> None:
-        super().__init__(stream, encoding="latin1")
+    def __init__(self, stream: io.BytesIO, names: dict[str, Any]) -> None:
+        super().__init__(stream, len(stream.getbuffer()), encoding="latin1")
         self._names = names
 
-    def find_class(self, module: str, name: str) -> Any:
-        full = f"{module}.{name}"
-        self._names[full] = None
-        return _STAND_INS.get(full) or _stand_in(full)
+    def stand_in(self, name: str) -> Any:
+        if name not in self._names:
+            if len(self._names) == MAX_NAMES:
+                raise InvalidInputError("it names more than any honest file")
+            self._names[name] = _STAND_INS.get(name) or _stand_in(name)
+        return self._names[name]
 
     def persistent_load(self, pid: object) -> Any:
         kind = pid[1] if isinstance(pid, tuple) and len(pid) > 1 else None
         found = _STORAGE.fullmatch(getattr(kind, "title", ""))
         return _Storage(_TYPES.get(found[1], found[1].lower()) if found else "unknown")
-
-    def get_extension(self, code: int) -> None:
-        raise InvalidInputError(f"it uses extension code {code}, which is refused")
 
 
 def _split(content: object) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:

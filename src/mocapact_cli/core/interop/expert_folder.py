@@ -7,14 +7,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mocapact_cli.core.clips.snippets import Snippet
-from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError
+from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError, naming
 from mocapact_cli.core.interop import sb3_zip
 from mocapact_cli.core.paths import atomic_write, read_json_object, write_json
 
@@ -109,9 +108,9 @@ def find_expert_folders(root: Path | str) -> list[Path]:
     inside = [folder for folder in (here, here.parent) if folder.name in ("eval_rsi", "eval_start")]
     if inside:
         return [inside[0].parent]
-    evaluated = {folder for folder in _folders(root) if (folder / RSI_MODEL.parts[0]).is_dir()}
+    evaluated = {folder for folder in folders_below(root) if (folder / RSI_MODEL.parts[0]).is_dir()}
     above = {parent for folder in evaluated for parent in folder.parents}
-    begun = {folder for folder in _folders(root) if (folder / CLIP_INFO).is_file()} - above
+    begun = {folder for folder in folders_below(root) if (folder / CLIP_INFO).is_file()} - above
     return sorted(evaluated | begun)
 
 
@@ -163,9 +162,11 @@ def load_expert(location: ExpertLocation | Path | str, *, device: str = "cpu") -
         location = find_expert(location)
     archive = sb3_zip.read_description(location.model / MODEL_FILE)
     observables = _observables(location, archive)
-    network = ExpertNetwork.from_state_dict(sb3_zip.read_weights(location.model / MODEL_FILE), archive.activation)
-    normalizer = _read_normalizer(location, archive, observables)
-    policy = ExpertPolicy(network, normalizer, observables, ref_steps=_ref_steps(location), device=device)
+    with naming(location.model / MODEL_FILE):
+        network = ExpertNetwork.from_state_dict(sb3_zip.read_weights(location.model / MODEL_FILE), archive.activation)
+    normalizer = read_normalizer(location.model, archive, observables)
+    with naming(location.model / MODEL_FILE):
+        policy = ExpertPolicy(network, normalizer, observables, ref_steps=_ref_steps(location), device=device)
     return LoadedExpert(policy, location, archive.hyperparameters)
 
 
@@ -189,7 +190,14 @@ def write_clip_info(root: Path | str, snippet: Snippet, observables: Sequence[st
     return write_json(Path(root) / CLIP_INFO, published | {"observables": list(observables)} | extra)
 
 
-def write_model(folder: Path | str, policy: ExpertPolicy, hyperparameters: Mapping[str, Any] | None = None) -> Path:
+def write_model(
+    folder: Path | str,
+    policy: ExpertPolicy,
+    hyperparameters: Mapping[str, Any] | None = None,
+    *,
+    record: Mapping[str, Any] | None = None,
+    bound: float = 1.0,
+) -> Path:
     """Write an expert's model folder: `best_model.zip`, `vecnormalize.pkl` and `normalizer.json`, each atomically.
 
     The zip also holds the normalizer, so that a model is never paired with statistics of another moment.
@@ -198,6 +206,8 @@ def write_model(folder: Path | str, policy: ExpertPolicy, hyperparameters: Mappi
         folder: Such as `<snippet>/<seed>/eval_rsi/model`.
         policy: The expert.
         hyperparameters: Numbers of the algorithm (`gamma`, `gae_lambda`, `num_timesteps`, ...).
+        record: Further plain values to keep in the zip.
+        bound: Limit of the actions.
 
     Returns:
         The path of `best_model.zip`.
@@ -208,7 +218,7 @@ def write_model(folder: Path | str, policy: ExpertPolicy, hyperparameters: Mappi
     statistics = normalizer_to_dict(policy.normalizer)
     extra = {"observables": list(policy.observables), "ref_steps": list(policy.ref_steps), "normalizer": statistics}
     with atomic_write(folder / MODEL_FILE, suffix=".zip") as temporary:
-        sb3_zip.write_sb3_zip(temporary, policy, extra, hyperparameters or {})
+        sb3_zip.write_sb3_zip(temporary, policy, extra | dict(record or {}), hyperparameters or {}, bound=bound)
     with atomic_write(folder / VECNORMALIZE_FILE) as temporary:
         temporary.write_bytes(vecnormalize_bytes(policy.normalizer, len(policy.std)))
     write_json(folder / NORMALIZER_FILE, {"observables": list(policy.observables)} | statistics)
@@ -230,10 +240,10 @@ def _model_folders(root: Path) -> list[Path]:
         return [root]
     if root.name in ("eval_rsi", "eval_start") and (root / "model" / MODEL_FILE).is_file():
         return [root / "model"]
-    return sorted(folder / RSI_MODEL for folder in _folders(root) if (folder / RSI_MODEL / MODEL_FILE).is_file())
+    return sorted(folder / RSI_MODEL for folder in folders_below(root) if (folder / RSI_MODEL / MODEL_FILE).is_file())
 
 
-def _folders(root: Path) -> Iterable[Path]:
+def folders_below(root: Path) -> Iterable[Path]:
     """Yield `root` and the folders below it, not deeper than any layout of experts and not through links."""
     for folder, names, _ in os.walk(root):
         path = Path(folder)
@@ -253,7 +263,7 @@ def _locate(model: Path) -> ExpertLocation:
     info = read_clip_info(root)
     try:
         snippet = Snippet(str(info["clip_id"]), int(info["start_step"]), int(info["end_step"]))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InvalidInputError(f"{root / CLIP_INFO} does not name a snippet: {error!r}.") from error
     return ExpertLocation(root, model, snippet, info)
 
@@ -273,19 +283,24 @@ def _ref_steps(location: ExpertLocation) -> tuple[int, ...]:
     return tuple(steps)
 
 
-def _read_normalizer(location: ExpertLocation, archive: sb3_zip.Sb3Archive, observables: Sequence[str]) -> Normalizer:
-    """Take the statistics from the zip, else from the JSON beside it, else from the pickle by an allow-list."""
+def read_normalizer(model: Path, archive: sb3_zip.Sb3Archive, observables: Sequence[str]) -> Normalizer:
+    """Take a model's statistics from the zip, else from the JSON beside it, else from the pickle by an allow-list.
+
+    Args:
+        model: The folder with `best_model.zip`. archive: What the zip says. observables: What the model sees.
+
+    Raises:
+        NotFoundError: There are none.
+        InvalidInputError: They are damaged or hostile.
+    """
     from mocapact_cli.core.interop import normalizers
 
     if "normalizer" in archive.extra:
-        source = str(location.model / MODEL_FILE)
+        source = str(model / MODEL_FILE)
         return normalizers.normalizer_from_dict(archive.extra["normalizer"], source=source)
-    path = location.model / NORMALIZER_FILE
+    path = model / NORMALIZER_FILE
     if not path.is_file():
-        return normalizers.read_vecnormalize(location.model / VECNORMALIZE_FILE, observables)
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        data.pop("observables", None)
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError, AttributeError) as error:
-        raise InvalidInputError(f"{path} is not a JSON object.") from error
+        return normalizers.read_vecnormalize(model / VECNORMALIZE_FILE, observables)
+    data = read_json_object(path)
+    data.pop("observables", None)
     return normalizers.normalizer_from_dict(data, source=str(path))

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mocapact_cli.core.errors import InvalidInputError, MocapactError
-from mocapact_cli.core.interop.published_policies import INERT, convert
+from mocapact_cli.core.formatting import shortened
+from mocapact_cli.core.interop.published_policies import convert
 from mocapact_cli.core.paths import atomic_write
 from mocapact_cli.core.policies.zoo import describe, restore
 from mocapact_cli.core.safe.checkpoints import read_checkpoint
@@ -36,7 +37,7 @@ def load_checkpoint(path: Path | str, device: str = "cpu") -> DistilledPolicy:
         NotFoundError: It does not exist.
         InvalidInputError: It is damaged, hostile or of another kind.
     """
-    checkpoint = read_checkpoint(path, INERT)
+    checkpoint = read_checkpoint(path)
     state = checkpoint.tensors("state_dict")
     values = checkpoint.content.get("hyper_parameters")
     if not isinstance(values, dict):
@@ -46,8 +47,8 @@ def load_checkpoint(path: Path | str, device: str = "cpu") -> DistilledPolicy:
         return restore(values, own, source=str(path), device=device)
     try:
         description, parameters = convert(values, state)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise InvalidInputError(f"{path} is not a policy as expected: {error!r}.") from error
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise InvalidInputError(f"{path} is not a policy as expected: {shortened(repr(error))}.") from error
     except MocapactError as error:
         raise InvalidInputError(f"{path} cannot be read: {error.message.rstrip('.')}.", hint=error.hint) from error
     return restore(description, parameters, source=str(path), device=device)

@@ -11,24 +11,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError
+from mocapact_cli.core.formatting import shortened
 from mocapact_cli.core.policies.expert import Normalizer
 from mocapact_cli.core.safe import pickles
+from mocapact_cli.core.safe.allow_list import VECNORMALIZE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from mocapact_cli.core.safe.pickles import Inert
+    from mocapact_cli.core.safe.stand_ins import Inert
 
-_SPACES = ("box.Box", "dict.Dict")
-_RANDOM = ("__randomstate_ctor", "__generator_ctor", "__bit_generator_ctor")
-VECNORMALIZE_GLOBALS: Mapping[str, object] = {
-    **pickles.NUMPY_GLOBALS,
-    "stable_baselines3.common.vec_env.vec_normalize.VecNormalize": pickles.Inert,
-    "stable_baselines3.common.running_mean_std.RunningMeanStd": pickles.Inert,
-    **{f"{gym}.spaces.{space}": pickles.Inert for gym in ("gym", "gymnasium") for space in _SPACES},
-    **{f"numpy.random._pickle.{name}": pickles.Inert for name in _RANDOM},
-}
-"""Every name in a pickled VecNormalize; none of the classes is wanted itself."""
+_LARGEST = 1 << 28
+"""Bytes: the published ones take some thousands."""
 
 
 def normalizer_to_dict(normalizer: Normalizer) -> dict[str, Any]:
@@ -51,8 +45,9 @@ def normalizer_from_dict(data: object, *, source: str) -> Normalizer:
     try:
         arrays = {name: np.asarray(data[name], dtype=np.float64) for name in ("mean", "var")}
         numbers = {name: float(value) for name, value in data.items() if name not in arrays}
-    except (KeyError, TypeError, ValueError) as error:
-        raise InvalidInputError(f"{source} does not hold the statistics of a normalizer: {error}.") from error
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        said = shortened(str(error))
+        raise InvalidInputError(f"{source} does not hold the statistics of a normalizer: {said}.") from error
     return _checked(Normalizer(arrays["mean"], arrays["var"], **numbers), source)
 
 
@@ -70,11 +65,13 @@ def read_vecnormalize(path: Path | str, observables: Sequence[str]) -> Normalize
     path = Path(path)
     if not path.is_file():
         raise NotFoundError(f"{path} does not exist.", hint="An expert's normalizer lies beside its model.")
-    content = pickles.loads(path.read_bytes(), VECNORMALIZE_GLOBALS, source=str(path))
+    if path.stat().st_size > _LARGEST:
+        raise InvalidInputError(f"{path} is too large for the statistics of a normalizer.")
+    content = pickles.loads(path.read_bytes(), VECNORMALIZE, source=str(path))
     try:
         return _checked(_from_state(content.state, observables), str(path))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise InvalidInputError(f"{path} is not a normalizer as expected: {error!r}.") from error
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise InvalidInputError(f"{path} is not a normalizer as expected: {shortened(repr(error))}.") from error
 
 
 def _from_state(state: Mapping[str, Any], observables: Sequence[str]) -> Normalizer:

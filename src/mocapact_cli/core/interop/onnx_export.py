@@ -28,7 +28,9 @@ from mocapact_cli.core.interop.policy_interface import (
 )
 from mocapact_cli.core.interop.policy_places import ONNX_SUFFIX
 from mocapact_cli.core.paths import atomic_write, existing_file
+from mocapact_cli.core.policies.embedding import DECODER
 from mocapact_cli.core.policies.expert import ExpertPolicy
+from mocapact_cli.core.policies.transfer import TransferPolicy
 from mocapact_cli.core.progress import NullProgress, Progress
 
 if TYPE_CHECKING:
@@ -62,8 +64,9 @@ class _Step(nn.Module):
 class _ExpertStep(nn.Module):
     """The actor of an expert with its normalizer."""
 
-    def __init__(self, policy: ExpertPolicy) -> None:
+    def __init__(self, policy: ExpertPolicy, act_limit: float = 1.0) -> None:
         super().__init__()
+        self.act_limit = act_limit
         self.network, self.limit = policy.network, policy.normalizer.clip_obs
         self.register_buffer("mean", torch.as_tensor(policy.normalizer.mean, dtype=torch.float64))
         scale = np.sqrt(policy.normalizer.var + policy.normalizer.epsilon)
@@ -72,10 +75,30 @@ class _ExpertStep(nn.Module):
         self.scale: Tensor
 
     def forward(self, observations: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:  # noqa: ARG002
-        """Return actions in [-1, 1]."""
+        """Return actions within their limit."""
         normalized = (observations.double() - self.mean) / self.scale
         means = self.network.mean_actions(normalized.clamp(-self.limit, self.limit).float())
-        return (means.clamp(-1.0, 1.0),)
+        return (means.clamp(-self.act_limit, self.act_limit),)
+
+
+class _TransferStep(nn.Module):
+    """A task's actor and the decoder, if it has one, that does what it says."""
+
+    def __init__(self, policy: TransferPolicy) -> None:
+        super().__init__()
+        self.seen = policy.decoder.seen
+        self.actor = _ExpertStep(policy.controller, policy.decoder.bound)
+        self.below = policy.low_level.policy if policy.low_level else None
+        self.register_buffer("columns", torch.from_numpy(policy.decoder.columns))
+        self.columns: Tensor
+
+    def forward(self, observations: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Return actions in [-1, 1]."""
+        (embeddings,) = self.actor(observations[:, : self.seen], state)
+        if self.below is None:
+            return (embeddings,)
+        features = self.below.features.normalized(DECODER, observations[:, self.columns])
+        return (self.below.decode(features, embeddings)[0].clamp(-1.0, 1.0),)
 
 
 def require_onnx() -> None:
@@ -149,8 +172,8 @@ def _actor(policy: AnyPolicy, session: Any) -> Act:
 
 
 def _export(policy: AnyPolicy) -> bytes:
-    module = _ExpertStep(policy) if isinstance(policy, ExpertPolicy) else _Step(policy)
     try:
+        module = _step(policy)
         model = _traced(module, policy)
         _name_batch(model.graph)
         for key, value in _metadata(policy).items():
@@ -159,6 +182,12 @@ def _export(policy: AnyPolicy) -> bytes:
     # The exporter and protobuf each have exceptions of their own.
     except Exception as error:
         raise RunError(f"The policy cannot be written as ONNX: {_first_line(error)}") from error
+
+
+def _step(policy: AnyPolicy) -> nn.Module:
+    if isinstance(policy, TransferPolicy):
+        return _TransferStep(policy)
+    return _ExpertStep(policy) if isinstance(policy, ExpertPolicy) else _Step(policy)
 
 
 def _traced(module: nn.Module, policy: AnyPolicy) -> Any:

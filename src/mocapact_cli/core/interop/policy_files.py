@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mocapact_cli import __version__
-from mocapact_cli.core.errors import InvalidInputError, RunError
+from mocapact_cli.core.errors import InvalidInputError, MocapactError, RunError, naming
 from mocapact_cli.core.interop.extras import require
 from mocapact_cli.core.interop.normalizers import normalizer_from_dict, normalizer_to_dict
 from mocapact_cli.core.interop.policy_interface import EXPERT, largest_difference, model_name, observable_sizes
@@ -16,15 +16,22 @@ from mocapact_cli.core.interop.policy_places import SAFETENSORS_SUFFIX
 from mocapact_cli.core.interop.safetensors_header import DESCRIPTION_KEY, PURPOSE, read_header
 from mocapact_cli.core.paths import atomic_write, existing_file, write_json
 from mocapact_cli.core.policies.expert import ExpertNetwork, ExpertPolicy
+from mocapact_cli.core.policies.low_level import LowLevelPolicy
+from mocapact_cli.core.policies.transfer import TransferPolicy
 from mocapact_cli.core.policies.zoo import describe, restore
+from mocapact_cli.core.tasks.registry import task_class
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor
+    from torch.nn import Module
 
     from mocapact_cli.core.interop.policy_interface import AnyPolicy
     from mocapact_cli.core.progress import Progress
+
+HIGH_LEVEL, LOW_LEVEL = "high_level.", "low_level."
+"""What the parameters' names begin with, where there are two policies."""
 
 
 def description_file(path: Path | str) -> Path:
@@ -50,8 +57,7 @@ def to_safetensors(policy: AnyPolicy, path: Path | str, *, progress: Progress | 
         MissingDependencyError: The safetensors package is not installed.
         RunError: The written policy acts differently; nothing is written.
     """
-    module = policy.network if isinstance(policy, ExpertPolicy) else policy
-    state = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
+    state = {name: value.detach().cpu().contiguous() for name, value in _parameters(policy).items()}
     described = describe_policy(policy)
     # One entry only: the library writes several in an order that changes from run to run.
     metadata = {DESCRIPTION_KEY: json.dumps(described)}
@@ -83,7 +89,25 @@ def describe_policy(policy: AnyPolicy) -> dict[str, Any]:
     }
 
 
+def _parameters(policy: AnyPolicy) -> dict[str, Tensor]:
+    if isinstance(policy, TransferPolicy):
+        parts: dict[str, Module] = {HIGH_LEVEL: policy.controller.network}
+        if policy.low_level:
+            parts[LOW_LEVEL] = policy.low_level.policy
+        return {f"{part}{name}": value for part, module in parts.items() for name, value in module.state_dict().items()}
+    module = policy.network if isinstance(policy, ExpertPolicy) else policy
+    return dict(module.state_dict())
+
+
 def _config(policy: AnyPolicy) -> Any:
+    if isinstance(policy, TransferPolicy):
+        return {
+            "task": policy.task,
+            "high_level": _config(policy.controller),
+            "sees": list(policy.controller.observables),
+            "low_level": describe(policy.low_level.policy) if policy.low_level else None,
+            "max_embed": policy.decoder.bound,
+        }
     if not isinstance(policy, ExpertPolicy):
         return describe(policy)["config"]
     network = policy.network
@@ -91,6 +115,8 @@ def _config(policy: AnyPolicy) -> Any:
 
 
 def _statistics(policy: AnyPolicy) -> dict[str, Any]:
+    if isinstance(policy, TransferPolicy):
+        return _statistics(policy.controller)
     if isinstance(policy, ExpertPolicy):
         return normalizer_to_dict(policy.normalizer)
     # For readers in other languages; the parameters hold the same numbers.
@@ -117,6 +143,8 @@ def load_safetensors(path: Path | str, device: str = "cpu") -> AnyPolicy:
     state = read_tensors(path)
     if description.get("model") == EXPERT:
         return _expert(description, state, str(path), device)
+    if description.get("model") == TransferPolicy.model:
+        return _transfer(description, state, str(path), device)
     return restore(description, state, source=str(path), device=device)
 
 
@@ -142,8 +170,34 @@ def _expert(description: Mapping[str, Any], state: Mapping[str, Tensor], source:
     sees = _is_list(observables, str) and _is_list(ref_steps, int)
     if not isinstance(config, dict) or not sees:
         raise InvalidInputError(f"{source} does not say what the expert sees.")
-    network = ExpertNetwork.from_state_dict(state, str(config.get("activation")))
-    return ExpertPolicy(network, normalizer, observables or (), ref_steps=ref_steps or (), device=device)
+    with naming(source):
+        network = ExpertNetwork.from_state_dict(state, str(config.get("activation")))
+        return ExpertPolicy(network, normalizer, observables or (), ref_steps=ref_steps or (), device=device)
+
+
+def _transfer(description: Mapping[str, Any], state: Mapping[str, Tensor], source: str, device: str) -> TransferPolicy:
+    config = description.get("config")
+    if not isinstance(config, dict) or not isinstance(config.get("task"), str):
+        raise InvalidInputError(f"{source} does not say what its policies are.")
+    high, low = ({n.removeprefix(p): v for n, v in state.items() if n.startswith(p)} for p in (HIGH_LEVEL, LOW_LEVEL))
+    seen = {"config": config.get("high_level"), "observables": config.get("sees")}
+    controller = _expert({**description, **seen}, high, source, device)
+    try:
+        below = _low_level(config, low, source, device)
+        own = task_class(config["task"]).own_observables
+        return TransferPolicy(controller, below, config["task"], own=own)
+    except (MocapactError, TypeError, ValueError) as error:
+        raise InvalidInputError(f"{source} holds policies that do not fit each other: {error}") from error
+
+
+def _low_level(
+    config: Mapping[str, Any], state: Mapping[str, Tensor], source: str, device: str
+) -> LowLevelPolicy | None:
+    described = config.get("low_level")
+    if not isinstance(described, dict):
+        return None
+    below = restore(described, state, source=source, device=device)
+    return LowLevelPolicy(below, max_embed=float(config["max_embed"]))
 
 
 def _is_list(values: object, of: type) -> bool:

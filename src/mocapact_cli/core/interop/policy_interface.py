@@ -10,6 +10,7 @@ import numpy as np
 from mocapact_cli.core.errors import InvalidInputError
 from mocapact_cli.core.policies.expert import ExpertPolicy
 from mocapact_cli.core.policies.gpt import GptPolicy
+from mocapact_cli.core.policies.transfer import TransferPolicy
 from mocapact_cli.core.progress import NullProgress, Progress
 from mocapact_cli.core.sim.observables import observable_size
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from mocapact_cli.core.policies.base import Float32Array
     from mocapact_cli.core.policies.distilled import DistilledPolicy
 
-    AnyPolicy = ExpertPolicy | DistilledPolicy
+    AnyPolicy = ExpertPolicy | DistilledPolicy | TransferPolicy
     Act = Callable[[Float32Array, Any], tuple[NDArray[Any], Any]]
 
 EXPERT = "expert"
@@ -59,16 +60,21 @@ def inputs(policy: AnyPolicy) -> tuple[Port, ...]:
 
 def outputs(policy: AnyPolicy) -> tuple[Port, ...]:
     """Return what one step gives: actions, then the state for the next step, in the order of the inputs."""
-    size = len(policy.std) if isinstance(policy, ExpertPolicy) else policy.config.act_size
     return (
-        Port(ACTIONS, (BATCH, size)),
+        Port(ACTIONS, (BATCH, _act_size(policy))),
         *(Port(NEXT + port.name, port.shape, port.dtype) for port in _state_ports(policy)),
     )
 
 
+def _act_size(policy: AnyPolicy) -> int:
+    if isinstance(policy, TransferPolicy):
+        return policy.act_size
+    return len(policy.std) if isinstance(policy, ExpertPolicy) else policy.config.act_size
+
+
 def initial_state(policy: AnyPolicy, batch: int) -> tuple[NDArray[Any], ...]:
     """Return the arrays of a policy's state at an episode's start; none where it has no state."""
-    state = None if isinstance(policy, ExpertPolicy) else policy.initial_state(batch)
+    state = None if isinstance(policy, ExpertPolicy | TransferPolicy) else policy.initial_state(batch)
     if state is None:
         return ()
     return tuple(state) if isinstance(state, tuple) else (state,)
@@ -80,6 +86,8 @@ def observable_sizes(policy: AnyPolicy) -> list[int]:
     Raises:
         InvalidInputError: They do not add up to what its network takes.
     """
+    if isinstance(policy, TransferPolicy):
+        return policy.decoder.sizes
     sizes = [observable_size(name, len(policy.ref_steps)) for name in policy.observables]
     if sum(sizes) != policy.obs_size:
         raise InvalidInputError(
@@ -135,11 +143,14 @@ def _random_observations(policy: AnyPolicy, batch: int, rng: np.random.Generator
     Student's t with 3 degrees of freedom: one value in 500 lies beyond ten.
     """
     noise = rng.standard_t(3, (batch, policy.obs_size))
-    if isinstance(policy, ExpertPolicy):
-        mean, std = policy.normalizer.mean, np.sqrt(policy.normalizer.var)
+    seen = policy.controller if isinstance(policy, TransferPolicy) else policy
+    if isinstance(seen, ExpertPolicy):
+        mean, std = seen.normalizer.mean, np.sqrt(seen.normalizer.var)
     else:
-        mean, std = policy.features.mean.cpu().numpy(), policy.features.std.cpu().numpy()
-    return np.asarray(mean + std * noise, dtype=np.float32)
+        mean, std = seen.features.mean.cpu().numpy(), seen.features.std.cpu().numpy()
+    # What only a low-level policy sees, and not the controller above it, comes last and stays as drawn.
+    noise[:, : len(mean)] = mean + std * noise[:, : len(mean)]
+    return np.asarray(noise, dtype=np.float32)
 
 
 def _state_ports(policy: AnyPolicy) -> tuple[Port, ...]:

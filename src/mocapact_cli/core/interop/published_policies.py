@@ -9,7 +9,7 @@ import numpy as np
 from mocapact_cli.core.errors import InvalidInputError
 from mocapact_cli.core.policies.embedding import DECODER, ENCODER
 from mocapact_cli.core.policies.networks import MAX_LAYERS
-from mocapact_cli.core.safe.pickles import Inert
+from mocapact_cli.core.safe.stand_ins import Inert
 from mocapact_cli.core.sim.observables import ObservableLayout
 
 if TYPE_CHECKING:
@@ -17,20 +17,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-_OPTIMIZERS = ("adam.Adam", "adamw.AdamW", "sgd.SGD", "rmsprop.RMSprop")
-_SCHEDULERS = ("StepLR", "MultiStepLR", "ExponentialLR", "CosineAnnealingLR", "LambdaLR", "OneCycleLR", "LinearLR")
-INERT: Mapping[str, object] = {
-    **{f"{gym}.spaces.{space}": Inert for gym in ("gym", "gymnasium") for space in ("box.Box", "dict.Dict")},
-    **{f"numpy.random._pickle.__{kind}_ctor": Inert for kind in ("randomstate", "generator", "bit_generator")},
-    **{f"torch.optim.{name}": Inert for name in _OPTIMIZERS},
-    **{f"torch.optim.lr_scheduler.{name}": Inert for name in _SCHEDULERS},
-    "ml_collections.config_dict.config_dict.ConfigDict": Inert,
-    "mocapact.sb3.features_extractor.CmuHumanoidFeaturesExtractor": Inert,
-    "stable_baselines3.common.running_mean_std.RunningMeanStd": Inert,
-    "pathlib.PosixPath": Inert,
-    "pathlib.WindowsPath": Inert,
-}
-"""Names in published checkpoints; none of the classes is wanted itself."""
 _STATISTICS = ("features.mean", "features.std")
 _UNUSED = ".attn.mask"
 

@@ -1,8 +1,8 @@
-"""Experts as Stable-Baselines3 zips: read without unpickling anything, written so that stock `PPO.load` opens them."""
+"""Experts as Stable-Baselines3 zips: read without running anything, written so that stock `PPO.load` opens them."""
 
 from __future__ import annotations
 
-import io
+import base64
 import json
 import re
 import zipfile
@@ -10,8 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mocapact_cli.core.errors import InvalidInputError
-from mocapact_cli.core.safe import archives
+from mocapact_cli.core.formatting import shown
+from mocapact_cli.core.safe import archives, pickles
+from mocapact_cli.core.safe.allow_list import MODEL
+from mocapact_cli.core.safe.checkpoints import read_parameters
+from mocapact_cli.core.safe.stand_ins import Inert
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +26,8 @@ if TYPE_CHECKING:
 
     from mocapact_cli.core.policies.expert import ExpertPolicy
 
-_JSON_LIMIT = 1 << 26
+_JSON_LIMIT, _HUGE = 1 << 26, 1 << 63
+_WEIGHTS, _PICKLED = "policy.pth", ":serialized:"
 _CLASS_NAME = re.compile(r"<class '(?:[\w.]+\.)?(\w+)'>")
 EXTRA_MEMBER = "mocapact.json"
 """What mocapact keeps in the zip beside Stable-Baselines3's members, which ignores it."""
@@ -34,11 +41,13 @@ class Sb3Archive:
         hyperparameters: The plain numbers among the algorithm's attributes, such as `gamma` and `num_timesteps`.
         policy_kwargs: Plain fields of the policy's arguments; classes are given by name.
         extra: mocapact's own record; empty in zips of others.
+        action_limit: Largest number among the actions' limits; None where it is not said.
     """
 
     hyperparameters: Mapping[str, float | int | bool | None]
     policy_kwargs: Mapping[str, Any]
     extra: Mapping[str, Any] = field(default_factory=dict)
+    action_limit: float | None = None
 
     @property
     def activation(self) -> str:
@@ -56,44 +65,62 @@ class Sb3Archive:
 
 
 def read_description(path: Path | str) -> Sb3Archive:
-    """Read what a model zip says about itself; weights are not touched, nothing is unpickled.
+    """Read what a model zip says about itself; weights are not touched.
+
+    Its pickled attributes are read by an allow-list, though little of them is used: who loads the zip with other
+    software would run them.
 
     Raises:
         NotFoundError: It does not exist.
-        InvalidInputError: It is damaged or not a Stable-Baselines3 model.
+        InvalidInputError: It is damaged, hostile or not a Stable-Baselines3 model.
     """
     with archives.open_zip(path) as archive:
         data = _json_object(archive, "data")
         extra = _json_object(archive, EXTRA_MEMBER) if EXTRA_MEMBER in archive.namelist() else {}
-    plain = {key: value for key, value in data.items() if value is None or isinstance(value, int | float)}
+    pickled = {
+        name: _unpickled(value[_PICKLED], f"{path}: {shown(name)}")
+        for name, value in data.items()
+        if isinstance(value, dict) and _PICKLED in value
+    }
+    plain = {key: value for key, value in data.items() if value is None or _is_number(value)}
     policy_kwargs = data.get("policy_kwargs")
-    return Sb3Archive(plain, policy_kwargs if isinstance(policy_kwargs, dict) else {}, extra)
+    limit = _limit(pickled.get("action_space"))
+    return Sb3Archive(plain, policy_kwargs if isinstance(policy_kwargs, dict) else {}, extra, limit)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, float) or (isinstance(value, int) and abs(value) < _HUGE)
 
 
 def read_weights(path: Path | str) -> dict[str, Tensor]:
-    """Read the policy's parameters from a model zip with PyTorch's weights-only reader.
+    """Read the policy's parameters from a model zip: weights only, everything else is refused.
 
     Raises:
         NotFoundError: It does not exist.
         InvalidInputError: It is damaged, or holds anything but tensors.
     """
-    import torch
-
     with archives.open_zip(path) as archive:
-        content = archives.read_member(archive, "policy.pth")
+        content = archives.read_member(archive, _WEIGHTS)
+    return read_parameters(content, source=f"{path}: {_WEIGHTS}")
+
+
+def _limit(space: object) -> float | None:
+    high = space.state.get("high") if isinstance(space, Inert) and isinstance(space.state, dict) else None
+    return float(high.max()) if isinstance(high, np.ndarray) and high.size else None
+
+
+def _unpickled(encoded: object, source: str) -> Any:
     try:
-        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise InvalidInputError(f"{path}: its weights are damaged or hold more than numbers.") from error
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise InvalidInputError(f"{path}: its weights are not a table of tensors.")
-    return dict(state)
+        content = base64.b64decode(encoded if isinstance(encoded, str) else "-", validate=True)
+    except ValueError as error:
+        raise InvalidInputError(f"{source} is not a pickle in base64.") from error
+    return pickles.loads(content, MODEL, source=source)
 
 
 def _json_object(archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
     try:
         value = json.loads(archives.read_member(archive, name, limit=_JSON_LIMIT))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInputError(f"{archive.filename}: {name} is not JSON.") from error
     if not isinstance(value, dict):
         raise InvalidInputError(f"{archive.filename}: {name} is not a JSON object.")
@@ -101,7 +128,12 @@ def _json_object(archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
 
 
 def write_sb3_zip(
-    path: Path, policy: ExpertPolicy, extra: Mapping[str, Any], hyperparameters: Mapping[str, Any]
+    path: Path,
+    policy: ExpertPolicy,
+    extra: Mapping[str, Any],
+    hyperparameters: Mapping[str, Any],
+    *,
+    bound: float = 1.0,
 ) -> None:
     """Write an expert as a stock PPO model with a Box observation space and no classes of mocapact.
 
@@ -110,16 +142,16 @@ def write_sb3_zip(
         policy: The expert.
         extra: mocapact's own record, as JSON.
         hyperparameters: Numbers of the algorithm, such as `gamma`, `n_steps`, `learning_rate`, `num_timesteps`.
+        bound: Limit of the actions.
     """
-    model = _stock_ppo(policy, hyperparameters)
+    model = _stock_ppo(policy, hyperparameters, bound)
     model.save(str(path))
     # `save` adds .zip to names without a suffix of its own; a name that has one is kept.
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(EXTRA_MEMBER, json.dumps(extra))
 
 
-def _stock_ppo(policy: ExpertPolicy, hyperparameters: Mapping[str, Any]) -> Any:
-    import numpy as np
+def _stock_ppo(policy: ExpertPolicy, hyperparameters: Mapping[str, Any], bound: float) -> Any:
     from gymnasium.spaces import Box
     from stable_baselines3 import PPO
 
@@ -140,7 +172,7 @@ def _stock_ppo(policy: ExpertPolicy, hyperparameters: Mapping[str, Any]) -> Any:
         **arguments,
     )
     model.observation_space = Box(-np.inf, np.inf, (policy.obs_size,), np.float32)
-    model.action_space = Box(-1.0, 1.0, (len(policy.std),), np.float32)
+    model.action_space = Box(-bound, bound, (len(policy.std),), np.float32)
     model.n_envs = 1
     model._setup_model()
     model.policy.load_state_dict({name: value.cpu() for name, value in network.state_dict().items()})

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mocapact_cli.core.clips.clip import Clip
     from mocapact_cli.core.media.video import Frame
     from mocapact_cli.core.progress import Progress, ProgressTask
+    from mocapact_cli.core.tasks.goal import Mark
 
 FloatArray = NDArray[np.float64]
 
@@ -30,6 +31,8 @@ STRIP_WIDTH = 240
 """Pixels of one frame of a png strip, at most."""
 GIF_WIDTH = 320
 """Pixels of a gif, at most."""
+_GOAL_ROOM = 1.5
+"""Metres that a camera stands further back to see something of where the walker is to go."""
 
 
 def film_clip(
@@ -101,6 +104,31 @@ def film_episode(
     return _film(scene, path, (width, height), fps, progress)
 
 
+def film_goal(
+    qpos: FloatArray,
+    marks: Sequence[Sequence[Mark]],
+    path: Path | str,
+    *,
+    captions: Sequence[str] = (),
+    progress: Progress = NullProgress(),  # noqa: B008 - it has no state
+) -> Path:
+    """Film an episode with what the walker is told to do.
+
+    Args:
+        qpos: (T, 63) poses of the walker.
+        marks: T lists of what is shown of the goal, one a step.
+        path: The file to write; its ending (`.mp4`, `.gif`, `.png`) says how.
+        captions: T texts, one a step.
+        progress: Told about every frame.
+
+    Raises:
+        UsageError: The file's ending is unknown.
+        MissingDependencyError: No OpenGL works here.
+    """
+    scene = Scene(qpos, None, captions, heading(qpos[:1]), CONTROL_TIMESTEP, marks, extra=_GOAL_ROOM)
+    return _film(scene, path, (640, 480), 30, progress)
+
+
 @dataclass(frozen=True)
 class Scene:
     """A motion as it is filmed.
@@ -108,6 +136,8 @@ class Scene:
     Attributes:
         qpos: (T, 63) poses of the walker. ghost: (T, 63) poses of the ghost where it is drawn.
         captions: Texts, one a step. direction: Where it goes, radians about z. dt: Seconds a step.
+        marks: What is shown of a goal, one list a step. extra: Metres that the camera stands further back.
+        followed: Steps for which the camera keeps the ghost in the picture; None for all.
     """
 
     qpos: FloatArray
@@ -115,6 +145,9 @@ class Scene:
     captions: Sequence[str]
     direction: float
     dt: float
+    marks: Sequence[Sequence[Mark]] = ()
+    extra: float = 0.0
+    followed: int | None = None
 
     @classmethod
     def of_episode(
@@ -124,24 +157,34 @@ class Scene:
         captions: Sequence[str] = (),
         ghost_offset: Sequence[float] | None = None,
         dt: float = CONTROL_TIMESTEP,
+        *,
+        followed: int | None = None,
     ) -> Scene:
         """Return the scene of an episode with its reference as a ghost, beside the walker unless said otherwise."""
         direction = heading(reference_qpos)
         ghost = np.array(reference_qpos, dtype=np.float64)
         ghost[:, :3] += beside(direction) if ghost_offset is None else np.asarray(ghost_offset)
-        return cls(qpos, ghost, captions, direction, dt)
+        return cls(qpos, ghost, captions, direction, dt, followed=followed)
 
     def cameras(self, times: FloatArray) -> list[Camera]:
         """Return a camera for each time (F,), seconds."""
         body = self.qpos[:, :2]
         ghost = body if self.ghost is None else self.ghost[:, :2]
         apart = float(np.linalg.norm(ghost[0] - body[0]))
-        return follow((body + ghost) / 2, self.direction, self.dt, times, extra=apart / 2)
+        # Where the ghost stands still, the camera goes on as if it were still beside the walker.
+        last = len(body) - 1 if self.followed is None else min(self.followed, len(body) - 1)
+        steps = np.minimum(np.arange(len(body)), last)
+        return follow(body + (ghost - body)[steps] / 2, self.direction, self.dt, times, extra=self.extra + apart / 2)
 
     def caption(self, time: float) -> str:
         """Return the text of the step nearest a time in seconds."""
         step = round(time / self.dt)
         return self.captions[step] if step < len(self.captions) else ""
+
+    def marks_at(self, time: float) -> Sequence[Mark]:
+        """Return what is shown of the goal at the step nearest a time in seconds."""
+        step = round(time / self.dt)
+        return self.marks[step] if step < len(self.marks) else ()
 
 
 def _film(scene: Scene, path: Path | str, size: tuple[int, int], fps: float, progress: Progress) -> Path:
@@ -157,7 +200,8 @@ def _frames(scene: Scene, times: FloatArray, size: tuple[int, int], task: Progre
     ghosts = [None] * len(times) if scene.ghost is None else resampled(walker, scene.ghost, scene.dt, times)
     with TrackRenderer(walker, *size) as renderer:
         for time, pose, ghost, camera in zip(times, poses, ghosts, scene.cameras(times), strict=True):
-            yield draw_caption(renderer.render(pose, camera, ghost_qpos=ghost), scene.caption(time))
+            picture = renderer.render(pose, camera, ghost_qpos=ghost, marks=scene.marks_at(time))
+            yield draw_caption(picture, scene.caption(time))
             task.advance()
 
 

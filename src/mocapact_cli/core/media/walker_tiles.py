@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mocapact_cli.core.media.camera import follow, heading
 from mocapact_cli.core.media.captions import INK, draw_caption, fitted
 from mocapact_cli.core.media.clip_film import Scene, resampled
-from mocapact_cli.core.media.render import TrackRenderer
+from mocapact_cli.core.media.render import PROMPT_COLOR, TrackRenderer
 from mocapact_cli.core.media.video import film_format, film_fps, frame_times, write_film
 from mocapact_cli.core.progress import NullProgress
 from mocapact_cli.core.walker.model import CONTROL_TIMESTEP, get_walker
@@ -57,6 +57,9 @@ class Tile:
         ending: What is said after its last pose, while others go on.
         reference_qpos: (T, 63) poses of a ghost beside it at the same steps; None for no ghost.
         failed: Whether its end is a bad one; None where it is neither good nor bad.
+        prompt_steps: Steps at the beginning in which somebody else moves it: it has another colour, and time counts
+            from their end.
+        reference_steps: Steps after which the reference stands still, and is left behind; None if it never does.
     """
 
     label: str
@@ -64,15 +67,28 @@ class Tile:
     ending: str = ""
     reference_qpos: FloatArray | None = None
     failed: bool | None = None
+    prompt_steps: int = 0
+    reference_steps: int | None = None
 
     def views(self, times: FloatArray) -> tuple[list[Camera], FloatArray | None]:
         """Return a camera for each time (F,), seconds, and the (T, 63) poses of the ghost where it is drawn."""
         if self.reference_qpos is not None:
-            scene = Scene.of_episode(self.qpos, self.reference_qpos)
+            scene = Scene.of_episode(self.qpos, self.reference_qpos, followed=self.reference_steps)
             return scene.cameras(times), scene.ghost
         # All are seen from the same side of where they face at first, so that they can be compared.
         direction = heading(self.qpos[:1])
         return follow(self.qpos[:, :2], direction, CONTROL_TIMESTEP, times, extra=_ROOM), None
+
+    def status(self, time: float) -> str:
+        """Return what is said at a time in seconds."""
+        after = time - self.prompt_steps * CONTROL_TIMESTEP
+        if not self.prompt_steps:
+            return f"{time:.2f} s"
+        return f"prompt, {time:.2f} s" if self.is_prompted(time) else f"+{after:.2f} s"
+
+    def is_prompted(self, time: float) -> bool:
+        """Whether somebody else moves it at a time in seconds."""
+        return time < self.prompt_steps * CONTROL_TIMESTEP - 1e-9
 
 
 def grid_shape(count: int) -> tuple[int, int]:
@@ -152,9 +168,11 @@ class _View:
         self._task.advance()
         if self._last is None:
             ghost = None if self._ghosts is None else self._ghosts[number]
-            picture = self._renderer.render(self._poses[number], self._cameras[number], ghost_qpos=ghost)
-            if self._times[number] <= self._duration + 1e-9:
-                return self._labelled(picture, f"{self._times[number]:.2f} s", INK)
+            time = float(self._times[number])
+            color = PROMPT_COLOR if self._tile.is_prompted(time) else None
+            picture = self._renderer.render(self._poses[number], self._cameras[number], ghost_qpos=ghost, color=color)
+            if time <= self._duration + 1e-9:
+                return self._labelled(picture, self._tile.status(time), INK)
             dimmed = np.asarray(picture * _DIMMED, dtype=np.uint8)
             ink = INK if self._tile.failed is None else FAILED if self._tile.failed else FINISHED
             self._last = self._labelled(dimmed, self._tile.ending, ink)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from mocapact_cli.core.errors import InvalidInputError
+from mocapact_cli.core.formatting import shortened, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,7 @@ def activation_name(name: str) -> str:
         InvalidInputError: There is not.
     """
     if name not in ACTIVATIONS:
-        raise InvalidInputError(f"The activation {name!r} is unknown.", hint=f"Known: {', '.join(ACTIVATIONS)}.")
+        raise InvalidInputError(f"The activation {shown(name)} is unknown.", hint=f"Known: {', '.join(ACTIVATIONS)}.")
     return name
 
 
@@ -36,7 +37,8 @@ def check_widths(**widths: int | Sequence[int]) -> None:
     for name, given in widths.items():
         values = [given] if isinstance(given, int) else list(given)
         if len(values) > MAX_LAYERS or not all(1 <= value <= MAX_WIDTH for value in values):
-            raise InvalidInputError(f"A network with {name} = {given} is not built.", hint=f"Up to {MAX_WIDTH} fit.")
+            said = shortened(str(given))
+            raise InvalidInputError(f"A network with {name} = {said} is not built.", hint=f"Up to {MAX_WIDTH} fit.")
 
 
 def mlp(

@@ -8,6 +8,7 @@ import torch
 
 from mocapact_cli.core.config import from_dict, to_dict
 from mocapact_cli.core.errors import InvalidInputError, MocapactError, UsageError, did_you_mean
+from mocapact_cli.core.formatting import shown
 from mocapact_cli.core.policies.gpt import GptConfig, GptPolicy
 from mocapact_cli.core.policies.hierarchical import HierarchicalConfig, HierarchicalPolicy
 from mocapact_cli.core.policies.mcp import McpConfig, McpPolicy
@@ -97,7 +98,7 @@ def restore(
 def _config(description: Mapping[str, Any], source: str) -> PolicyConfig:
     model, values = description.get("model"), description.get("config")
     if not isinstance(model, str) or model not in _CONFIGS or not isinstance(values, dict):
-        raise InvalidInputError(f"{source} holds no model that is known: {model!r}.")
+        raise InvalidInputError(f"{source} holds no model that is known: {shown(model)}.")
     try:
         return from_dict(_CONFIGS[model], values)
     except MocapactError as error:

@@ -38,11 +38,15 @@ class PolicyActor:
     Args:
         policy: The policy.
         batch: The environments; they show at least what the policy sees.
+        deterministic: Whether the policy draws nothing.
+
+    Raises:
+        UsageError: The policy sees something of another size.
     """
 
-    def __init__(self, policy: Policy, batch: TrackingBatch) -> None:
-        self._policy = policy
-        self._columns = seen_columns(policy.observables, batch)
+    def __init__(self, policy: Policy, batch: TrackingBatch, *, deterministic: bool = True) -> None:
+        self._policy, self._deterministic = policy, deterministic
+        self._columns = seen_columns(policy.observables, batch, policy.ref_steps)
         self._state: Any = None
         self._episodes: NDArray[np.int64] | None = None
 
@@ -52,11 +56,11 @@ class PolicyActor:
         return self._state
 
     def means(self, observations: Float32Array, episodes: NDArray[np.int64]) -> Float32Array:
-        """Return the policy's deterministic actions (N, A)."""
+        """Return the policy's actions (N, A)."""
         seen = observations if self._columns is None else observations[:, self._columns]
         rows = pad_rows(seen)
         self._forget(episodes, len(rows))
-        actions, self._state = self._policy.predict(rows, self._state, deterministic=True)
+        actions, self._state = self._policy.predict(rows, self._state, deterministic=self._deterministic)
         return actions[: len(seen)]
 
     def _forget(self, episodes: NDArray[np.int64], rows: int) -> None:
@@ -64,7 +68,7 @@ class PolicyActor:
         if self._state is not None and self._episodes is not None and isinstance(self._policy, Remembering):
             started = np.zeros(rows, dtype=np.bool_)
             started[: len(episodes)] = episodes != self._episodes
-            self._state = self._policy.reset_state(self._state, started)
+            self._state = self._policy.reset_state(self._state, started, self._deterministic)
         self._episodes = episodes.copy()
 
 
@@ -114,9 +118,18 @@ class ExpertsActor:
         self.close()
 
 
-def seen_columns(observables: Sequence[str], batch: TrackingBatch) -> NDArray[np.integer] | None:
-    """Return the columns of a batch's observations that hold `observables`; None where they are all, in order."""
-    return None if tuple(batch.observables) == tuple(observables) else batch.layout.columns(observables)
+def seen_columns(
+    observables: Sequence[str], batch: TrackingBatch, ref_steps: Sequence[int]
+) -> NDArray[np.integer] | None:
+    """Return the columns of a batch's observations that hold `observables`; None where they are all, in order.
+
+    Args:
+        observables: What is seen.
+        batch: The environments.
+        ref_steps: Steps ahead that are seen of those observables that look ahead.
+    """
+    columns = batch.layout.columns(observables, ref_steps)
+    return None if np.array_equal(columns, np.arange(batch.layout.size)) else columns
 
 
 def pad_rows(rows: Float32Array) -> Float32Array:

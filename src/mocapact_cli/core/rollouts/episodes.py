@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -115,6 +115,7 @@ def run_episodes(
     actor: Actor,
     *,
     act_noise: float = 0.0,
+    noise_from: int = 0,
     seed: int = 0,
     listeners: Sequence[Listener] = (),
     progress: Progress | None = None,
@@ -127,6 +128,7 @@ def run_episodes(
         plan: The episodes.
         actor: Gives the mean actions.
         act_noise: Standard deviation of the Gaussian noise added to them.
+        noise_from: Step of every episode from which on it is added.
         seed: Of the noise.
         listeners: Told of every step and end.
         progress: Told of every end.
@@ -137,7 +139,8 @@ def run_episodes(
     """
     ends: dict[int, EpisodeEnd] = {}
     with (progress or NullProgress()).task(description, total=len(plan), unit="episodes") as task:
-        for index, end in stream_episodes(batch, plan, actor, act_noise=act_noise, seed=seed, listeners=listeners):
+        noise: Any = {"act_noise": act_noise, "noise_from": noise_from, "seed": seed}
+        for index, end in stream_episodes(batch, plan, actor, **noise, listeners=listeners):
             ends[index] = end
             task.advance()
     return [ends[index] for index in range(len(plan))]
@@ -149,6 +152,7 @@ def stream_episodes(
     actor: Actor,
     *,
     act_noise: float = 0.0,
+    noise_from: int = 0,
     seed: int = 0,
     listeners: Sequence[Listener] = (),
 ) -> Iterator[tuple[int, EpisodeEnd]]:
@@ -156,7 +160,9 @@ def stream_episodes(
 
     The arguments are those of `run_episodes`.
     """
-    noise = EpisodeNoise(batch.num_envs, batch.task.longest, NUM_JOINTS, scale=act_noise, seed=seed)
+    noise = EpisodeNoise(
+        batch.num_envs, batch.task.longest, NUM_JOINTS, scale=act_noise, seed=seed, first_step=noise_from
+    )
     runner = _Runner(batch, plan, noise)
     observations, left = batch.reset(), len(plan)
     while left:

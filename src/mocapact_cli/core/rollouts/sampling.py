@@ -41,7 +41,7 @@ class SamplingActor:
         self, policy: EmbeddingPolicy, batch: TrackingBatch, plan: Sequence[PlannedEpisode], seed: int
     ) -> None:
         self._policy, self._plan, self._seed = policy, plan, seed
-        self._seen = seen_columns(policy.observables, batch)
+        self._seen = seen_columns(policy.observables, batch, policy.ref_steps)
         self._body = batch.layout.columns(policy.low_level_observables)
         self._streams: dict[int, np.random.Generator] = {}
         self._embeddings: Float32Array = np.zeros((0, policy.embed_size), np.float32)

@@ -88,17 +88,13 @@ def _columns(
     """Return the columns of an observable; of one that looks ahead, those of the `wanted` steps alone."""
     if name not in layout.slices:
         raise UsageError(f"The expert {expert} sees {name}, which is not recorded.")
-    columns = layout.columns([name])
-    if not OBSERVABLES[name].per_reference_step:
-        return columns
     missing = [step for step in wanted if step not in ref_steps]
-    if missing:
+    if missing and OBSERVABLES[name].per_reference_step:
         raise UsageError(
             f"The expert {expert} looks {missing[0]} steps ahead, which is not recorded.",
             hint=f"Record with --ref-steps {','.join(map(str, sorted({*ref_steps, *wanted})))}.",
         )
-    blocks = columns.reshape(len(ref_steps), -1)
-    return np.concatenate([blocks[list(ref_steps).index(step)] for step in sorted(wanted)])
+    return layout.columns([name], wanted)
 
 
 class SnippetSupply:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError
+from mocapact_cli.core.formatting import shortened, shown
 from mocapact_cli.core.guarded import now_reading
 
 if TYPE_CHECKING:
@@ -26,24 +27,32 @@ _ZIP_ERRORS = (
     *(ValueError, EOFError, NotImplementedError, RuntimeError, OverflowError),
 )
 MEMBER_LIMIT = 1 << 33
+_ALWAYS_FINE = 1 << 26
+_MAX_RATIO = 100
+"""No numbers worth keeping are packed into less than a hundredth."""
 _HEADER_LIMIT = 10_000
 _BLOCK = 1 << 22
 
 
 @contextlib.contextmanager
-def open_zip(path: Path | str) -> Iterator[zipfile.ZipFile]:
+def open_zip(path: Path | str, content: io.BytesIO | None = None) -> Iterator[zipfile.ZipFile]:
     """Open a zip archive for reading.
+
+    Args:
+        path: The file, or what `content` is called in messages.
+        content: The archive, where it is in memory.
 
     Raises:
         NotFoundError: It does not exist.
-        InvalidInputError: It, or what is read from it inside the block, is damaged.
+        InvalidInputError: It, or what is read from it inside the block, is damaged, or its list of members is made to
+            be read in two ways.
     """
     path = Path(path)
-    if not path.is_file():
+    if content is None and not path.is_file():
         raise NotFoundError(f"{path} does not exist.", hint="Check the path.")
     try:
-        with zipfile.ZipFile(path) as archive:
-            _begins_at_once(archive)
+        with zipfile.ZipFile(content or path) as archive:
+            _check_members(archive)
             yield archive
     except OSError as error:
         # A damaged offset is an invalid place to seek to; what has other numbers is trouble with the disk.
@@ -55,14 +64,24 @@ def open_zip(path: Path | str) -> Iterator[zipfile.ZipFile]:
 
 
 def _damaged(path: Path, error: Exception) -> InvalidInputError:
-    said = (getattr(error, "strerror", None) or str(error)).rstrip(".")
+    said = shortened((getattr(error, "strerror", None) or str(error)).rstrip("."))
     return InvalidInputError(f"{path} is damaged: {said or type(error).__name__}.")
 
 
-def _begins_at_once(archive: zipfile.ZipFile) -> None:
-    """Refuse what is left of an archive that held another: without its end, the inner one's passes for its own."""
-    if min((info.header_offset for info in archive.infolist()), default=0) > 0:
+def _check_members(archive: zipfile.ZipFile) -> None:
+    """Refuse what no honest archive has, and what readers of zip archives do not agree on."""
+    members = archive.infolist()
+    # What is left of an archive that held another: without its end, the inner one's passes for its own.
+    if min((info.header_offset for info in members), default=0) > 0:
         raise zipfile.BadZipFile("something stands before its first member")
+    if len({info.filename for info in members}) < len(members):
+        raise zipfile.BadZipFile("two members have the same name")
+    for info in members:
+        if info.filename.startswith(("/", "\\")) or ".." in Path(info.filename).parts:
+            raise zipfile.BadZipFile(f"the member {shown(info.filename)} leads out of it")
+    # The members lie before the list of them, whatever it says of their sizes.
+    if sum(info.file_size for info in members) > _ALWAYS_FINE + _MAX_RATIO * archive.start_dir:
+        raise zipfile.BadZipFile("its members claim to be far larger than it")
 
 
 def read_member(archive: zipfile.ZipFile, name: str, *, limit: int = MEMBER_LIMIT) -> bytes:
@@ -78,7 +97,9 @@ def read_member(archive: zipfile.ZipFile, name: str, *, limit: int = MEMBER_LIMI
     now_reading(name)
     if info.file_size > limit:
         raise InvalidInputError(f"{archive.filename}: {name} claims {info.file_size} bytes, which is refused.")
-    return archive.read(info)
+    with archive.open(info) as member:
+        # As much as was claimed, and not a byte more: what is packed may be far larger.
+        return member.read(info.file_size)
 
 
 def check_members(path: Path | str) -> None:
@@ -137,5 +158,11 @@ def npy_header(file: io.BytesIO) -> tuple[tuple[int, ...], np.dtype[Any]]:
     version = npy.read_magic(file)
     if version not in readers:
         raise ValueError(f"npy version {version} is unknown")
-    shape, _, dtype = readers[version](file, max_header_size=_HEADER_LIMIT)
+    try:
+        shape, _, dtype = readers[version](file, max_header_size=_HEADER_LIMIT)
+    except ValueError:
+        raise
+    # Python's parser reads the header, which raises what it pleases.
+    except Exception as error:
+        raise ValueError("an npy header cannot be read") from error
     return shape, dtype

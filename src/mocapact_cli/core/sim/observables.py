@@ -7,9 +7,10 @@ are dm_control's (``walker/...``); :class:`ObservableLayout` says which columns 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,7 @@ class Moment:
         time_in_clip: (n,) share of the snippet's duration that has passed.
         bank: the references; None in tasks without one.
         targets: (n, K) rows of the bank, one for each reference step.
+        own: values (n, size) of the task's own observables, by name.
     """
 
     walker: Walker
@@ -57,6 +59,7 @@ class Moment:
     time_in_clip: FloatArray
     bank: ReferenceBank | None = None
     targets: IntArray | None = None
+    own: Mapping[str, FloatArray] = field(default_factory=dict)
 
     @cached_property
     def rotation(self) -> FloatArray:
@@ -363,29 +366,44 @@ class ObservableLayout:
     Args:
         names: observables, each at most once.
         ref_steps: the task's reference steps.
+        own: sizes of observables that only the task has, by name.
 
     Raises:
         UsageError: if a name is unknown or repeated.
     """
 
-    def __init__(self, names: Sequence[str], ref_steps: Sequence[int]) -> None:
+    def __init__(
+        self, names: Sequence[str], ref_steps: Sequence[int], own: Mapping[str, int] = MappingProxyType({})
+    ) -> None:
         self.names = tuple(names)
         self.slices: dict[str, slice] = {}
         self.size = 0
+        self._ref_steps = tuple(ref_steps)
         for name in self.names:
-            width = observable_size(name, len(ref_steps))
+            width = own[name] if name in own else observable_size(name, len(ref_steps))
             if name in self.slices:
                 raise UsageError(f"Observable {name} is asked for twice.", hint="Name each observable once.")
             self.slices[name] = slice(self.size, self.size + width)
             self.size += width
 
-    def columns(self, names: Sequence[str]) -> IntArray:
-        """Column numbers of some observables, in the order of ``names``."""
-        return np.concatenate([np.arange(self.slices[name].start, self.slices[name].stop) for name in names])
+    def columns(self, names: Sequence[str], ref_steps: Sequence[int] | None = None) -> IntArray:
+        """Column numbers of some observables, in the order of ``names``.
+
+        Args:
+            ref_steps: of those that look ahead, only these of the layout's reference steps.
+        """
+        return np.concatenate([self._columns_of(name, ref_steps) for name in names])
 
     def split(self, flat: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         """Views by name of flat observations (..., size)."""
         return {name: flat[..., columns] for name, columns in self.slices.items()}
+
+    def _columns_of(self, name: str, ref_steps: Sequence[int] | None) -> IntArray:
+        columns = np.arange(self.slices[name].start, self.slices[name].stop)
+        if ref_steps is None or not OBSERVABLES[name].per_reference_step:
+            return columns
+        blocks = columns.reshape(len(self._ref_steps), -1)
+        return np.concatenate([blocks[self._ref_steps.index(step)] for step in sorted(ref_steps)])
 
 
 def observable_size(name: str, num_ref_steps: int) -> int:
@@ -405,5 +423,5 @@ def observable_size(name: str, num_ref_steps: int) -> int:
 def observe(moment: Moment, layout: ObservableLayout, out: NDArray[np.float32]) -> None:
     """Write the observables of ``layout`` into ``out`` (n, size)."""
     for name, columns in layout.slices.items():
-        value = OBSERVABLES[name].compute(moment)
+        value = moment.own[name] if name in moment.own else OBSERVABLES[name].compute(moment)
         out[:, columns] = value.reshape(len(out), -1)

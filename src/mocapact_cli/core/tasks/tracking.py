@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +53,8 @@ class Start:
     snippet_index: int
     start_step: int
     """Step in the clip, not in the snippet."""
+    seed: int = 0
+    """Of what the episode itself draws, in tasks that draw something."""
 
 
 @dataclass
@@ -84,6 +87,12 @@ class TrackingTask:
     channels: tuple[str, ...] = ("appendages", "body_quaternions", "center_of_mass", "joints_velocity", "termination")
     watches_falls = False
     """Whether the cursor needs to know who has fallen."""
+    watches_torso = False
+    """Whether the cursor needs the velocity of the root's subtree."""
+    draws = False
+    """Whether an episode draws more than its start, so that every start needs a seed of its own."""
+    own_observables: Mapping[str, int] = MappingProxyType({})
+    """Sizes of the observables that only this task has, by name."""
 
     def __init__(
         self,
@@ -127,8 +136,13 @@ class TrackingTask:
     def _prepare(self, snippets: list[Snippet], bank: ReferenceBank, config: TrackingConfig) -> None:
         self.config, self.snippets, self.bank = config, snippets, bank
         self.weights = np.ones(len(snippets))
-        self.last_step: IntArray = bank.num_steps - max(config.ref_steps) - 1
+        self.last_step: IntArray = bank.num_steps - self._looks_ahead - 1
         self._require_room()
+
+    @property
+    def _looks_ahead(self) -> int:
+        """Steps that a snippet is shortened by, so that there is always something to look at."""
+        return max(self.config.ref_steps)
 
     def _require_room(self) -> None:
         for index, snippet in enumerate(self.snippets):
@@ -241,6 +255,10 @@ class TrackingCursor:
         failed = ~(state.error <= config.termination_error_threshold)
         ended = self.step[:count] >= task.last_step[self.snippet[:count]]
         return Judgement(sum(channels.values(), np.zeros(count)), channels, failed, ended)
+
+    def measures(self, env: int) -> dict[str, float]:  # noqa: ARG002
+        """What the task itself measures of the episode that has just ended in environment ``env``."""
+        return {}
 
     def moment(self, features: Features, count: int, previous: Previous) -> Moment:
         """What the observables of the first ``count`` rows are computed from."""

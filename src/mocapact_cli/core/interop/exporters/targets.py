@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mocapact_cli.core.datasets import h5
 from mocapact_cli.core.datasets.reader import SUFFIX
 from mocapact_cli.core.datasets.schema import OBSERVABLE_INDICES
 from mocapact_cli.core.errors import NotFoundError, UsageError, did_you_mean
 from mocapact_cli.core.interop.expert_folder import MODEL_FILE, find_expert_folders
 from mocapact_cli.core.interop.policy_places import ONNX_SUFFIX, checkpoint_in, exported_in
+from mocapact_cli.core.interop.transfer_folder import find_transfer_models
+from mocapact_cli.core.safe import h5
 
 ROLLOUT_TARGETS = ("rollouts", "minari", "d4rl", "lerobot")
 POLICY_TARGETS = ("safetensors", "onnx")
@@ -71,7 +72,8 @@ def kinds_of(source: Path | str) -> list[str]:
 def _other_folder(folder: Path) -> list[str]:
     if any(item.suffix == SUFFIX and not item.name.startswith(".") for item in folder.iterdir()):
         return [ROLLOUTS]
-    return [POLICY] if (folder / MODEL_FILE).is_file() or find_expert_folders(folder) else []
+    known = (folder / MODEL_FILE).is_file() or find_expert_folders(folder) or find_transfer_models(folder)
+    return [POLICY] if known else []
 
 
 def _other_file(file: Path) -> list[str]:

@@ -55,6 +55,8 @@ class DistillConfig:
     """At most so many episodes from a snippet's start; -1 for all."""
     n_rsi_rollouts: int = -1
     """At most so many episodes from random steps; -1 for all."""
+    skip_last_steps: int = 0
+    """Steps before each episode's end that are not learned from: experts know that nothing comes after it."""
 
     eval_every: int = 10_000
     """Gradient steps between evaluations, which also save."""

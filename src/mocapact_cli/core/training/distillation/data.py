@@ -162,6 +162,7 @@ def open_part(
         clip_len_upsampling=upsampling,
         n_start_rollouts=config.n_start_rollouts,
         n_rsi_rollouts=config.n_rsi_rollouts,
+        skip_last_steps=config.skip_last_steps,
         progress=progress,
         **config.weights(),
     )

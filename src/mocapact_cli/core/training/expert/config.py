@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mocapact_cli.core.config import apply_overrides, load_settings
-from mocapact_cli.core.errors import UsageError, did_you_mean
+from mocapact_cli.core.training.ppo.settings import check_positive, check_shares, preset_of, resolve_preset
 
 
 @dataclass(frozen=True)
@@ -111,14 +110,8 @@ class ExpertConfig:
     """... by at least this."""
 
     def __post_init__(self) -> None:
-        for name in _ABOVE_ZERO:
-            if (value := getattr(self, name)) is not None and not value > 0:
-                raise UsageError(f"{name} is {value}.", hint="Give a number above zero.")
-        if self.steps_per_update % self.num_envs:
-            raise UsageError(
-                f"steps_per_update ({self.steps_per_update}) is not a multiple of num_envs ({self.num_envs}).",
-                hint="Choose a number of environments that divides it, such as 32, 64 or 128.",
-            )
+        check_positive(self, _ABOVE_ZERO)
+        check_shares(self.steps_per_update, self.num_envs)
 
     def desired_kl_after(self, timesteps: int) -> float | None:
         """The divergence that an update should have after so many environment steps; None for any."""
@@ -173,9 +166,7 @@ def preset(name: str) -> ExpertConfig:
     Raises:
         UsageError: there is none of that name.
     """
-    if name not in PRESETS:
-        raise UsageError(f"There is no preset {name!r}.", hint=did_you_mean(name, PRESETS) or "Use fast or paper.")
-    return replace(PRESETS[name])
+    return preset_of(PRESETS, name)
 
 
 def resolve(name: str | None, file: Path | None, **overrides: Any) -> ExpertConfig:
@@ -189,8 +180,4 @@ def resolve(name: str | None, file: Path | None, **overrides: Any) -> ExpertConf
     Raises:
         UsageError: a setting is unknown or of the wrong type.
     """
-    settings = load_settings(file) if file is not None else {}
-    chosen = preset(name or str(settings.get("preset", "fast")))
-    given = {key: value for key, value in overrides.items() if value is not None}
-    # At once, because settings of the file may only fit together with those that are given.
-    return apply_overrides(chosen, settings | {"preset": chosen.preset} | given)
+    return resolve_preset(PRESETS, name, file, overrides)

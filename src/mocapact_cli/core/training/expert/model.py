@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
-import torch
 from stable_baselines3 import PPO
-from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import VecNormalize
 
 from mocapact_cli.core.clips.clip import Clip
@@ -16,12 +13,13 @@ from mocapact_cli.core.clips.snippets import Snippet
 from mocapact_cli.core.envs.batch import TrackingBatch
 from mocapact_cli.core.envs.sb3 import TrackingVecEnv
 from mocapact_cli.core.envs.starts import StartSampler
-from mocapact_cli.core.policies.expert import ExpertNetwork, ExpertPolicy, Normalizer
+from mocapact_cli.core.policies.expert import ExpertNetwork, ExpertPolicy
 from mocapact_cli.core.sim.observables import ObservableLayout
 from mocapact_cli.core.tasks.tracking import TrackingConfig
 from mocapact_cli.core.training.expert.config import ExpertConfig
 from mocapact_cli.core.training.expert.privileged import PRIVILEGED, PrivilegedPolicy, PrivilegedPPO
 from mocapact_cli.core.training.overlap import OverlappedPPO
+from mocapact_cli.core.training.ppo.model import normalizer_of, observation_statistics, ppo_arguments
 from mocapact_cli.core.walker.model import get_walker
 
 
@@ -82,30 +80,9 @@ def build_model(env: VecNormalize, config: ExpertConfig, step_size: Callable[[fl
         step_size: of Adam, given the share of training that is left.
     """
     policy: type[PrivilegedPolicy] | str = PrivilegedPolicy if config.privileged_critic else "MlpPolicy"
-    model = _LEARNERS[config.privileged_critic, bool(config.overlap)](
-        policy,
-        env,
-        learning_rate=step_size,
-        n_steps=config.steps_per_update // config.num_envs,
-        batch_size=config.batch_size,
-        n_epochs=config.n_epochs,
-        clip_range=config.clip_range,
-        gamma=config.gamma,
-        gae_lambda=config.gae_lambda,
-        max_grad_norm=config.max_grad_norm,
-        vf_coef=config.vf_coef,
-        ent_coef=0.0,
-        seed=config.seed,
-        device=config.device,
-        policy_kwargs={
-            "net_arch": {"pi": list(config.layers), "vf": list(config.layers)},
-            "activation_fn": getattr(torch.nn, config.activation),
-            "log_std_init": float(np.log(config.std)),
-            # Stable-Baselines3's epsilon; fused, because the usual Adam takes a tenth of the time of large networks.
-            "optimizer_kwargs": {"eps": 1e-5, "fused": True},
-            **_critic_options(env, config),
-        },
-    )
+    arguments = ppo_arguments(config, config.std, step_size)
+    arguments["policy_kwargs"] |= _critic_options(env, config)
+    model = _LEARNERS[config.privileged_critic, bool(config.overlap)](policy, env, **arguments)
     model.policy.log_std.requires_grad_(False)
     return model
 
@@ -120,11 +97,6 @@ def _critic_options(env: VecNormalize, config: ExpertConfig) -> dict[str, Any]:
     }
 
 
-def observation_statistics(env: VecNormalize) -> RunningMeanStd:
-    """The running statistics of an environment's flat observations."""
-    return cast("RunningMeanStd", env.obs_rms)
-
-
 def snapshot(model: PPO, env: VecNormalize, config: ExpertConfig, observables: tuple[str, ...]) -> ExpertPolicy:
     """A copy of the current policy with the current statistics; later training does not change it."""
     layers = list(config.layers)
@@ -134,20 +106,3 @@ def snapshot(model: PPO, env: VecNormalize, config: ExpertConfig, observables: t
     network = ExpertNetwork(len(normalizer.mean), 56, layers, layers, activation=config.activation)
     network.load_state_dict({name: value.detach().cpu().clone() for name, value in weights.items()})
     return ExpertPolicy(network, normalizer, observables)
-
-
-def normalizer_of(env: VecNormalize, columns: int) -> Normalizer:
-    """The statistics of a ``VecNormalize``, of its first columns."""
-    seen = observation_statistics(env)
-    return Normalizer(
-        mean=seen.mean[:columns].copy(),
-        var=seen.var[:columns].copy(),
-        count=float(seen.count),
-        return_mean=float(env.ret_rms.mean),
-        return_var=float(env.ret_rms.var),
-        return_count=float(env.ret_rms.count),
-        clip_obs=env.clip_obs,
-        clip_reward=env.clip_reward,
-        epsilon=env.epsilon,
-        gamma=env.gamma,
-    )

@@ -20,8 +20,8 @@ from mocapact_cli.core.interop.expert_folder import LoadedExpert, load_expert
 from mocapact_cli.core.policies.expert import ExpertNetwork, ExpertPolicy, Normalizer
 from mocapact_cli.core.sim.observables import ObservableLayout
 from mocapact_cli.core.training.expert.config import PRESETS, ExpertConfig
-from mocapact_cli.core.training.expert.model import observation_statistics
 from mocapact_cli.core.training.expert.privileged import PrivilegedPolicy
+from mocapact_cli.core.training.ppo.model import observation_statistics
 
 _SIZES = ("layers", "activation")
 

@@ -15,18 +15,19 @@ from mocapact_cli.core.clips.snippets import Snippet
 from mocapact_cli.core.config import from_dict, to_dict
 from mocapact_cli.core.envs.batch import TrackingBatch
 from mocapact_cli.core.envs.starts import FailureStarts
-from mocapact_cli.core.errors import InterruptedRunError, InvalidInputError, NotFoundError, UsageError
+from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError
 from mocapact_cli.core.evaluation.expert_report import CURVE_FILE
 from mocapact_cli.core.interop.expert_folder import write_clip_info
 from mocapact_cli.core.progress import NullProgress, Progress
 from mocapact_cli.core.sim.observables import TIME_INDEX
-from mocapact_cli.core.training.expert.checkpoint import Progression, load_checkpoint
 from mocapact_cli.core.training.expert.config import ExpertConfig
 from mocapact_cli.core.training.expert.model import build_env, build_model, training_batch
-from mocapact_cli.core.training.expert.monitor import ExpertMonitor, Run, diverged
+from mocapact_cli.core.training.expert.monitor import ExpertMonitor, Run
 from mocapact_cli.core.training.expert.pretrained import adopt_networks, read_source, take_over
+from mocapact_cli.core.training.expert.progression import ExpertProgression
 from mocapact_cli.core.training.expert.warm_start import demonstrate, imitate
-from mocapact_cli.core.training.overlap import OverlappedPPO
+from mocapact_cli.core.training.ppo.checkpoint import load_checkpoint
+from mocapact_cli.core.training.ppo.loop import bar_of, decaying, learn
 from mocapact_cli.core.training.run_folder import RunFolder
 from mocapact_cli.core.training.tensorboard import tensorboard_logger
 
@@ -152,8 +153,8 @@ def _train(run: Run, *, resume: bool) -> ExpertResult:
     set_random_seed(config.seed)
     with training_batch(run.clip, run.snippet, config, run.observables, starts) as batch:
         env = build_env(batch, config)
-        progression = Progression(step_size=config.learning_rate)
-        model = build_model(env, config, lambda left: _step_size(config, progression, left))
+        progression = ExpertProgression(step_size=config.learning_rate)
+        model = build_model(env, config, lambda left: decaying(progression.step_size, config.lr_decay, left))
         logger = tensorboard_logger(run.folder.root / "tensorboard")
         model.set_logger(logger)
         try:
@@ -163,9 +164,9 @@ def _train(run: Run, *, resume: bool) -> ExpertResult:
             logger.close()
 
 
-def _restore(run: Run, model: Any, env: Any, progression: Progression, starts: FailureStarts) -> bool:
+def _restore(run: Run, model: Any, env: Any, progression: ExpertProgression, starts: FailureStarts) -> bool:
     try:
-        saved = load_checkpoint(run.folder.checkpoints, model, env)
+        saved = load_checkpoint(run.folder.checkpoints, model, env, ExpertProgression)
     except NotFoundError:
         # A run that was killed before its first checkpoint has nothing to lose: it begins again.
         run.folder.keep_metrics_until(-1)
@@ -178,38 +179,21 @@ def _restore(run: Run, model: Any, env: Any, progression: Progression, starts: F
 
 
 def _learn(
-    run: Run, model: Any, batch: TrackingBatch, progression: Progression, starts: FailureStarts, *, fresh: bool
+    run: Run, model: Any, batch: TrackingBatch, progression: ExpertProgression, starts: FailureStarts, *, fresh: bool
 ) -> ExpertResult:
-    config = run.config
-    total = 60.0 * config.max_minutes if config.max_minutes else float(config.total_timesteps)
-    with run.progress.task(f"Training {run.snippet}", total=total, unit="s" if config.max_minutes else "steps") as task:
+    total, unit = bar_of(run.config)
+    with run.progress.task(f"Training {run.snippet}", total=total, unit=unit) as task:
         monitor = ExpertMonitor(run, progression, starts, task)
-        monitor.init_callback(model)
-        if isinstance(model, OverlappedPPO):
-            model.pause_due = monitor.checkpoint_due
-        begun = not fresh
-        try:
-            if not begun:
-                _warm_start(run, model, batch)
-                begun = True
-            # A reset by the learner itself would add to the statistics that were taken over.
-            if not fresh or isinstance(config.warm_start, Path):
-                monitor.begin_anew()
-            left = config.total_timesteps - progression.timesteps
-            model.learn(left, callback=monitor, reset_num_timesteps=False, tb_log_name="expert")
-            monitor.finish()
-        except KeyboardInterrupt:
+
+        def prepare() -> None:
             # A copy of the controller that is not finished is not worth keeping: a resumed run begins with it again.
-            if begun:
-                monitor.save()
-            raise InterruptedRunError(
-                f"Stopped after {model.num_timesteps:,} steps; all is saved in {run.folder.root}.",
-                hint="Continue with --resume.",
-            ) from None
-        except ValueError as error:
-            if "nan" not in str(error).lower():
-                raise
-            raise diverged(run, model.num_timesteps) from error
+            if fresh:
+                _warm_start(run, model, batch)
+            # A reset by the learner itself would add to the statistics that were taken over.
+            if not fresh or isinstance(run.config.warm_start, Path):
+                monitor.begin_anew()
+
+        learn(run, model, monitor, prepare)
     return _result(run, monitor, progression)
 
 
@@ -232,12 +216,7 @@ def _imitate_controller(run: Run, model: Any, batch: TrackingBatch) -> None:
     imitate(model, model.get_vec_normalize_env(), shown, run.progress)
 
 
-def _step_size(config: ExpertConfig, progression: Progression, left: float) -> float:
-    """Adam's step size: divided at one and two thirds of the way, on top of what the divergence asks for."""
-    return progression.step_size / config.lr_decay ** min(2, int(3.0 * (1.0 - left) + 1e-9))
-
-
-def _result(run: Run, monitor: ExpertMonitor, progression: Progression) -> ExpertResult:
+def _result(run: Run, monitor: ExpertMonitor, progression: ExpertProgression) -> ExpertResult:
     return ExpertResult(
         root=run.folder.root,
         snippet=run.snippet,

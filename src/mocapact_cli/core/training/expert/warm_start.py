@@ -18,8 +18,8 @@ from stable_baselines3.common.vec_env import VecNormalize
 from mocapact_cli.core.envs.batch import TrackingBatch
 from mocapact_cli.core.progress import Progress
 from mocapact_cli.core.rollouts.controllers import PoseActor
-from mocapact_cli.core.training.expert.model import observation_statistics
 from mocapact_cli.core.training.expert.privileged import PrivilegedPolicy
+from mocapact_cli.core.training.ppo.model import observation_statistics
 from mocapact_cli.core.walker.model import FloatArray
 
 Float32Array = NDArray[np.float32]

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError
-from mocapact_cli.core.training.expert.checkpoint import FILE, Progression, load_checkpoint, save_checkpoint
 from mocapact_cli.core.training.expert.model import build_env, build_model
+from mocapact_cli.core.training.expert.progression import ExpertProgression
+from mocapact_cli.core.training.ppo.checkpoint import FILE, load_checkpoint, save_checkpoint
 
 
 @pytest.fixture
@@ -35,12 +36,12 @@ def build(trainer):
 
 def test_a_checkpoint_restores_everything(build, tmp_path: Path) -> None:
     model, env = build(learned=True)
-    saved = Progression(
+    saved = ExpertProgression(
         timesteps=128, next_eval=256, seconds=7.5, step_size=2e-4, kl=0.03, stale=2, best_rsi=0.5, missing=[0.1, 0.7]
     )
     save_checkpoint(tmp_path, model, env, saved)
     other, other_env = build(seed=5)
-    assert load_checkpoint(tmp_path, other, other_env) == saved
+    assert load_checkpoint(tmp_path, other, other_env, ExpertProgression) == saved
     assert other.num_timesteps == 128
     for mine, theirs in zip(model.policy.parameters(), other.policy.parameters(), strict=True):
         assert torch.equal(mine, theirs)
@@ -54,13 +55,13 @@ def test_a_checkpoint_restores_everything(build, tmp_path: Path) -> None:
 
 def test_there_must_be_a_checkpoint(build, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="no checkpoint"):
-        load_checkpoint(tmp_path, *build())
+        load_checkpoint(tmp_path, *build(), ExpertProgression)
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "noise", "pickle", "lacking"])
 def test_a_damaged_checkpoint_is_said(build, tmp_path: Path, damage: str) -> None:
     model, env = build()
-    save_checkpoint(tmp_path, model, env, Progression())
+    save_checkpoint(tmp_path, model, env, ExpertProgression())
     path = tmp_path / FILE
     content = path.read_bytes()
     if damage == "pickle":
@@ -70,26 +71,26 @@ def test_a_damaged_checkpoint_is_said(build, tmp_path: Path, damage: str) -> Non
     else:
         path.write_bytes({"empty": b"", "cut": content[:1000], "noise": b"\x00" * 500}[damage])
     with pytest.raises(InvalidInputError, match="cannot be resumed") as caught:
-        load_checkpoint(tmp_path, model, env)
+        load_checkpoint(tmp_path, model, env, ExpertProgression)
     assert "--force" in caught.value.hint
 
 
 def test_other_networks_are_refused(build, tmp_path: Path) -> None:
-    save_checkpoint(tmp_path, *build(), Progression())
+    save_checkpoint(tmp_path, *build(), ExpertProgression())
     with pytest.raises(InvalidInputError, match="cannot be resumed"):
-        load_checkpoint(tmp_path, *build(layers=(32,)))
+        load_checkpoint(tmp_path, *build(layers=(32,)), ExpertProgression)
 
 
 def test_a_full_disk_keeps_the_checkpoint_before(build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, env = build()
-    save_checkpoint(tmp_path, model, env, Progression(timesteps=128))
+    save_checkpoint(tmp_path, model, env, ExpertProgression(timesteps=128))
 
     def full(self: Path, data: bytes) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match=FILE) as caught:
-        save_checkpoint(tmp_path, model, env, Progression(timesteps=256))
+        save_checkpoint(tmp_path, model, env, ExpertProgression(timesteps=256))
     assert caught.value.errno == errno.ENOSPC
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
-    assert load_checkpoint(tmp_path, model, env).timesteps == 128
+    assert load_checkpoint(tmp_path, model, env, ExpertProgression).timesteps == 128

@@ -21,6 +21,7 @@ SMALL_ARRAY = 1 << 24
 
 BLOCK_BYTES = 1 << 23
 """About how much of an array is read at once where it is read from end to end."""
+_ALWAYS_FINE = 1 << 16
 _MAX_RATIO = 2000
 """No honest array is stored in less than its size by this: gzip reaches 1,032."""
 _HDF5_ERRORS = (
@@ -98,7 +99,7 @@ def dataset(group: h5py.Group, path: str) -> h5py.Dataset:
     """Return the array that `path` names below `group`.
 
     Raises:
-        InvalidInputError: It is missing or is not an array.
+        InvalidInputError: It is missing, is not an array, or claims to be much larger than what is stored of it.
     """
     import h5py
 
@@ -107,6 +108,9 @@ def dataset(group: h5py.Group, path: str) -> h5py.Dataset:
         raise InvalidInputError(
             f"{group.name.rstrip('/')}/{path} {'is missing' if item is None else 'is not an array'}."
         )
+    if item.size is not None and item.size > _ALWAYS_FINE:
+        with _failures_at(item):
+            check_claim(item)
     return item
 
 

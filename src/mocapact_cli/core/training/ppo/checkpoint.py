@@ -1,4 +1,4 @@
-"""Saving and restoring the whole state of expert training.
+"""Saving and restoring the whole state of training by PPO.
 
 A checkpoint is a dictionary of tensors and numbers, so that reading one runs no code.
 """
@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import io
 import pickle
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -19,8 +19,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 from mocapact_cli.core import paths
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError
-from mocapact_cli.core.training.expert.model import observation_statistics
-from mocapact_cli.core.training.expert.privileged import PrivilegedPolicy
+from mocapact_cli.core.training.ppo.model import observation_statistics
 
 FILE = "last.pt"
 
@@ -32,9 +31,6 @@ class Progression:
     Attributes:
         timesteps: environment steps taken. next_eval: how many there are when the next evaluation is due.
         seconds: wall-clock training time so far. step_size: Adam's now. kl: divergence of the last update.
-        best_rsi, best_start: best mean normalized returns. stale: evaluations without a gain.
-        reference_return: the normalized return that a gain is measured against.
-        missing: what is known of the starts, as :attr:`FailureStarts.missing`.
     """
 
     timesteps: int = 0
@@ -42,11 +38,9 @@ class Progression:
     seconds: float = 0.0
     step_size: float = 0.0
     kl: float = 0.0
-    best_rsi: float = -1.0
-    best_start: float = -1.0
-    stale: int = 0
-    reference_return: float = -1.0
-    missing: list[float] = field(default_factory=list)
+
+
+P = TypeVar("P", bound=Progression)
 
 
 def save_checkpoint(folder: Path, model: PPO, env: VecNormalize, progression: Progression) -> None:
@@ -65,8 +59,12 @@ def save_checkpoint(folder: Path, model: PPO, env: VecNormalize, progression: Pr
         temporary.write_bytes(content.getbuffer())
 
 
-def load_checkpoint(folder: Path, model: PPO, env: VecNormalize) -> Progression:
+def load_checkpoint(folder: Path, model: PPO, env: VecNormalize, kind: type[P]) -> P:
     """Restore what :func:`save_checkpoint` wrote.
+
+    Args:
+        folder: where it lies. model, env: what is restored.
+        kind: the class of the numbers that were saved with it.
 
     Raises:
         NotFoundError: there is no checkpoint.
@@ -82,7 +80,7 @@ def load_checkpoint(folder: Path, model: PPO, env: VecNormalize) -> Progression:
             optimizer.load_state_dict(saved)
         _restore(observation_statistics(env), state["observations"])
         _restore(env.ret_rms, state["returns"])
-        progression = Progression(**state["progression"])
+        progression = kind(**state["progression"])
     except (RuntimeError, KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError) as error:
         reason = (str(error).strip() or "it is damaged").splitlines()[0]
         raise InvalidInputError(f"{path} cannot be resumed: {reason}", hint="Start again with --force.") from error
@@ -91,8 +89,8 @@ def load_checkpoint(folder: Path, model: PPO, env: VecNormalize) -> Progression:
 
 
 def _optimizers(model: PPO) -> list[torch.optim.Optimizer]:
-    policy = model.policy
-    return [policy.optimizer, policy.critic_optimizer] if isinstance(policy, PrivilegedPolicy) else [policy.optimizer]
+    own = [model.policy.optimizer, getattr(model.policy, "critic_optimizer", None)]
+    return [optimizer for optimizer in own if optimizer is not None]
 
 
 def _statistics(running: RunningMeanStd) -> dict[str, Any]:

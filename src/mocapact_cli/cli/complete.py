@@ -1,0 +1,228 @@
+"""`mocapact complete`: a GPT goes on from a prompt, beyond the end of its clip."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mocapact_cli.cli.app import Commands
+from mocapact_cli.cli.evaluations import check_files, shown_without_film
+from mocapact_cli.cli.expert_eval_view import evaluation_table
+from mocapact_cli.cli.options import (
+    DeviceOpt,
+    MocapOpt,
+    NumEnvsOpt,
+    SeedOpt,
+    TerminationErrorThresholdOpt,
+    ThreadsOpt,
+)
+from mocapact_cli.cli.output import facts, out, table
+from mocapact_cli.core.errors import UsageError
+from mocapact_cli.core.formatting import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from mocapact_cli.core.evaluation.prompts import Prompt
+    from mocapact_cli.core.policies.base import Policy
+
+app = Commands()
+
+DEVIATION = 0.01
+"""Radians by which a repeated recording may differ from what was recorded without a warning."""
+SAMPLE_NOISE = 0.1
+"""Noise on the actions of samples, which would be alike without; that of recorded rollouts."""
+_SHOWN_SECONDS = (0.0, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 15.0)
+
+
+@app.command(
+    "complete",
+    examples=[
+        "mocapact complete gpt --clip-snippet CMU_016_22-0-82 --experts experts --mocap cmu_2020.h5",
+        "mocapact complete gpt --clip-snippet CMU_016_22 --experts experts --baseline last-action --plot survival.png",
+        "mocapact complete gpt --clip-snippet CMU_016_22 --prompt-policy policy --baseline prompt --json",
+        "mocapact complete gpt --prompt dataset/CMU_016_22.hdf5#CMU_016_22-0-82/0 --samples 6 --video samples.mp4",
+    ],
+)
+def complete(
+    policy: Annotated[Path, typer.Argument(metavar="POLICY", help="A .ckpt or its folder, ours or a published one.")],
+    *,
+    clip_snippet: Annotated[
+        str | None,
+        typer.Option(metavar="SNIPPET", help="Snippet or clip that prompts are taken from; --prompt says it itself."),
+    ] = None,
+    experts: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Prompt by the expert in this folder whose snippet covers the wanted one."),
+    ] = None,
+    prompt_policy: Annotated[
+        Path | None, typer.Option(metavar="POLICY", help="Prompt by a policy for many clips.")
+    ] = None,
+    prompt: Annotated[
+        str | None, typer.Option(metavar="FILE#SNIPPET/EPISODE", help="Prompt by a recorded episode.")
+    ] = None,
+    prompt_length: Annotated[int, typer.Option(min=1, help="Control steps of the prompt.")] = 32,
+    max_steps: Annotated[int, typer.Option(min=1, help="Control steps beyond the clip's end at most.")] = 500,
+    n_eval_episodes: Annotated[
+        int | None,
+        typer.Option(min=1, help="Episodes, from random steps. Default: 100, but one where all would be alike."),
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(min=1, max=25, help="Go on so many times from one and the same prompt.")
+    ] = None,
+    always_init_at_clip_start: Annotated[
+        bool, typer.Option("--always-init-at-clip-start", help="Begin at the snippet's first step, not at random ones.")
+    ] = False,
+    act_noise: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0, help=f"Standard deviation of noise on the actions after the prompt; {SAMPLE_NOISE} for --samples."
+        ),
+    ] = None,
+    stochastic: Annotated[bool, typer.Option("--stochastic", help="Keep the GPT's dropout on.")] = False,
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME|POLICY",
+            help="Also in the same episodes: last-action (the prompt's last one again and again), prompt (who gave it "
+            "goes on, the reference standing still) or a policy; may be given several times.",
+        ),
+    ] = None,
+    video: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Film the first episode beside its reference, or all samples: .mp4, .gif or .png."
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw survival after the prompt: .png, .svg or .pdf.")
+    ] = None,
+    mocap: MocapOpt = None,
+    seed: SeedOpt = 0,
+    num_envs: NumEnvsOpt = None,
+    threads: ThreadsOpt = None,
+    device: DeviceOpt = "auto",
+    termination_error_threshold: TerminationErrorThresholdOpt = 0.3,
+) -> None:
+    """Let a GPT go on from a prompt: it sees what an expert does for a while, then acts itself, beyond the clip's end.
+
+    An episode fails when anything but the feet touches the floor while the walker is far from its reference, which
+    stands still at the clip's end. Scores are of the part inside the clip.
+    """
+    if samples is not None and n_eval_episodes is not None:
+        raise UsageError("--samples are the episodes.", hint="Leave out --n-eval-episodes.")
+    check_files(plot=plot, video=video)
+
+    from mocapact_cli.core.evaluation.completion import CompletionConfig, default_episodes
+    from mocapact_cli.core.evaluation.completion import complete as run
+    from mocapact_cli.core.evaluation.completion_views import film_completion, plot_survival
+    from mocapact_cli.core.evaluation.policy import policy_file
+    from mocapact_cli.core.evaluation.prompts import PromptRequest, check_completer
+    from mocapact_cli.core.interop.policies import load_policy
+    from mocapact_cli.core.policies.device import choose_device
+
+    request = PromptRequest(clip_snippet, experts, prompt_policy, prompt)
+    device = choose_device(device)
+    opened = load_policy(policy, device=device)
+    check_completer(opened, str(policy))
+    given = request.open(mocap, device=device)
+    given.starts(prompt_length)
+    noise = act_noise if act_noise is not None else 0.0 if samples is None or stochastic else SAMPLE_NOISE
+    config = CompletionConfig(
+        samples=samples is not None,
+        prompt_length=prompt_length,
+        max_steps=max_steps,
+        always_init_at_clip_start=always_init_at_clip_start,
+        act_noise=noise,
+        stochastic=stochastic,
+        termination_error_threshold=0.3 if termination_error_threshold is None else termination_error_threshold,
+        seed=seed,
+        num_envs=num_envs,
+        threads=threads,
+    )
+    episodes = samples or n_eval_episodes or default_episodes(given, config)
+    result = run(
+        opened,
+        [given],
+        replace(config, n_eval_episodes=episodes),
+        baselines=_baselines(baseline or (), given, device),
+        filmed=range(samples or 1) if video else (),
+        progress=out.progress(),
+    )
+    document: dict[str, Any] = {"policy": policy_file(policy), "prompt": given.source} | result.to_json()
+    if plot is not None:
+        document["plot"] = plot_survival(result, plot, name="policy", title=f"{policy.name} from {given.within}")
+    if result.deviation is not None and result.deviation > DEVIATION:
+        out.warn(
+            f"The repeated prompt ends {result.deviation:.3f} rad from what was recorded: it was recorded with another "
+            "reference motion or another MuJoCo."
+        )
+    with shown_without_film(document, lambda: _show(document)):
+        if video is not None:
+            document["video"] = film_completion(result, video, progress=out.progress())
+
+
+def _baselines(names: Sequence[str], prompt: Prompt, device: str) -> dict[str, Policy | None]:
+    """Name -> who goes on; None for whoever repeats the prompt's last action."""
+    from mocapact_cli.core.evaluation.completion import LAST_ACTION, PROMPTER
+    from mocapact_cli.core.evaluation.prompts import check_sight
+    from mocapact_cli.core.interop.policies import load_policy
+
+    found: dict[str, Policy | None] = {}
+    for name in dict.fromkeys(names):
+        if name == LAST_ACTION:
+            found[name] = None
+        elif name == PROMPTER:
+            if prompt.policy is None:
+                raise UsageError("Nobody acts in a recorded prompt.", hint="Give a policy as --baseline.")
+            found[name] = prompt.policy
+        elif not Path(name).exists():
+            raise UsageError(
+                f"There is no baseline {name!r}.", hint=f"Give {LAST_ACTION}, {PROMPTER} or the path of a policy."
+            )
+        else:
+            found[name] = policy = load_policy(name, device=device)
+            check_sight(policy, name)
+    return found
+
+
+def _show(document: Mapping[str, Any]) -> None:
+    def human() -> list[Any]:
+        files = [(label, document[key]) for key, label in (("plot", "Plot"), ("video", "Video")) if key in document]
+        return [_survival_table(document), *_inside_table(document), *([facts(files)] if files else [])]
+
+    out.show(document, human, short=f"{document['seconds_after_prompt']['median']:.2f}")
+
+
+def _survival_table(document: Mapping[str, Any]) -> Any:
+    rows: dict[str, Mapping[str, Any]] = {"policy": document, **document.get("baselines", {})}
+    last = document["survival"][-1][0]
+    times = [time for time in _SHOWN_SECONDS if time <= last + 1e-9]
+    headings = ["Goes on", "Seconds (median)", "Distance (m)", *(f"{time:g} s" for time in times)]
+    cells = [
+        [
+            name,
+            f"{one['seconds_after_prompt']['median']:.2f}",
+            f"{one['distance_m']['median']:.2f}",
+            *(f"{100.0 * share_at(one['survival'], time):.0f} %" for time in times),
+        ]
+        for name, one in rows.items()
+    ]
+    prompt = document["prompt"]
+    title = (
+        f"{document['policy']}: {counted(document['episodes'], 'completion')} of {prompt['snippet']}, prompt of "
+        f"{document['prompt_length']} steps by {prompt['path']}; shares that are still up"
+    )
+    return table(headings, cells, title=title, numeric=headings[1:])
+
+
+def share_at(survival: Sequence[Sequence[float]], time: float) -> float:
+    """Return the share at a time of a curve whose steps are [time, share from then on]."""
+    return next(share for begin, share in reversed(survival) if begin <= time + 1e-9)
+
+
+def _inside_table(document: Mapping[str, Any]) -> list[Any]:
+    return [evaluation_table("Inside the clip", document, "Policy")]

@@ -1,0 +1,224 @@
+"""`mocapact transfer`: train and evaluate policies for tasks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mocapact_cli.cli.app import Commands
+from mocapact_cli.cli.evaluations import check_files, shown_without_film
+from mocapact_cli.cli.options import (
+    SIMULATION,
+    ActNoiseOpt,
+    ConfigOpt,
+    DeviceOpt,
+    ForceOpt,
+    MocapOpt,
+    NumEnvsOpt,
+    ResumeOpt,
+    SeedOpt,
+    ThreadsOpt,
+    VideoOpt,
+)
+from mocapact_cli.cli.output import facts, out
+from mocapact_cli.cli.resume import naming_the_way_on
+from mocapact_cli.core.errors import UsageError
+from mocapact_cli.core.formatting import counted
+
+if TYPE_CHECKING:
+    from mocapact_cli.core.evaluation.transfer import TransferSubject
+    from mocapact_cli.core.training.transfer.config import TransferConfig
+    from mocapact_cli.core.training.transfer.train import TransferResult
+
+app = Commands("Train and evaluate policies for tasks, with or without the motor skills of a distilled policy.")
+
+TaskBaselineOpt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--baseline",
+        metavar="NAME",
+        help="Also run zero or random actions in the same episodes, through the same low-level policy; may be given "
+        "several times.",
+    ),
+]
+EpisodeStepsOpt = Annotated[
+    int | None,
+    typer.Option("--episode-steps", min=1, help="Control steps of an episode; default: as in the run."),
+]
+
+
+@app.command(
+    "train",
+    examples=[
+        "mocapact transfer train --task go-to-target --low-level-policy runs/distill/npmp --max-minutes 30",
+        "mocapact transfer train --task velocity-control --low-level-policy policy.ckpt --preset paper",
+        "mocapact transfer train --task go-to-target",
+        "mocapact transfer train --task go-to-target --resume",
+    ],
+)
+def train(
+    *,
+    task: Annotated[
+        str, typer.Option(metavar="TASK", help="What is to be done: go-to-target or velocity-control.")
+    ] = "go-to-target",
+    low_level_policy: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="POLICY",
+            help="A distilled policy with an embedding, ours or published: actions are embeddings that its decoder "
+            "turns into motion. Without one, actions are the joints'.",
+        ),
+    ] = None,
+    max_embed: Annotated[float | None, typer.Option(min=0.0, help="Limit of an embedding's columns; 3.")] = None,
+    episode_steps: Annotated[
+        int | None, typer.Option("--episode-steps", min=1, help="Control steps of an episode; default: the original's.")
+    ] = None,
+    log_root: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="The run goes to DIR/<seed>; default: MOCAPACT_HOME/runs/transfer/<task>[-joints]."
+        ),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="fast (made for small machines; the default) or paper (the published recipe)."),
+    ] = None,
+    total_timesteps: Annotated[int | None, typer.Option(min=1, help="Environment steps to take at most.")] = None,
+    max_minutes: Annotated[float | None, typer.Option(min=0.01, help="Minutes to train at most.")] = None,
+    resume: ResumeOpt = False,
+    force: ForceOpt = False,
+    config: ConfigOpt = None,
+    mocap: MocapOpt = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of every random choice; 0 if not set.", rich_help_panel=SIMULATION)
+    ] = None,
+    num_envs: NumEnvsOpt = None,
+    threads: ThreadsOpt = None,
+    device: Annotated[
+        str | None,
+        typer.Option(help="Where networks run: auto (the default), cpu, cuda or cuda:N.", rich_help_panel=SIMULATION),
+    ] = None,
+) -> None:
+    """Train a policy for a task by PPO, with evaluations along the way.
+
+    The best model is kept in eval/model with a copy of the low-level policy; it loads in Stable-Baselines3 as it is. A
+    killed run continues with --resume.
+    """
+    from mocapact_cli.core.policies.device import choose_device
+    from mocapact_cli.core.tasks.registry import task_class
+    from mocapact_cli.core.training.transfer.config import resolve
+    from mocapact_cli.core.training.transfer.train import recorded_config, train_transfer, transfer_root
+
+    limits = {
+        "total_timesteps": total_timesteps, "max_minutes": max_minutes, "threads": threads, "device": device
+    }  # fmt: skip
+    more = {"low_level_policy": low_level_policy, "max_embed": max_embed, "seed": seed, "num_envs": num_envs}
+    settings = resolve(preset, config, task=task_class(task).name, **limits, **more)
+    if episode_steps is not None:
+        settings = replace(settings, task_settings={**settings.task_settings, "max_steps": episode_steps})
+    root = transfer_root(log_root or _default_root(settings), settings.seed)
+    if resume:
+        settings = recorded_config(root, {name: value for name, value in limits.items() if value is not None})
+    with naming_the_way_on():
+        result = train_transfer(
+            replace(settings, device=choose_device(settings.device)),
+            root,
+            mocap=mocap or (),
+            resume=resume,
+            force=force,
+            progress=out.progress(),
+        )
+    _show_training(result)
+
+
+@app.command(
+    "eval",
+    examples=[
+        "mocapact transfer eval runs/transfer/go-to-target/0",
+        "mocapact transfer eval transfer/go_to_target/0 --baseline zero --baseline random --json",
+        "mocapact transfer eval runs/transfer/velocity-control/0 --n-eval-episodes 0 --video velocity.mp4",
+    ],
+)
+def evaluate(
+    model_root: Annotated[
+        Path, typer.Argument(metavar="MODEL_ROOT", help="A run's folder, or its eval/model, ours or published.")
+    ],
+    *,
+    task: Annotated[
+        str | None, typer.Option(help="What it was trained on; by default its files say so.", metavar="TASK")
+    ] = None,
+    n_eval_episodes: Annotated[int, typer.Option(min=0, help="Episodes; 0 for the video alone.")] = 100,
+    episode_steps: EpisodeStepsOpt = None,
+    act_noise: ActNoiseOpt = 0.0,
+    baseline: TaskBaselineOpt = None,
+    video: VideoOpt = None,
+    mocap: MocapOpt = None,
+    seed: SeedOpt = 0,
+    num_envs: NumEnvsOpt = None,
+    threads: ThreadsOpt = None,
+    device: DeviceOpt = "auto",
+) -> None:
+    """Evaluate a policy for a task: what it collects, how often it falls and how well it does what it is told.
+
+    Episodes begin in the first pose of CMU_040_12, as the original's do; where that clip is not at hand, in that of the
+    built-in demo_squat.
+    """
+    from mocapact_cli.core.evaluation.transfer import (
+        TransferEvalConfig,
+        check_baselines,
+        evaluate_transfer,
+        film_transfer,
+        open_transfer,
+    )
+    from mocapact_cli.core.policies.device import choose_device
+
+    if n_eval_episodes == 0 and (video is None or baseline):
+        raise UsageError("With --n-eval-episodes 0 there is only a --video to make.", hint="Raise --n-eval-episodes.")
+    check_baselines(baseline or ())
+    check_files(video=video)
+    subject = open_transfer(model_root, mocap, task=task, max_steps=episode_steps, device=choose_device(device))
+    config = TransferEvalConfig(n_eval_episodes, act_noise, seed, num_envs, threads)
+    document: dict[str, Any] = {}
+    if n_eval_episodes:
+        result = evaluate_transfer(subject, config, baselines=baseline or (), progress=out.progress())
+        document = result.to_json()
+    with shown_without_film(document, lambda: _show_evaluation(subject, document)):
+        if video is not None:
+            document["video"] = film_transfer(subject, video, config, progress=out.progress())
+
+
+def _default_root(settings: TransferConfig) -> Path:
+    from mocapact_cli.core.paths import runs_dir
+
+    through = "" if settings.low_level_policy is not None else "-joints"
+    return runs_dir("transfer") / f"{settings.task}{through}"
+
+
+def _show_training(result: TransferResult) -> None:
+    from mocapact_cli.cli.transfer_view import training_facts, training_json
+
+    out.show(
+        training_json(result),
+        lambda: [facts(training_facts(result), title="Policy"), f"Next: mocapact transfer eval {result.root}"],
+        short=str(result.model),
+    )
+
+
+def _show_evaluation(subject: TransferSubject, document: dict[str, Any]) -> None:
+    from mocapact_cli.cli.transfer_view import evaluation_table
+
+    def human() -> list[Any]:
+        made = [f"Video: {document['video']}"] if "video" in document else []
+        if "episodes" not in document:
+            return made
+        low_level = subject.loaded.policy.low_level
+        through = f"embeddings of {low_level.embed_size}" if low_level else "joints"
+        pose = f"Episodes begin in the first pose of {document['start_pose']}."
+        title = f"{document['task_name']}, acting by {through}: {counted(document['episodes'], 'episode')}"
+        return [evaluation_table(title, document), pose, *made]
+
+    short = document.get("return", {}).get("mean", document.get("video"))
+    out.show(document, human, short=str(short))

@@ -1,0 +1,332 @@
+"""Evaluating and filming policies for tasks."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from mocapact_cli.core.clips.library import open_library
+from mocapact_cli.core.envs.batch import TrackingBatch
+from mocapact_cli.core.envs.starts import MAX_SEED, EpisodeQueue
+from mocapact_cli.core.errors import UsageError, did_you_mean
+from mocapact_cli.core.evaluation.evaluate import versions
+from mocapact_cli.core.evaluation.metrics import spread
+from mocapact_cli.core.interop.transfer_folder import LoadedTransfer, load_transfer
+from mocapact_cli.core.media.clip_film import film_goal
+from mocapact_cli.core.policies.packed import pack_linears
+from mocapact_cli.core.rollouts.actors import few_torch_threads, pad_rows
+from mocapact_cli.core.rollouts.episodes import PlannedEpisode, default_num_envs, run_episodes
+from mocapact_cli.core.rollouts.noise import stream
+from mocapact_cli.core.tasks.goal import GoalCursor, GoalTask, Mark
+from mocapact_cli.core.tasks.registry import make_task, start_pose
+from mocapact_cli.core.tasks.tracking import Start
+from mocapact_cli.core.walker.model import CONTROL_TIMESTEP, FloatArray
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from mocapact_cli.core.envs.batch import EpisodeEnd
+    from mocapact_cli.core.policies.transfer import TransferPolicy
+    from mocapact_cli.core.progress import Progress
+    from mocapact_cli.core.rollouts.episodes import Listener, Tick
+
+    Float32Array = NDArray[np.float32]
+
+FILM_STEPS = 400
+"""Steps of an episode that a film shows: twelve seconds."""
+_START_STREAM, _RANDOM_STREAM = 0xFFFFFFFF, 0xFFFFFFFE
+
+
+@dataclass(frozen=True)
+class TransferEvalConfig:
+    """How a policy for a task is evaluated; the defaults are those of the published evaluation."""
+
+    n_eval_episodes: int = 100
+    """Episodes."""
+    act_noise: float = 0.0
+    """Standard deviation of the noise on the joints' targets."""
+    seed: int = 0
+    """Of places, goals and noise."""
+    num_envs: int | None = None
+    """Environments side by side; chosen by machine and work if not given."""
+    threads: int | None = None
+    """Threads of the physics; all cores if not given."""
+
+
+class Actions(Protocol):
+    """Gives a controller's actions for a task: embeddings, or joint targets."""
+
+    def __call__(self, observations: Float32Array, episodes: NDArray[np.int64]) -> Float32Array:
+        """Return actions (N, A), before they are clipped, for observations (N, P) of episodes (N,), -1 for none."""
+
+
+@dataclass(frozen=True)
+class TransferEvaluation:
+    """The outcome of an evaluation.
+
+    Attributes:
+        task: what was done.
+        ends: how the episodes ended, in the order of the plan.
+        seed: of everything that is drawn.
+        baselines: evaluations of other controllers in the same episodes, by name.
+    """
+
+    task: GoalTask
+    ends: tuple[EpisodeEnd, ...]
+    seed: int
+    baselines: dict[str, TransferEvaluation] = field(default_factory=dict)
+
+    @property
+    def mean_return(self) -> float:
+        """Mean return."""
+        return float(np.mean([end.episode_return for end in self.ends]))
+
+    def scores(self) -> dict[str, Any]:
+        """Return what holds of any task, and under ``task`` what this one measures."""
+        return {
+            "episodes": len(self.ends),
+            "return": spread([end.episode_return for end in self.ends]),
+            "length": spread([end.length for end in self.ends]),
+            "early_termination_rate": float(np.mean([end.early_termination for end in self.ends])),
+            "diverged": sum(end.diverged for end in self.ends),
+            "task": self.task.summarize([end.measures for end in self.ends]),
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document that `mocapact transfer eval --json` prints."""
+        others = {"baselines": {name: result.scores() for name, result in self.baselines.items()}}
+        named = {"task_name": self.task.name, "start_pose": self.task.snippets[0].clip_id}
+        return named | self.scores() | (others if self.baselines else {}) | {"versions": versions(), "seed": self.seed}
+
+
+@dataclass(frozen=True)
+class TransferSubject:
+    """A policy and the task that it is for.
+
+    Attributes:
+        loaded: the policy and where it lies.
+        task: the task with the policy's settings.
+    """
+
+    loaded: LoadedTransfer
+    task: GoalTask
+
+
+def open_transfer(
+    root: Path,
+    mocap: Sequence[Path] | None = None,
+    *,
+    task: str | None = None,
+    max_steps: int | None = None,
+    device: str = "cpu",
+) -> TransferSubject:
+    """Read a policy for a task and make the task.
+
+    Args:
+        root: the model's folder or one above it.
+        mocap: files with the clip that gives the start pose; default: those of the run's record, then the usual places.
+        task: its name; default: what the files say.
+        max_steps: control steps of an episode; default: as in the run.
+        device: where the networks run.
+
+    Raises:
+        NotFoundError: there is no policy.
+        InvalidInputError: a file is damaged, or the low-level policy is missing.
+        UsageError: there are several policies, or no such task.
+    """
+    loaded = load_transfer(root, task=task, device=device)
+    settings = dict(loaded.settings) | ({"max_steps": max_steps} if max_steps else {})
+    pose = start_pose(open_library(list(mocap or loaded.mocap)))
+    return TransferSubject(loaded, make_task(loaded.task, pose, settings))
+
+
+def evaluate_transfer(
+    subject: TransferSubject,
+    config: TransferEvalConfig,
+    *,
+    baselines: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> TransferEvaluation:
+    """Run a policy's evaluation, and baselines that act in its place, through the same low-level policy.
+
+    Args:
+        baselines: of :data:`BASELINES`.
+
+    Raises:
+        UsageError: there is no such baseline.
+    """
+    check_baselines(baselines)
+    policy = subject.loaded.policy
+    result = evaluate_task(policy, subject.task, config, progress=progress)
+    for name in dict.fromkeys(baselines):
+        actions = _MAKERS[name](policy, config.seed)
+        result.baselines[name] = evaluate_task(
+            policy, subject.task, config, actions=actions, progress=progress, description=f"Evaluating {name}"
+        )
+    return result
+
+
+def evaluate_task(
+    policy: TransferPolicy,
+    task: GoalTask,
+    config: TransferEvalConfig,
+    *,
+    actions: Actions | None = None,
+    listeners: Sequence[Callable[[TrackingBatch], Listener]] = (),
+    progress: Progress | None = None,
+    description: str = "Evaluating",
+) -> TransferEvaluation:
+    """Run a task's episodes to their ends.
+
+    Episodes depend on the seed alone, not on the number of environments or threads.
+
+    Args:
+        policy: Its controller acts, without noise of its own.
+        task: What is to be done.
+        config: How it is evaluated.
+        actions: Acts in the controller's place.
+        listeners: Make what is told of every step and end.
+        progress: Told of every episode.
+        description: What the progress bar calls this.
+    """
+    if config.n_eval_episodes < 1:
+        raise UsageError("An evaluation needs at least one episode.")
+    plan = plan_episodes(config.n_eval_episodes, config.seed)
+    opened = TrackingBatch(
+        task,
+        num_envs=min(config.num_envs or default_num_envs(len(plan), config.threads), len(plan)),
+        observables=policy.observables,
+        threads=config.threads,
+        starts=EpisodeQueue([episode.start for episode in plan]),
+    )
+    with opened as batch, few_torch_threads(batch.threads):
+        ends = run_episodes(
+            batch,
+            plan,
+            _Actor(policy, actions),
+            act_noise=config.act_noise,
+            seed=config.seed,
+            listeners=[make(batch) for make in listeners],
+            progress=progress,
+            description=description,
+        )
+    return TransferEvaluation(task, tuple(ends), config.seed)
+
+
+def plan_episodes(count: int, seed: int) -> list[PlannedEpisode]:
+    """Draw the episodes of an evaluation, each with a seed of its own."""
+    seeds = stream(seed, (_START_STREAM,)).integers(MAX_SEED, size=count).tolist()
+    return [PlannedEpisode(Start(0, 0, own), (number,)) for number, own in enumerate(seeds)]
+
+
+class _Actor:
+    """A policy, or another controller in its place, whose actions go through the policy's decoder."""
+
+    def __init__(self, policy: TransferPolicy, actions: Actions | None) -> None:
+        self._policy, self._actions = _packed(policy), actions
+
+    def means(self, observations: Float32Array, episodes: NDArray[np.int64]) -> Float32Array:
+        rows = pad_rows(observations)
+        if self._actions is None:
+            acted = self._policy.high_level(rows)
+        else:
+            acted = pad_rows(self._actions(observations, episodes))
+        return self._policy.decoder.decode(rows, acted)[: len(observations)]
+
+
+def _packed(policy: TransferPolicy) -> TransferPolicy:
+    """A copy that only acts, faster."""
+    copied = copy.deepcopy(policy)
+    pack_linears(copied.controller.network)
+    if copied.low_level is not None:
+        pack_linears(copied.low_level.policy)
+    return copied
+
+
+def _zero(policy: TransferPolicy, seed: int) -> Actions:  # noqa: ARG001
+    size = policy.decoder.size
+    return lambda observations, episodes: np.zeros((len(observations), size), dtype=np.float32)  # noqa: ARG005
+
+
+class _Random:
+    """Draws every action uniformly from the action space, each episode from a stream of its own."""
+
+    def __init__(self, policy: TransferPolicy, seed: int) -> None:
+        self._size, self._bound, self._seed = policy.decoder.size, policy.decoder.bound, seed
+        self._streams: dict[int, np.random.Generator] = {}
+
+    def __call__(self, observations: Float32Array, episodes: NDArray[np.int64]) -> Float32Array:
+        running = episodes[episodes >= 0].tolist()
+        self._streams = {
+            index: self._streams.get(index) or stream(self._seed, (index, _RANDOM_STREAM)) for index in running
+        }
+        actions = np.zeros((len(observations), self._size), dtype=np.float32)
+        for env in np.flatnonzero(episodes >= 0):
+            actions[env] = self._streams[int(episodes[env])].uniform(-self._bound, self._bound, self._size)
+        return actions
+
+
+_MAKERS: dict[str, Callable[[TransferPolicy, int], Actions]] = {"zero": _zero, "random": _Random}
+BASELINES = tuple(_MAKERS)
+"""Controllers that have learned nothing; they act through the policy's own low-level policy."""
+
+
+def check_baselines(names: Sequence[str]) -> None:
+    """Raise a `UsageError` unless all `names` are known."""
+    for name in names:
+        if name not in _MAKERS:
+            hint = did_you_mean(name, BASELINES) or f"Known are {', '.join(BASELINES)}."
+            raise UsageError(f"There is no baseline {name!r} for a task.", hint=hint)
+
+
+def film_transfer(subject: TransferSubject, path: Path, config: TransferEvalConfig, *, progress: Progress) -> Path:
+    """Film the first twelve seconds of an evaluation's first episode, with what the walker is told to do.
+
+    Raises:
+        MissingDependencyError: no OpenGL works here.
+        UsageError: the file's ending is unknown.
+    """
+    seen: list[_Sight] = []
+
+    def watch(batch: TrackingBatch) -> Listener:
+        seen.append(_Sight(batch))
+        return seen[0]
+
+    single = TransferEvalConfig(1, config.act_noise, config.seed, num_envs=1, threads=1)
+    evaluate_task(subject.loaded.policy, subject.task, single, listeners=[watch])
+    sight = seen[0]
+    captions = [
+        f"{subject.task.name}   {step * CONTROL_TIMESTEP:.2f} s   return {total:.1f}"
+        for step, total in enumerate(np.cumsum(sight.rewards))
+    ]
+    return film_goal(np.array(sight.poses), sight.marks, path, captions=captions, progress=progress)
+
+
+class _Sight:
+    """What a film of one environment's first episode shows."""
+
+    def __init__(self, batch: TrackingBatch) -> None:
+        self._batch = batch
+        self.poses: list[FloatArray] = []
+        self.marks: list[list[Mark]] = []
+        self.rewards: list[float] = []
+        self.ended = False
+
+    def on_tick(self, tick: Tick) -> None:
+        if self.ended or len(self.poses) >= FILM_STEPS:
+            return
+        pose = self._batch.reached().qpos[0]
+        (cursor,) = self._batch.cursors()
+        if isinstance(cursor, GoalCursor) and np.isfinite(pose).all():
+            self.poses.append(pose)
+            self.marks.append(cursor.marks(0, pose[:3]))
+            self.rewards.append(float(tick.result.rewards[0]))
+
+    def on_end(self, index: int, episode: EpisodeEnd) -> None:  # noqa: ARG002
+        self.ended = True

@@ -1,0 +1,24 @@
+"""Numbers that expert training carries from update to update."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mocapact_cli.core.training.ppo.checkpoint import Progression
+
+
+@dataclass
+class ExpertProgression(Progression):
+    """Numbers that expert training carries from update to update.
+
+    Attributes:
+        best_rsi, best_start: best mean normalized returns. stale: evaluations without a gain.
+        reference_return: the normalized return that a gain is measured against.
+        missing: what is known of the starts, as :attr:`FailureStarts.missing`.
+    """
+
+    best_rsi: float = -1.0
+    best_start: float = -1.0
+    stale: int = 0
+    reference_return: float = -1.0
+    missing: list[float] = field(default_factory=list)

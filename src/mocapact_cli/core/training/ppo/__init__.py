@@ -1,0 +1,1 @@
+"""What all training by PPO on the batched physics has in common."""
