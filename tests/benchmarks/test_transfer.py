@@ -73,6 +73,7 @@ def serving(path: Path, megabytes: int) -> Iterator[str]:
         yield f"http://127.0.0.1:{here.recv()}"
     finally:
         process.kill()
+        path.unlink()
 
 
 def by_curl(url: str, folder: Path) -> Path:
