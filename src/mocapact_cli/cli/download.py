@@ -101,15 +101,24 @@ def download(
 
 def _next(plan: Plan, result: Acquired, *, is_default: bool) -> str:
     """The command that does something with what has come."""
+    from mocapact_cli.core.paths import data_dir
+
     name, folder = plan.choice.kind.name, plan.destination
-    file = next((folder / place for place in sorted(result.files) if place.endswith((".ckpt", ".h5"))), folder)
     commands = {
-        "experts": f"mocapact expert report {folder}",
+        "experts": f"mocapact expert eval {_first(result, '/clip_info.json').parent}",
         "small_dataset": "mocapact distill train" if is_default else f"mocapact distill train --dataset {folder}",
         "large_dataset": f"mocapact distill train --dataset {folder}",
-        "mocap": "mocapact clips list" if is_default else f"mocapact clips list --mocap {file}",
-        "multiclip_policy": f"mocapact distill eval {file}",
-        "transfer": f"mocapact inspect {folder}",
-        "gpt": f"mocapact inspect {file}",
+        "mocap": "mocapact clips list" if is_default else f"mocapact clips list --mocap {_first(result, '.h5')}",
+        "multiclip_policy": f"mocapact distill eval {_first(result, '.ckpt')}",
+        "transfer": f"mocapact transfer eval {_first(result, '/best_model.zip').parent}",
+        "gpt": f"mocapact complete {_first(result, '.ckpt')} --clip-snippet CMU_016_22 --experts {data_dir('experts')}",
     }
-    return commands[name]
+    simulates = name in ("experts", "multiclip_policy", "gpt")
+    needs_motion = simulates and not any(data_dir("mocap").glob("*.h5"))
+    return f"{'mocapact clips fetch && ' if needs_motion else ''}{commands[name]}"
+
+
+def _first(result: Acquired, ending: str) -> Path:
+    """The first file that ends so; where there is none, a name for it in the folder."""
+    place = next((place for place in sorted(result.files) if f"/{place}".endswith(ending)), ending.strip("/"))
+    return result.destination / place
