@@ -17,6 +17,7 @@ ARGUMENTS = {
     "train_with_stable_baselines3.py": ["2048"],
     "clone_experts_from_a_dataset.py": [".", "40"],
     "act_with_onnxruntime.py": ["npmp.onnx"],
+    "custom_task.py": ["1024"],
 }
 NPMP = NpmpConfig(
     encoder_observables=("walker/body_height", "walker/world_zaxis"),
@@ -27,6 +28,7 @@ NPMP = NpmpConfig(
 SAID = {
     "act_with_onnxruntime.py": "npmp: 4 columns in, 56 actions out, embedding carried over 40 steps",
     "clone_experts_from_a_dataset.py": "loss",
+    "custom_task.py": "1024 steps: cosine",
     "step_the_environment.py": "normalized length",
     "train_with_stable_baselines3.py": "normalized length of the last",
 }
