@@ -156,3 +156,11 @@ def test_a_process_that_died_before_that_step_has_completed_nothing(tmp_path, pa
     assert not Records(tmp_path).complete(path, ONE)
     note(path, size=4)
     assert not Records(tmp_path).complete(path, ONE)
+
+
+def test_a_read_only_folder_is_named(small_disk):
+    disk = small_disk(100)
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    with pytest.raises(OSError, match="Read-only") as caught, locked(disk):
+        pass
+    assert caught.value.filename == str(disk)

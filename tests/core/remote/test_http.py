@@ -14,11 +14,12 @@ import threading
 import traceback
 
 import pytest
+import requests
 from http_server import Fault
 
-from mocapact_cli.core.errors import AccessError, NotFoundError, RunError
+from mocapact_cli.core.errors import AccessError, NotFoundError, RunError, UsageError
 from mocapact_cli.core.remote.files import ChangedError, Checksum, RangeUnsupportedError, RemoteFile, TransientError
-from mocapact_cli.core.remote.http import HttpSource
+from mocapact_cli.core.remote.http import HttpSource, _Session
 from mocapact_cli.core.remote.retries import UnreachableError
 
 CONTENT = bytes(range(256)) * 400
@@ -215,10 +216,24 @@ def test_redirects_are_followed_and_the_token_stays_behind(server, file):
         # Another name of the same machine is another host.
         target = elsewhere.url.replace("127.0.0.1", "localhost")
         server.add("data/a b.bin", b"", redirect=f"{target}/blob/a?X-Amz-Signature=s")
-        source = HttpSource(f"{server.url}/data", headers={"Authorization": "Bearer token"})
+        source = HttpSource(f"{server.url}/data", headers={"Authorization": "Bearer token", "X-Api-Key": "key"})
         assert b"".join(source.read(RemoteFile("a b.bin"), 5, 900)) == CONTENT[5:900]
         assert server.requests[-1].headers["Authorization"] == "Bearer token"
-        assert "Authorization" not in elsewhere.requests[-1].headers
+        assert server.requests[-1].headers["X-Api-Key"] == "key"
+        assert not {"Authorization", "X-Api-Key"} & set(elsewhere.requests[-1].headers)
+
+
+def test_redirects_on_one_host_keep_the_token(server, file):
+    server.add("data/old", b"", redirect=f"{server.url}/data/a%20b.bin")
+    HttpSource(f"{server.url}/data", headers={"X-Api-Key": "key"}).stat("old")
+    assert server.requests[-1].headers["X-Api-Key"] == "key"
+
+
+def test_a_redirect_does_not_end_encryption():
+    session, response = _Session(None), requests.Response()
+    response.request = requests.Request("GET", "https://mirror.example/a?sig=verysecret").prepare()
+    with pytest.raises(RunError, match=r"^mirror.example redirects to an address without encryption\.$"):
+        session.rebuild_auth(requests.Request("GET", "http://mirror.example/a").prepare(), response)
 
 
 def test_a_circle_of_redirects_ends(server):
@@ -241,9 +256,9 @@ def test_a_netrc_does_not_replace_the_token(server, file, tmp_path, monkeypatch)
     assert server.requests[-1].headers["Authorization"] == "Bearer token"
 
 
-@pytest.mark.parametrize("address", ["ftp://host/x", "host/x", "https://", "file:///etc"])
+@pytest.mark.parametrize("address", ["ftp://host/x", "host/x", "https://", "file:///etc", "http://[::1/x", ""])
 def test_other_addresses_are_refused(address):
-    with pytest.raises(RunError, match="not an HTTP address"):
+    with pytest.raises(UsageError, match="not an HTTP address"):
         HttpSource(address)
 
 

@@ -229,7 +229,7 @@ def test_a_full_disk_keeps_what_is_there(small_disk):
     assert found == b"x" * again.resumed
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 30)), max_size=15), st.randoms())
 def test_any_order_of_writes_and_restarts_gives_the_content(tmp_path_factory, writes, chance):
     content = bytes(range(70))

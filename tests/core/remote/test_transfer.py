@@ -123,6 +123,17 @@ def test_several_files_come_at_once_and_in_order(server, get, tmp_path, listener
     assert listener.bars["x/2/29.bin"]["total"] == pytest.approx(29 * 7001 / 1e6)
 
 
+def test_what_a_list_says_is_expected_from_the_start(server, get, listener):
+    for name in "abc":
+        server.add(name, CONTENT)
+    get("a")
+    seen = []
+    server.on_request = lambda *_: seen.append(listener.bars["Fetching 3 files"]["total"])
+    get(*(RemoteFile(name, len(CONTENT), server.files[name].etag) for name in "abc"))
+    assert set(seen) == {3.0}
+    assert listener.bars["Fetching 3 files"] == {"completed": pytest.approx(3.0), "total": 3.0}
+
+
 def test_one_file_goes_to_any_name(server, tmp_path):
     server.add("deep/a", CONTENT)
     fetched = fetch(HttpSource(server.url), RemoteFile("deep/a"), tmp_path / "b.bin", jobs=2)

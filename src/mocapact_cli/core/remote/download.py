@@ -97,7 +97,9 @@ class Meter:
         self._done, self._expected = 0, 0
 
     def expect(self, count: int) -> None:
-        """So many bytes more are to come."""
+        """So many bytes more are to come, or fewer where it is below zero."""
+        if count == 0:
+            return
         with self._lock:
             self._expected += count
             self._task.update(total=self._expected / 1e6)
@@ -145,6 +147,9 @@ class Download:
         self._abandoned: list[PartialFile] = []
         self._digest: TrailingDigest | None = None
         self._received = self._restarts = 0
+        # What the list says is counted from the start, so that the time that is left is known then.
+        self._expected = 0 if setting.records.complete(path, file) else file.size or 0
+        setting.total.expect(self._expected)
         self._whole = False
 
     def open(self) -> bool:
@@ -152,6 +157,7 @@ class Download:
         if self.file.size is None or self.file.version is None:
             self.file = self._present()
         if self._is_complete():
+            self._expect(0)
             self.result = self.result or Fetched(self.path, self.file)
             return False
         with errors_name(self.path):
@@ -274,12 +280,15 @@ class Download:
             setting.progress.message(
                 f"{self.file.name}: going on after {size_text(partial.resumed)} of {size_text(self.file.size or 0)}."
             )
-        if missing:
-            setting.total.expect(missing)
+        self._expect(missing)
         if setting.bars and self._meter is None:
             self._meter = Meter(self._stack.enter_context(setting.progress.task(self.file.name, None, "MB")))
-        if self._meter is not None and missing:
+        if self._meter is not None:
             self._meter.expect(missing)
+
+    def _expect(self, missing: int) -> None:
+        self._setting.total.expect(missing - self._expected)
+        self._expected = missing
 
     def _fetch(self, piece: Piece) -> None:
         attempts, position = self._setting.retries.attempts(), piece.start
@@ -355,8 +364,10 @@ class Download:
         lost = partial.done - partial.resumed
         for meter in (self._setting.total, self._meter):
             if meter is not None:
-                meter.expect(-(self.file.size or 0) + partial.resumed)
                 meter.add(-lost)
+        if self._meter is not None:
+            self._meter.expect(-self._expected)
+        self._expect(0)
         partial.abandon()
         self._abandoned.append(partial)
 

@@ -35,7 +35,7 @@ def locked(folder: Path) -> Iterator[None]:
         RunError: another one does.
         OSError: the folder cannot be made or written.
     """
-    with errors_name(folder):
+    with errors_name(folder, instead_of=folder / LOCK_NAME):
         folder.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(folder / LOCK_NAME)
         taken = not _acquired(lock)

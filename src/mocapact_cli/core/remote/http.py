@@ -7,14 +7,14 @@ import os
 import time
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
 import requests
 import urllib3.exceptions
 from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
 
-from mocapact_cli.core.errors import AccessError, NotFoundError, RunError
+from mocapact_cli.core.errors import AccessError, NotFoundError, RunError, UsageError
 from mocapact_cli.core.remote import http_answers as answers
 from mocapact_cli.core.remote import http_failures as failures
 from mocapact_cli.core.remote.files import ChangedError, RangeUnsupportedError, RemoteFile, TransientError
@@ -32,6 +32,8 @@ _SILENCE_S = 60.0
 """Longest silence of a server, in seconds."""
 _SLOWEST = 512.0
 """Bytes a second below which a connection counts as stuck."""
+_PUBLIC = {*map(str.lower, answers.ASKED), "range", "if-range", "if-match", "connection"}
+"""Headers that any host may see."""
 
 
 class HttpSource:
@@ -49,7 +51,7 @@ class HttpSource:
         clock: seconds, for the speed of a connection.
 
     Raises:
-        RunError: the URL is not one of HTTP.
+        UsageError: the URL is not one of HTTP.
     """
 
     def __init__(
@@ -61,14 +63,13 @@ class HttpSource:
         silence_s: float = _SILENCE_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        parts = urlsplit(base_url)
         self.label = label or without_secrets(base_url).rstrip("/")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise RunError(f"{self.label} is not an HTTP address.", hint="It begins with https:// and names a host.")
+        parts = _split(base_url, self.label)
         self._parts = parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="")
         self._headers = dict(headers or {})
         self._silence_s, self._clock = silence_s, clock
-        self._session = _session(_credentials(parts.username, parts.password))
+        self._session = _Session(_credentials(parts.username, parts.password))
+        guard_logs()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.label!r})"
@@ -230,24 +231,43 @@ def check_online(label: str) -> None:
         raise RunError(f"{label} was not asked: {OFFLINE_VARIABLE} is set.", hint="Unset it to go online.")
 
 
+class _Session(requests.Session):
+    """Connections that are kept, and nothing else, so that threads may share them.
+
+    Args:
+        credentials: user and password.
+    """
+
+    def __init__(self, credentials: HTTPBasicAuth | None) -> None:
+        super().__init__()
+        # With something here a .netrc is not looked at, which would replace the header with the token.
+        self.auth = credentials or (lambda request: request)
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, HTTPAdapter(pool_connections=_CONNECTIONS, pool_maxsize=_CONNECTIONS))
+
+    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
+        """Send another host that a server redirects to none of the headers that were meant for this one."""
+        before, after = str(response.request.url), str(prepared_request.url)
+        if before.startswith("https:") and not after.startswith("https:"):
+            raise RunError(
+                f"{urlsplit(before).hostname} redirects to an address without encryption.", hint="Check the address."
+            )
+        if self.should_strip_auth(before, after):
+            for name in [name for name in prepared_request.headers if name.lower() not in _PUBLIC]:
+                del prepared_request.headers[name]
+
+
+def _split(base_url: str, label: str) -> SplitResult:
+    with contextlib.suppress(ValueError):
+        parts = urlsplit(base_url)
+        if parts.scheme in ("http", "https") and parts.hostname:
+            return parts
+    raise UsageError(f"{label} is not an HTTP address.", hint="It begins with https:// and names a host.")
+
+
 def _credentials(user: str | None, password: str | None) -> HTTPBasicAuth | None:
     return None if user is None else HTTPBasicAuth(unquote(user), unquote(password or ""))
-
-
-def _session(credentials: HTTPBasicAuth | None) -> requests.Session:
-    """A session that keeps connections, and nothing else, so that threads may share it."""
-    guard_logs()
-    session = requests.Session()
-    # With something here a .netrc is not looked at, which would replace the header with the token.
-    session.auth = credentials or (lambda request: request)
-    session.cookies.set_policy(_no_cookies())
-    for scheme in ("https://", "http://"):
-        session.mount(scheme, HTTPAdapter(pool_connections=_CONNECTIONS, pool_maxsize=_CONNECTIONS))
-    return session
-
-
-def _no_cookies() -> DefaultCookiePolicy:
-    return DefaultCookiePolicy(allowed_domains=[])
 
 
 def _length(file: RemoteFile, start: int, stop: int | None) -> int | None:

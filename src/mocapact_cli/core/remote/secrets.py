@@ -57,7 +57,10 @@ def redact(text: str) -> str:
 
 def without_secrets(url: str) -> str:
     """Return a URL without user, query and fragment, as it may be shown."""
-    parts = urlsplit(redact(url))
+    try:
+        parts = urlsplit(redact(url))
+    except ValueError:
+        return redact(url).partition("?")[0]
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 

@@ -123,6 +123,8 @@ def _result(download: Download) -> Fetched:
 def _check_space(placed: Sequence[tuple[RemoteFile, Path]], folder: Path, records: Records) -> None:
     """See that all files fit whose size is known, before the first byte comes."""
     missing = [(file, path) for file, path in placed if file.size and not records.complete(path, file)]
+    # One of the right size may turn out to be the file; where not, its space is looked at when it is begun.
+    missing = [(file, path) for file, path in missing if not path.is_file() or path.stat().st_size != file.size]
     present = [path.with_name(f".{path.name}.partial") for _, path in missing]
     there = sum(path.stat().st_blocks * 512 for path in present if path.exists())
     check_space(folder, sum(file.size or 0 for file, _ in missing) - there)
