@@ -16,9 +16,7 @@ def published(test_data: Path) -> Path:
     return test_data / "published"
 
 
-@pytest.mark.parametrize(
-    "place", [f"experts/{SNIPPET}", f"experts/{SNIPPET}/0", f"experts/{SNIPPET}/0/eval_start/model", "experts_py38"]
-)
+@pytest.mark.parametrize("place", [f"experts/{SNIPPET}/0/eval_start/model", "experts_py38"])
 def test_experts_are_evaluated(mocapact, published: Path, place: str) -> None:
     done = mocapact("expert", "eval", published / place, *_motion(published), "--n-eval-episodes", 2, "--json")
     assert done.code == 0, done.stderr
@@ -36,9 +34,7 @@ def test_an_expert_is_recorded(mocapact, published: Path, tmp_path: Path) -> Non
     assert mocapact("inspect", "dataset", "--check").code == 0
 
 
-@pytest.mark.parametrize(
-    "place", ["motion_completion/gpt", "multi_clip/mlp_time_index/model", "multi_clip/npmp_rwr/eval/train_rsi"]
-)
+@pytest.mark.parametrize("place", ["motion_completion/gpt", "multi_clip/npmp_rwr/eval/train_rsi"])
 def test_policies_are_evaluated(mocapact, published: Path, place: str) -> None:
     flags = ("--snippets", SNIPPET, "--n-eval-episodes", 2)
     done = mocapact("distill", "eval", published / place, *_motion(published), *flags, "--json")
@@ -46,7 +42,7 @@ def test_policies_are_evaluated(mocapact, published: Path, place: str) -> None:
     assert done.json["episodes"] == 2
 
 
-@pytest.mark.parametrize("place", ["transfer/go_to_target", "transfer/go_to_target/0/eval/model", "experts_py38"])
+@pytest.mark.parametrize("place", ["transfer/go_to_target", "experts_py38"])
 def test_they_become_plain_files(mocapact, published: Path, place: str) -> None:
     done = mocapact("export", published / place, "--to", "safetensors", "-o", "a.safetensors", "--json")
     assert done.code == 0, done.stderr

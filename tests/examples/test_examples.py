@@ -23,6 +23,7 @@ ARGUMENTS = {
     "clone_experts_from_a_dataset.py": [".", "40"],
     "act_with_onnxruntime.py": ["npmp.onnx"],
     "load_published.py": ["expert", "npmp.ckpt", "demo_squat.hdf5"],
+    "custom_task.py": ["1024"],
 }
 NPMP = NpmpConfig(
     encoder_observables=("walker/body_height", "walker/world_zaxis"),
@@ -34,6 +35,7 @@ SAID = {
     "act_with_onnxruntime.py": "npmp: 4 columns in, 56 actions out, embedding carried over 40 steps",
     "clone_experts_from_a_dataset.py": "loss",
     "load_published.py": "actions (35, 56), joints (36, 56), values (35,)",
+    "custom_task.py": "1024 steps: cosine",
     "step_the_environment.py": "normalized length",
     "train_with_stable_baselines3.py": "normalized length of the last",
 }

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mocapact_cli.core.errors import UsageError
-from mocapact_cli.core.policies.gpt import GptPolicy
+from mocapact_cli.core.policies.gpt import CachedContext, ContextState, GptPolicy
 
 from .conftest import make
 
@@ -71,3 +71,56 @@ def test_impossible_sizes_are_refused() -> None:
         make("gpt", n_head=3)
     with pytest.raises(UsageError, match="Dropout"):
         make("gpt", attn_pdrop=1.5)
+
+
+def test_a_cache_changes_nothing_but_the_work(gpt: GptPolicy) -> None:
+    steps = np.random.default_rng(0).standard_normal((15, 5, gpt.obs_size)).astype(np.float32)
+    cached = plain = None
+    for step, seen in enumerate(steps):
+        if step in {3, 9}:
+            started = np.array([False, True, False, step == 9, True])
+            cached, plain = gpt.reset_state(cached, started), gpt.reset_state(plain, started)
+        # A plain tuple has no cache.
+        expected, plain = gpt.predict(seen, ContextState(*(gpt.initial_state(5) if plain is None else plain)))
+        actions, cached = gpt.predict(seen, cached)
+        np.testing.assert_allclose(actions, expected, atol=1e-5)
+        assert isinstance(cached, CachedContext)
+        assert not isinstance(plain, CachedContext)
+        np.testing.assert_array_equal(cached.fill, plain.fill)
+        np.testing.assert_array_equal(cached.context, plain.context)
+
+
+def test_a_state_may_be_gone_on_from_twice(gpt: GptPolicy) -> None:
+    steps = np.random.default_rng(0).standard_normal((4, 3, gpt.obs_size)).astype(np.float32)
+    _, shared = gpt.predict(steps[0])
+    _, first = gpt.predict(steps[1], shared)
+    expected, _ = gpt.predict(steps[2], first)
+    gpt.predict(steps[3], shared)
+    actions, _ = gpt.predict(steps[2], first)
+    np.testing.assert_array_equal(actions, expected)
+
+
+def test_a_rows_actions_do_not_depend_on_the_rows_beside_it(gpt: GptPolicy) -> None:
+    steps = np.random.default_rng(0).standard_normal((9, 8, gpt.obs_size)).astype(np.float32)
+    mixed = alone = None
+    for step, seen in enumerate(steps):
+        if step == 4:
+            mixed = gpt.reset_state(mixed, np.arange(8) % 2 == 1)
+        actions, mixed = gpt.predict(seen, mixed)
+        expected, alone = gpt.predict(seen[::2], alone)
+        np.testing.assert_array_equal(actions[::2], expected)
+
+
+def test_noise_on_observations_is_for_training_alone() -> None:
+    from .conftest import make_batch
+
+    policy = make("gpt", obs_noise=0.5, embd_pdrop=0.0, resid_pdrop=0.0, attn_pdrop=0.0)
+    batch = make_batch(policy)
+    policy.train()
+    torch.manual_seed(0)
+    first, second = (policy.loss(batch)[0].detach() for _ in range(2))
+    assert first != second
+    policy.eval()
+    assert policy.loss(batch)[0].detach() == policy.loss(batch)[0].detach()
+    with pytest.raises(UsageError, match="deviation of -1"):
+        make("gpt", obs_noise=-1.0)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _ALL = "policy"
 _INIT_STD = 0.02
+_ROW_BLOCK = 4
+"""Rows get the same results in any batch of a multiple of so many, see `rollouts.actors`."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class GptConfig(PolicyConfig):
     """Dropout of what blocks add."""
     attn_pdrop: float = 0.1
     """Dropout of attention."""
+    obs_noise: float = 0.0
+    """Standard deviation of noise on normalized observations in training: who is a little off does the same."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -58,6 +62,8 @@ class GptConfig(PolicyConfig):
             )
         if not all(0.0 <= rate < 1.0 for rate in (self.embd_pdrop, self.resid_pdrop, self.attn_pdrop)):
             raise UsageError("Dropout rates lie between 0 and 1.")
+        if self.obs_noise < 0.0:
+            raise UsageError(f"A standard deviation of {self.obs_noise} is impossible.", hint="Give zero or more.")
 
 
 class ContextState(NamedTuple):
@@ -70,6 +76,26 @@ class ContextState(NamedTuple):
 
     context: NDArray[np.float32]
     fill: NDArray[np.int64]
+
+
+class CachedContext(ContextState):
+    """A context with what acting has computed of it: it need not be computed again while it grows.
+
+    Positions are absolute, so keys and values hold as long as no step moves to another place. Once a context is full,
+    each new step moves all others, and everything is computed anew.
+
+    Attributes:
+        cache: (layers, 2, B, heads, block, size) keys and values of the steps that `fill` counts.
+    """
+
+    cache: Tensor
+
+    @classmethod
+    def of(cls, context: NDArray[np.float32], fill: NDArray[np.int64], cache: Tensor) -> CachedContext:
+        """Put it together."""
+        result = cls(context, fill)
+        result.cache = cache
+        return result
 
 
 class Attention(nn.Module):
@@ -87,6 +113,21 @@ class Attention(nn.Module):
         dropout = self.dropout if self.training else 0.0
         seen = functional.scaled_dot_product_attention(query, key, value, dropout_p=dropout, is_causal=True)
         return cast("Tensor", self.resid_drop(self.proj(seen.transpose(1, 2).reshape(x.shape))))
+
+    def extend(self, x: Tensor, cache: Tensor, place: Tensor) -> Tensor:
+        """Return (B, width) for the newest step (B, width); its keys and values are put into the cache.
+
+        Args:
+            x: The step.
+            cache: (2, B, heads, block, size) keys and values of the steps before it.
+            place: (B,) its position.
+        """
+        rows, places = torch.arange(len(x), device=x.device), torch.arange(cache.shape[3], device=x.device)
+        query, key, value = (layer(x).view(len(x), self.heads, -1) for layer in (self.query, self.key, self.value))
+        cache[0, rows, :, place], cache[1, rows, :, place] = key, value
+        seen = (places <= place[:, None])[:, None, None]
+        found = functional.scaled_dot_product_attention(query[:, :, None], cache[0], cache[1], attn_mask=seen)
+        return cast("Tensor", self.proj(found.reshape(x.shape)))
 
     def _heads(self, x: Tensor) -> Tensor:
         return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
@@ -109,6 +150,11 @@ class Block(nn.Module):
         x = x + self.attn(self.ln1(x))
         return cast("Tensor", x + self.mlp(self.ln2(x)))
 
+    def extend(self, x: Tensor, cache: Tensor, place: Tensor) -> Tensor:
+        """Return (B, width) for the newest step, as `Attention.extend` does."""
+        x = x + self.attn.extend(self.ln1(x), cache, place)
+        return cast("Tensor", x + self.mlp(self.ln2(x)))
+
 
 class Transformer(nn.Module):
     """Embeds observations and positions, and reads the actions off the last block."""
@@ -127,6 +173,19 @@ class Transformer(nn.Module):
         """Return mean actions (B, L, A) for normalized observations (B, L, P)."""
         embedded = self.drop(self.tok_emb(features) + self.pos_emb[:, : features.shape[1]])
         return cast("Tensor", self.head(self.ln_f(self.blocks(embedded))))
+
+    def extend(self, features: Tensor, cache: Tensor, place: Tensor) -> Tensor:
+        """Return mean actions (B, A) for the newest normalized observations (B, P).
+
+        Args:
+            features: The observations.
+            cache: (layers, 2, B, heads, block, size) keys and values of the steps before; theirs are put into it.
+            place: (B,) how many steps there are before.
+        """
+        x = self.tok_emb(features) + self.pos_emb[0, place]
+        for block, kept in zip(self.blocks, cache, strict=True):
+            x = cast("Block", block).extend(x, kept, place)
+        return cast("Tensor", self.head(self.ln_f(x)))
 
 
 class GptPolicy(DistilledPolicy):
@@ -153,7 +212,10 @@ class GptPolicy(DistilledPolicy):
         """Return the negative log-probability, each window weighted as its last step, summed over the batch."""
         if batch.actions.ndim != 3 or batch.actions.shape[1] > self.config.block_size:
             raise UsageError(f"A GPT learns from windows of up to {self.config.block_size} steps.")
-        means = self._bounded(self.gpt(self.features(_ALL, batch.observations)))
+        features = self.features(_ALL, batch.observations)
+        if self.training and self.config.obs_noise > 0.0:
+            features = features + self.config.obs_noise * torch.randn_like(features)
+        means = self._bounded(self.gpt(features))
         mask = step_mask(batch.actions, batch.lengths)
         log_probs = (gaussian_log_prob(batch.actions, means, self.config.std_dev) * mask).sum(1)
         last = (mask.sum(1).long() - 1).clamp(min=0)
@@ -162,13 +224,7 @@ class GptPolicy(DistilledPolicy):
 
     def step(self, observations: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
         """Return mean actions (B, A), contexts (B, block, P) and fills (B,) for observations and the last of these."""
-        context, fill = state
-        last = self.config.block_size - 1
-        full = (fill > last)[:, None, None]
-        place = fill.clamp(max=last)
-        here = torch.arange(last + 1, device=fill.device) == place[:, None]
-        shifted = torch.where(full, torch.cat([context[:, 1:], context[:, :1]], dim=1), context)
-        context = torch.where(here[:, :, None], self.features(_ALL, observations)[:, None], shifted)
+        context, place, here = self._extended(self.features(_ALL, observations), *state)
         actions = (self.gpt(context) * here[:, :, None]).sum(1)
         return self._bounded(actions), context, place + 1
 
@@ -179,7 +235,12 @@ class GptPolicy(DistilledPolicy):
 
     def reset_state(self, state: Any, started: NDArray[np.bool_], deterministic: bool = True) -> Any:  # noqa: ARG002
         """Return `state` with empty contexts where an episode has `started` (B,)."""
-        return None if state is None else ContextState(state[0], np.where(started, 0, state[1]))
+        if state is None:
+            return None
+        fill = np.where(started, 0, state[1])
+        if isinstance(state, CachedContext):
+            return CachedContext.of(state[0], fill, state.cache)
+        return ContextState(state[0], fill)
 
     def parameter_groups(self, weight_decay: float = 0.1) -> list[dict[str, Any]]:
         """Return the matrices, which decay, and the rest, which does not: biases, norms and positions."""
@@ -191,13 +252,49 @@ class GptPolicy(DistilledPolicy):
     def _bounded(self, actions: Tensor) -> Tensor:
         return actions.tanh() if self.config.squash_output else actions
 
+    def _extended(self, features: Tensor, context: Tensor, fill: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the contexts with the newest step, its place (B,), and that place as (B, block) truths."""
+        last = self.config.block_size - 1
+        place = fill.clamp(max=last)
+        here = torch.arange(last + 1, device=fill.device) == place[:, None]
+        full = (fill > last)[:, None, None]
+        shifted = torch.where(full, torch.cat([context[:, 1:], context[:, :1]], dim=1), context)
+        return torch.where(here[:, :, None], features[:, None], shifted), place, here
+
     def _act(self, rows: Tensor, state: Any, deterministic: bool) -> tuple[Tensor, Any]:
         given = self.initial_state(len(rows)) if state is None else state
         check_state(np.shape(given[0]), (len(rows), self.config.block_size, self.obs_size))
-        tensors = [torch.as_tensor(part, device=rows.device) for part in given]
+        context, fill = (torch.as_tensor(part, device=rows.device) for part in given)
+        cache = self._empty_cache(len(rows)) if state is None else getattr(given, "cache", None)
         with self._dropout(active=not deterministic):
-            actions, context, fill = self.step(rows, *tensors)
+            if cache is not None and deterministic:
+                return self._act_with_cache(rows, context, fill, cache)
+            actions, context, fill = self.step(rows, context, fill)
         return actions, ContextState(context.cpu().numpy(), fill.cpu().numpy())
+
+    def _act_with_cache(
+        self, rows: Tensor, context: Tensor, fill: Tensor, cache: Tensor
+    ) -> tuple[Tensor, CachedContext]:
+        features = self.features(_ALL, rows)
+        full = fill >= self.config.block_size
+        context, place, _ = self._extended(features, context, fill)
+        actions = features.new_zeros(len(rows), self.config.act_size)
+        growing, filled = _whole_blocks(~full), _whole_blocks(full)
+        if len(growing):
+            # Copied, so that the state before can be gone on from once more.
+            theirs = cache[:, :, growing]
+            actions[growing] = self.gpt.extend(features[growing], theirs, place[growing])
+            cache = cache.clone()
+            cache[:, :, growing] = theirs
+        if len(filled):
+            actions[filled] = self.gpt(context[filled])[:, -1]
+        kept = CachedContext.of(context.cpu().numpy(), (place + 1).cpu().numpy(), cache)
+        return self._bounded(actions), kept
+
+    def _empty_cache(self, batch_size: int) -> Tensor:
+        config = self.config
+        shape = (config.n_layer, 2, batch_size, config.n_head, config.block_size, config.n_embd // config.n_head)
+        return torch.zeros(shape, device=self.device)
 
     @contextlib.contextmanager
     def _dropout(self, *, active: bool) -> Iterator[None]:
@@ -212,6 +309,13 @@ class GptPolicy(DistilledPolicy):
                 yield
         finally:
             self.train(before)
+
+
+def _whole_blocks(chosen: Tensor) -> Tensor:
+    """Return the numbers of the chosen rows, the last one repeated up to whole blocks, whose results are alike."""
+    rows = chosen.nonzero()[:, 0]
+    missing = -len(rows) % _ROW_BLOCK
+    return torch.cat([rows, rows[-1:].expand(missing)]) if missing else rows
 
 
 def _initialize(layer: nn.Module) -> None:

@@ -59,7 +59,7 @@ class TransferMonitor(PpoMonitor):
 
     group = "transfer"
     tracked: ClassVar[dict[str, str]] = {"train_return": "r", "train_length": "l"}
-    shown = ("train_return", "length", ".1f")
+    shown = ("train_return", "return", ".2f")
     run: TransferRun
     progression: TransferProgression
 
