@@ -88,7 +88,8 @@ def complete(
         typer.Option(
             metavar="NAME|POLICY",
             help="Also in the same episodes: last-action (the prompt's last one again and again), prompt (who gave it "
-            "goes on, the reference standing still) or a policy; may be given several times.",
+            "goes on, its reference standing still from the prompt's end) or a policy, in the same way; may be given "
+            "several times.",
         ),
     ] = None,
     video: Annotated[

@@ -78,7 +78,10 @@ _Metrics = Annotated[
 ]
 _Preset = Annotated[
     str | None,
-    typer.Option(help="A recipe of the paper: all, locomotion (NPMP, RWR) or completion (GPT), with its clips."),
+    typer.Option(
+        help="A recipe of the paper: all, locomotion (NPMP, RWR) or completion (GPT), with its clips; or "
+        "completion-fast, a small GPT for a few clips and a processor."
+    ),
 ]
 _Model = Annotated[
     str | None,

@@ -88,6 +88,20 @@ def test_episodes_shorter_than_the_shortest_window_give_nothing(path):
     assert len(make(path, min_seq_steps=5, max_seq_steps=5)) == (0 + 0 + 1) + (2 + 3 + 4)
 
 
+def test_steps_before_an_episodes_end_may_be_skipped(path):
+    whole, shorter = (make(path, min_seq_steps=3, max_seq_steps=3, skip_last_steps=n) for n in (0, 2))
+    for data, missing in ((whole, 2), (shorter, 4)):
+        assert len(data) == sum(max(episode.length - missing, 0) for episode in data.episodes)
+    for number in range(len(shorter)):
+        rows = shorter.rows(np.array([number]))
+        episode, last = whole.episodes[rows.episodes[0]], int(rows.steps[0] + rows.lengths[0])
+        assert last <= episode.length - 2
+    mixed = make(path, min_seq_steps=1, max_seq_steps=3, skip_last_steps=2)
+    assert min(mixed.rows(np.arange(len(mixed))).lengths) == 1
+    with pytest.raises(UsageError, match="-1 steps cannot be skipped"):
+        make(path, skip_last_steps=-1)
+
+
 @pytest.mark.parametrize(("name", "settings"), [("awr", {}), ("rwr", {"advantage_weights": False})])
 def test_weights_of_samples(path, name, settings):
     data = make(path, temperature=2.0, **settings)

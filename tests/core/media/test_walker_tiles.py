@@ -63,6 +63,31 @@ def test_a_strip_has_a_row_for_each_walker_and_darkens_one_that_has_ended(tmp_pa
     assert np.abs(first[inside, 6].astype(int) - first[inside, 0]).max() > 60
 
 
+def test_a_prompt_has_another_colour_and_time_counts_from_its_end(tmp_path, opengl) -> None:
+    still = np.repeat(QPOS[:1], 41, axis=0)
+    tiles = [Tile("prompted", still, prompt_steps=20), Tile("alone", still)]
+    strip = np.asarray(Image.open(film_walkers(tiles, tmp_path / "strip.png"))).astype(int)
+    prompted, alone = (part[40:130].reshape(90, 8, 160, 3) for part in (strip[:160], strip[164:]))
+    difference = np.abs(prompted - alone).max(axis=(0, 2, 3))
+    assert (difference[:4] > 40).all()
+    assert (difference[4:] < 10).all()
+    assert [tiles[0].status(time) for time in (0.3, 0.6, 0.9)] == ["prompt, 0.30 s", "+0.00 s", "+0.30 s"]
+    assert tiles[1].status(0.3) == "0.30 s"
+
+
+def test_the_camera_stays_with_a_walker_that_leaves_its_reference_behind() -> None:
+    qpos = np.repeat(QPOS[:1], 101, axis=0)
+    qpos[:, 0] = np.linspace(0.0, 6.0, 101)
+    reference = qpos.copy()
+    reference[40:, :3] = reference[40, :3]
+    times = np.array([0.0, 3.0])
+    followed, _ = Tile("a", qpos, reference_qpos=reference, reference_steps=40).views(times)
+    kept, ghost = Tile("a", qpos, reference_qpos=reference).views(times)
+    assert ghost is not None
+    away = [camera[1].lookat[0] - camera[0].lookat[0] for camera in (followed, kept)]
+    assert away[0] > 5.0 > away[1] + 1.0
+
+
 def test_a_last_row_that_is_not_full_stands_in_the_middle() -> None:
     pictures = [np.full((4, 6, 3), value, np.uint8) for value in (100, 110, 120)]
     frame = walker_tiles._arranged(pictures, 2)

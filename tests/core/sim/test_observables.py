@@ -69,6 +69,13 @@ def test_columns_and_split_agree():
     np.testing.assert_array_equal(flat[:, layout.columns(wanted)], expected)
 
 
+def test_columns_of_some_reference_steps():
+    layout = ObservableLayout(("walker/body_height", "walker/reference_rel_root_quat"), (1, 3, 5))
+    names = ("walker/reference_rel_root_quat", "walker/body_height")
+    assert layout.columns(names, (5, 3)).tolist() == [5, 6, 7, 8, 9, 10, 11, 12, 0]
+    assert layout.columns(names).tolist() == [*range(1, 13), 0]
+
+
 def test_unknown_and_repeated_names_are_refused():
     with pytest.raises(UsageError) as caught:
         observable_size("walker/joint_pos", 1)

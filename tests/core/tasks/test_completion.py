@@ -60,6 +60,23 @@ def test_the_reference_stands_still_in_the_snippets_last_pose_and_so_does_time()
     np.testing.assert_array_equal(near[11:], far[11:])
 
 
+def test_a_held_reference_stands_still_from_the_prompts_end_and_errors_are_measured_as_ever() -> None:
+    end, rewards, seen, _ = run(task(), HOLDING)
+    holding = CompletionTask([(CLIP, SNIPPET)], task().config, prompt_length=8, max_steps=20, holds_reference=True)
+    held_end, held_rewards, held, _ = run(holding, HOLDING)
+    np.testing.assert_array_equal(held_rewards, rewards)
+    assert held_end.norm_return == end.norm_return
+    free, still = (ObservableLayout(SEEN, (1, 5)).split(part) for part in (seen, held))
+    np.testing.assert_array_equal(still["walker/joints_pos"], free["walker/joints_pos"])
+    name, time = "walker/reference_rel_joints", "walker/time_in_clip"
+    np.testing.assert_array_equal(still[time][:9], free[time][:9])
+    np.testing.assert_allclose(still[time][8:], 8 / 12, atol=1e-6)
+    # Up to the prompt's end nothing is told of what comes after it, whoever looks ahead.
+    np.testing.assert_array_equal(still[name][:4], free[name][:4])
+    angles = still[name] + np.tile(still["walker/joints_pos"], 2)
+    np.testing.assert_allclose(angles[8:], np.tile(angles[7, :56], (len(angles) - 8, 2)), atol=1e-5)
+
+
 def test_a_fall_fails_only_where_the_error_is_large_too() -> None:
     fallen, _, _, _ = run(task(), COLLAPSING)
     assert fallen.early_termination

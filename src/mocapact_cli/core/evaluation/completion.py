@@ -181,7 +181,8 @@ def complete(
         policy: Sees the prompt and acts after it.
         prompts: What it goes on from, in turn; all given by one policy, or all recorded.
         config: How.
-        baselines: Name -> another policy for the same episodes, or None for repeating the prompt's last action.
+        baselines: Name -> another policy for the same episodes, or None for repeating the prompt's last action. What
+            they see of a reference stands still from the prompt's end on, for the policy is not told more either.
         filmed: Planned episodes whose poses are kept.
         measure_motion: Also compare the motion inside the clip with the reference's.
         progress: Told of every episode.
@@ -195,10 +196,13 @@ def complete(
     plan = plan_completions(prompts, config)
     show: dict[str, Any] = {"progress": progress, "measure_motion": measure_motion}
     cast = Cast(prompts[0].policy, _recorded_actions(prompts, plan), policy, deterministic=not config.stochastic)
-    result = _completed(prompts, plan, cast, config, filmed=filmed, description=description, **show)
+    task = _task(prompts, cast, config)
+    result = _completed(prompts, task, plan, cast, config, filmed=filmed, description=description, **show)
     for name, other in (baselines or {}).items():
         others = replace(cast, goes_on=other, deterministic=True)
-        result.baselines[name] = _completed(prompts, plan, others, config, description=f"Completing: {name}", **show)
+        task = _task(prompts, others, config, holds_reference=True)
+        description = f"Completing: {name}"
+        result.baselines[name] = _completed(prompts, task, plan, others, config, description=description, **show)
     return result
 
 
@@ -225,6 +229,7 @@ def plan_completions(prompts: Sequence[Prompt], config: CompletionConfig) -> lis
 
 def _completed(
     prompts: Sequence[Prompt],
+    task: CompletionTask,
     plan: Sequence[PlannedEpisode],
     cast: Cast,
     config: CompletionConfig,
@@ -234,7 +239,6 @@ def _completed(
     progress: Progress | None,
     description: str,
 ) -> Completion:
-    task = _task(prompts, cast, config)
     watching: dict[str, Any] = {}
 
     def listen(batch: TrackingBatch) -> list[Listener]:
@@ -268,12 +272,20 @@ def _completed(
     )
 
 
-def _task(prompts: Sequence[Prompt], cast: Cast, config: CompletionConfig) -> CompletionTask:
+def _task(
+    prompts: Sequence[Prompt], cast: Cast, config: CompletionConfig, *, holds_reference: bool = False
+) -> CompletionTask:
     settings = TrackingConfig(
         ref_steps=cast.ref_steps or (0,), termination_error_threshold=config.termination_error_threshold
     )
     pairs = [(prompt.clip, prompt.snippet) for prompt in prompts]
-    return CompletionTask(pairs, settings, prompt_length=config.prompt_length, max_steps=config.max_steps)
+    return CompletionTask(
+        pairs,
+        settings,
+        prompt_length=config.prompt_length,
+        max_steps=config.max_steps,
+        holds_reference=holds_reference,
+    )
 
 
 def _recorded_actions(prompts: Sequence[Prompt], plan: Sequence[PlannedEpisode]) -> list[NDArray[np.float32]] | None:

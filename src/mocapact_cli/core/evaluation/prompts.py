@@ -79,8 +79,10 @@ class Prompt:
             UsageError: It is longer than what it is taken from.
         """
         if self.recording is not None:
-            self._require(length, len(self.recording.actions), "its recorded episode")
-            return range(self.recording.start_step, self.recording.start_step + 1)
+            begin = self.recording.start_step
+            there = min(len(self.recording.actions), self.snippet.end_step - begin)
+            self._require(length, there, "its recorded episode")
+            return range(begin, begin + 1)
         first, last = self.within.start_step, self.within.end_step
         self._require(length, last - first, str(self.within))
         return range(first, last - length + 1)
@@ -208,9 +210,9 @@ def recorded_prompt(spec: str, mocap: Sequence[Path] | None = None) -> Prompt:
         if not 0 <= number < len(rollouts):
             raise NotFoundError(f"{path} has episodes 0 to {len(rollouts) - 1} of {snippet}, not {number}.")
         recording = recorded(rollouts[number])
-    if recording is None:
-        raise InvalidInputError(f"{spec} does not say at which step it began.", hint="Take an episode from the start.")
     tracked = Snippet.parse(snippet)
+    if recording is None or not tracked.start_step <= recording.start_step < tracked.end_step:
+        raise InvalidInputError(f"{spec} does not say at which step it began.", hint="Take an episode from the start.")
     source = {"kind": "recording", "path": path, "snippet": snippet, "episode": number}
     library = open_library(list(mocap or ()))
     library.resolve(snippet)

@@ -13,7 +13,7 @@ from mocapact_cli.core.errors import UsageError
 from mocapact_cli.core.sim.features import Features
 from mocapact_cli.core.sim.observables import Moment, Previous
 from mocapact_cli.core.tasks.tracking import Judgement, TrackingConfig, TrackingCursor, TrackingTask
-from mocapact_cli.core.walker.model import IntArray, Walker
+from mocapact_cli.core.walker.model import CONTROL_TIMESTEP, IntArray, Walker
 
 ARENA = (100.0, 100.0)
 """Half extents of the floor, metres: whoever goes on walking must not come to its edge."""
@@ -32,6 +32,8 @@ class CompletionTask(TrackingTask):
         config: the settings; ``min_steps`` is given by the prompt.
         prompt_length: control steps of the prompt, all of them inside the snippet.
         max_steps: control steps beyond the snippet's end.
+        holds_reference: show the reference, and the time, of the prompt's end from there on, to those who would
+            otherwise be told how the motion goes on; errors are measured as ever.
 
     Raises:
         InvalidInputError: a snippet lies outside its clip.
@@ -41,11 +43,17 @@ class CompletionTask(TrackingTask):
     watches_falls = True
 
     def __init__(
-        self, snippets: Sequence[tuple[Clip, Snippet]], config: TrackingConfig, *, prompt_length: int, max_steps: int
+        self,
+        snippets: Sequence[tuple[Clip, Snippet]],
+        config: TrackingConfig,
+        *,
+        prompt_length: int,
+        max_steps: int,
+        holds_reference: bool = False,
     ) -> None:
         if min(prompt_length, max_steps) < 1:
             raise UsageError("A prompt and what follows it have at least one step each.")
-        self.prompt_length, self.max_steps = prompt_length, max_steps
+        self.prompt_length, self.max_steps, self.holds_reference = prompt_length, max_steps, holds_reference
         super().__init__(snippets, replace(config, min_steps=prompt_length))
 
     def cursor(self, walker: Walker, capacity: int) -> TrackingCursor:
@@ -98,8 +106,19 @@ class CompletionCursor(TrackingCursor):
     def moment(self, features: Features, count: int, previous: Previous) -> Moment:
         """What the observables of the first ``count`` rows are computed from."""
         moment = super().moment(features, count, previous)
-        moment.time_in_clip = np.minimum(moment.time_in_clip, 1.0)
+        snippet, last = self.snippet[:count], self._last_shown(count)
+        shown = last * CONTROL_TIMESTEP / self.task.bank.duration[snippet]
+        moment.time_in_clip = np.minimum(moment.time_in_clip, shown)
+        assert moment.targets is not None
+        moment.targets = np.minimum(moment.targets, (self.task.bank.first_row[snippet] + last)[:, None])
         return moment
+
+    def _last_shown(self, count: int) -> IntArray:
+        """Steps of the snippet that the reference is shown up to."""
+        last = self.task.last_step[self.snippet[:count]]
+        if not self.task.holds_reference:
+            return last
+        return np.minimum(last, self.start[:count] + self.task.prompt_length)
 
     def rows(self, count: int, ahead: IntArray | int = 0) -> IntArray:
         """Rows of the reference bank, as those of the base, but never beyond the snippet's last one."""

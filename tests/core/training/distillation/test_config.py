@@ -7,7 +7,7 @@ from mocapact_cli.core.policies.gpt import GptConfig
 from mocapact_cli.core.policies.mcp import McpConfig
 from mocapact_cli.core.policies.mlp import MlpConfig
 from mocapact_cli.core.policies.npmp import NpmpConfig
-from mocapact_cli.core.training.distillation.config import EVAL_MODES, RECIPES, DistillConfig, resolve
+from mocapact_cli.core.training.distillation.config import COMPLETION_MODES, EVAL_MODES, RECIPES, DistillConfig, resolve
 
 
 def parts(settings):
@@ -50,7 +50,7 @@ def test_the_training_is_the_papers():
     assert (config.eval_every, config.n_eval_episodes, config.act_noise, config.min_steps) == (10_000, 1000, 0.0, 10)
     assert set(config.eval_modes) == set(EVAL_MODES)
     gpt = resolve(None, model="gpt").training
-    assert (gpt.max_steps, gpt.batch_size, gpt.eval_modes) == (3_000_000, 256, ())
+    assert (gpt.max_steps, gpt.batch_size, gpt.eval_modes) == (3_000_000, 256, COMPLETION_MODES)
 
 
 @pytest.mark.parametrize(
@@ -59,13 +59,22 @@ def test_the_training_is_the_papers():
         ("all", "npmp", "rwr", 60, "train"),
         ("locomotion", "npmp", "rwr", 20, "locomotion"),
         ("completion", "gpt", "bc", None, "train"),
+        ("completion-fast", "gpt", "bc", None, "all"),
     ],
 )
 def test_presets(preset, model, weighting, embed_size, split):
     settings = resolve(None, preset=preset)
     assert (settings.training.model, settings.training.weighting, settings.split) == (model, weighting, split)
     assert getattr(settings.policy, "embed_size", None) == embed_size
-    assert set(RECIPES) == {"all", "locomotion", "completion"}
+    assert set(RECIPES) == {"all", "locomotion", "completion", "completion-fast"}
+
+
+def test_the_small_gpt_is_small_and_the_papers_stays_the_papers():
+    fast, paper = (resolve(None, preset=name) for name in ("completion-fast", "completion"))
+    assert (fast.policy.n_layer, fast.policy.n_embd, fast.policy.block_size) == (3, 192, 16)
+    assert (fast.training.skip_last_steps, fast.policy.obs_noise) == (10, 0.1)
+    assert (paper.policy.n_layer, paper.policy.n_embd, paper.policy.block_size) == (8, 768, 32)
+    assert (paper.training.skip_last_steps, paper.policy.obs_noise, paper.training.learning_rate) == (0, 0.0, 3e-6)
 
 
 def test_options_win_over_a_preset_and_a_preset_over_the_run_that_goes_on():

@@ -21,6 +21,8 @@ WEIGHTINGS: Mapping[str, dict[str, Any]] = {
 """Weighting -> the arguments of `ExpertDataset` that the paper uses for it."""
 EVAL_MODES = ("train_rsi", "train_start", "val_rsi", "val_start", "clips_rsi", "clips_start")
 """Evaluations in simulation: on which snippets (those learned from, those held out, extra ones), from which starts."""
+COMPLETION_MODES = ("train_completion", "val_completion")
+"""Evaluations of a policy that goes on from recorded rollouts: those learned from, those held out."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ class DistillConfig:
     """Standard deviation of the noise on the actions in them."""
     min_steps: int = 10
     """Random starts of evaluations leave room for at least one step less than this."""
+    completion_steps: int = 100
+    """Control steps beyond a clip's end that a completion lasts at most."""
     val_batches: int = 20
     """Batches of the validation set that its loss is taken over."""
     save_every_minutes: float = 10.0
@@ -96,9 +100,10 @@ class DistillConfig:
                 raise UsageError(f"{name} is {getattr(self, name)}.", hint="Give a number above zero.")
         if self.devices < 1 and self.devices != -1:
             raise UsageError(f"devices is {self.devices}.", hint="Give their number, or -1 for all GPUs.")
-        unknown = next((mode for mode in self.eval_modes if mode not in EVAL_MODES), None)
+        modes = (*EVAL_MODES, *COMPLETION_MODES)
+        unknown = next((mode for mode in self.eval_modes if mode not in modes), None)
         if unknown is not None:
-            hint = did_you_mean(unknown, EVAL_MODES) or f"Choose from {', '.join(EVAL_MODES)}."
+            hint = did_you_mean(unknown, modes) or f"Choose from {', '.join(modes)}."
             raise UsageError(f"There is no evaluation {unknown!r}.", hint=hint)
 
     def weights(self) -> dict[str, Any]:
@@ -115,11 +120,12 @@ _POSITIVE = (
     "learning_rate",
     "gradient_clip",
     "eval_every",
+    "completion_steps",
     "val_batches",
     "save_every_minutes",
     "num_nodes",
 )
-# A GPT does not see what it is to track, so tracking says nothing about it.
+# A GPT does not see what it is to track, so going on from a prompt says more about it than tracking.
 _OF_MODEL: Mapping[str, dict[str, Any]] = {
     "gpt": {
         "learning_rate": 3e-6,
@@ -127,7 +133,8 @@ _OF_MODEL: Mapping[str, dict[str, Any]] = {
         "betas": (0.9, 0.95),
         "max_steps": 3_000_000,
         "eval_every": 50_000,
-        "eval_modes": (),
+        "eval_modes": COMPLETION_MODES,
+        "n_eval_episodes": 100,
     }
 }
 """Model -> settings of its training in the paper that differ from the defaults."""
@@ -135,7 +142,7 @@ _OF_MODEL: Mapping[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """A training of the paper.
+    """Settings that belong together, such as those of a training of the paper.
 
     Attributes:
         model: name of the network. split: which clips it learns from.
@@ -148,12 +155,32 @@ class Recipe:
     policy: Mapping[str, Any] = field(default_factory=dict)
 
 
+_FAST_GPT: Mapping[str, Any] = {
+    "learning_rate": 5e-4,
+    "max_steps": 6000,
+    "batch_size": 64,
+    "eval_every": 1000,
+    "n_eval_episodes": 50,
+    "skip_last_steps": 10,
+}
+_SMALL_GPT: Mapping[str, Any] = {
+    "block_size": 16,
+    "n_layer": 3,
+    "n_head": 4,
+    "n_embd": 192,
+    "embd_pdrop": 0.0,
+    "resid_pdrop": 0.0,
+    "attn_pdrop": 0.0,
+    "obs_noise": 0.1,
+}
 RECIPES: Mapping[str, Recipe] = {
     "all": Recipe("npmp", "train", {"weighting": "rwr"}, {"embed_size": 60}),
     "locomotion": Recipe("npmp", "locomotion", {"weighting": "rwr"}, {"embed_size": 20}),
     "completion": Recipe("gpt", "train"),
+    "completion-fast": Recipe("gpt", "all", _FAST_GPT, _SMALL_GPT),
 }
-"""Preset -> a training of the paper: policies for all clips and for locomotion, and the GPT of motion completion."""
+"""Preset -> a training of the paper: policies for all clips and for locomotion, and the GPT of motion completion; and
+the recipe of a small GPT that a few clips and a processor are enough for."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from mocapact_cli.core.datasets.selection import parse_selection
 from mocapact_cli.core.evaluation.evaluate import EvalConfig, evaluate, plan_evaluation
 from mocapact_cli.core.evaluation.policy import named_pairs
 from mocapact_cli.core.policies.distilled import DistilledPolicy
-from mocapact_cli.core.training.distillation.config import DistillConfig
+from mocapact_cli.core.training.distillation.config import EVAL_MODES, DistillConfig
 from mocapact_cli.core.training.distillation.data import Division
 from mocapact_cli.core.training.distillation.module import fix_draws
 
@@ -40,6 +40,11 @@ class Evaluation:
     mode: str
     pairs: Pairs
     config: EvalConfig
+
+    @property
+    def score(self) -> str:
+        """Name of the metric that says which policy is the best."""
+        return f"{self.mode}_{SCORES[0]}"
 
     def scores(self, policy: DistilledPolicy) -> dict[str, float]:
         """Return the mean scores of a policy, by the names of the metrics."""
@@ -85,6 +90,8 @@ def plan_evaluations(subjects: Subjects, config: DistillConfig, ref_steps: tuple
     """
     planned = []
     for mode in config.eval_modes if config.n_eval_episodes else ():
+        if mode not in EVAL_MODES:
+            continue
         kind, start = mode.rsplit("_", 1)
         settings = EvalConfig(
             n_eval_episodes=config.n_eval_episodes,

@@ -15,6 +15,7 @@ from pytorch_lightning.plugins.precision import Precision
 
 from mocapact_cli.core.errors import RunError
 from mocapact_cli.core.interop.lightning_ckpt import write_checkpoint
+from mocapact_cli.core.training.distillation.completions import CompletionEvaluation
 from mocapact_cli.core.training.distillation.config import DistillConfig
 from mocapact_cli.core.training.distillation.evaluations import Evaluation, validation_loss
 from mocapact_cli.core.training.distillation.interrupts import Interrupts
@@ -44,7 +45,7 @@ class Standing:
     Attributes:
         step: gradient steps taken. seconds: wall-clock training time so far.
         evaluated: steps at the last evaluation.
-        best: evaluation (or ``val_loss``) -> its best mean normalized return (or least loss) so far.
+        best: evaluation (or ``val_loss``) -> its best score (or least loss) so far: mean normalized return, or seconds.
     """
 
     step: int = 0
@@ -74,7 +75,7 @@ class Run:
     config: DistillConfig
     folder: RunFolder
     standing: Standing
-    evaluations: Sequence[Evaluation]
+    evaluations: Sequence[Evaluation | CompletionEvaluation]
     validation: BatchLoader | None
     samples: int
     interrupts: Interrupts
@@ -253,7 +254,7 @@ class DistillMonitor(StepCounter):
 
     def _keep_best(self, module: DistillModule, row: dict[str, float]) -> None:
         modes = [evaluation.mode for evaluation in self.run.evaluations]
-        better = [mode for mode in modes if self.standing.improves(mode, row[f"{mode}_norm_return"])]
+        better = [one.mode for one in self.run.evaluations if self.standing.improves(one.mode, row[one.score])]
         if VAL_LOSS in row and self.standing.improves(VAL_LOSS, row[VAL_LOSS]):
             better.append(VAL_LOSS)
         for mode in (mode for mode in better if mode != VAL_LOSS):
@@ -273,4 +274,9 @@ def said(row: dict[str, float]) -> str:
         for mode in modes
     ]
     parts = [f"validation loss {row[VAL_LOSS]:.4g}"] if VAL_LOSS in row else []
+    parts += [
+        f"{name.removesuffix('_seconds').replace('_', ' ')} {seconds:.2f} s"
+        for name, seconds in row.items()
+        if name.endswith("completion_seconds")
+    ]
     return "; ".join([*parts, *([f"normalized return (length) {', '.join(scores)}"] if scores else [])])

@@ -22,9 +22,10 @@ from mocapact_cli.core.errors import InterruptedRunError, RunError, UsageError
 from mocapact_cli.core.policies.distilled import PolicyConfig
 from mocapact_cli.core.policies.zoo import build_policy, describe
 from mocapact_cli.core.progress import NullProgress, Progress
+from mocapact_cli.core.training.distillation.completions import CompletionEvaluation, plan_completions
 from mocapact_cli.core.training.distillation.config import DistillConfig
 from mocapact_cli.core.training.distillation.data import Division, open_part
-from mocapact_cli.core.training.distillation.evaluations import Subjects, plan_evaluations
+from mocapact_cli.core.training.distillation.evaluations import Evaluation, Subjects, plan_evaluations
 from mocapact_cli.core.training.distillation.interrupts import Interrupts
 from mocapact_cli.core.training.distillation.module import DistillModule, SharedBatches, batch_size
 from mocapact_cli.core.training.distillation.monitor import (
@@ -113,7 +114,11 @@ def distill(
         _follow(module, dataset)
         return None
     held = None if data.val is None else open_part(data.val, module.policy, config, metrics, progress, upsampling=False)
-    evaluations = plan_evaluations(subjects or {}, config, module.policy.ref_steps)
+    evaluations: list[Evaluation | CompletionEvaluation] = [
+        *plan_evaluations(subjects or {}, config, module.policy.ref_steps),
+        *plan_completions(subjects or {}, data, config, module.policy),
+    ]
+    evaluations.sort(key=lambda evaluation: config.eval_modes.index(evaluation.mode))
     folder.prepare(resume=resume, force=force)
     standing = learner.saved.standing if learner.saved else Standing()
     if resume:
@@ -171,7 +176,7 @@ def _set_up(
 
 def is_evaluation(row: Mapping[str, Any]) -> bool:
     """Whether a row of the metrics is of an evaluation."""
-    return VAL_LOSS in row or any(name.endswith("_norm_return") for name in row)
+    return VAL_LOSS in row or any(name.endswith(("_norm_return", "_completion_seconds")) for name in row)
 
 
 def _record(learner: _Learner, data: Division, subjects: Subjects, mocap: Sequence[Path]) -> dict[str, Any]:
