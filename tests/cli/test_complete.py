@@ -54,7 +54,8 @@ def test_samples_of_a_recording_are_filmed(root, mocapact, tmp_path, opengl):
     film = tmp_path / "samples.png"
     done = mocapact("complete", root / "gpt", "--prompt", spec, "--samples", 2, *SHORT, "--video", film)
     assert done.code == 0, done.stderr
-    assert "2 completions of demo_squat-0-45" in done.stdout
+    assert "steps of demo_squat-0-45" in done.stdout
+    assert "2 completions and the share" in done.stdout
     assert "Normalized length" in done.stdout
     assert "Warning" not in done.stderr
     assert film.stat().st_size > 10_000

@@ -26,6 +26,7 @@ from mocapact_cli.core.formatting import counted
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from mocapact_cli.core.evaluation.completion import Completion
     from mocapact_cli.core.evaluation.prompts import Prompt
     from mocapact_cli.core.policies.base import Policy
 
@@ -113,13 +114,10 @@ def complete(
     An episode fails when anything but the feet touches the floor while the walker is far from its reference, which
     stands still at the clip's end. Scores are of the part inside the clip.
     """
-    if samples is not None and n_eval_episodes is not None:
-        raise UsageError("--samples are the episodes.", hint="Leave out --n-eval-episodes.")
-    check_files(plot=plot, video=video)
+    _check(samples, n_eval_episodes, plot, video)
 
     from mocapact_cli.core.evaluation.completion import CompletionConfig, default_episodes
     from mocapact_cli.core.evaluation.completion import complete as run
-    from mocapact_cli.core.evaluation.completion_views import film_completion, plot_survival
     from mocapact_cli.core.evaluation.policy import policy_file
     from mocapact_cli.core.evaluation.prompts import PromptRequest, check_completer
     from mocapact_cli.core.interop.policies import load_policy
@@ -153,17 +151,35 @@ def complete(
         filmed=range(samples or 1) if video else (),
         progress=out.progress(),
     )
-    document: dict[str, Any] = {"policy": policy_file(policy), "prompt": given.source} | result.to_json()
+    said = {"policy": policy_file(policy), "prompt": given.source}
+    _finish(result, said, f"{policy.name} from {given.within}", plot, video)
+
+
+def _finish(result: Completion, said: Mapping[str, Any], title: str, plot: Path | None, video: Path | None) -> None:
+    """Draw and show what came out, and film it."""
+    from mocapact_cli.core.evaluation.completion_views import film_completion, plot_survival
+
+    document: dict[str, Any] = {**said} | result.to_json()
     if plot is not None:
-        document["plot"] = plot_survival(result, plot, name="policy", title=f"{policy.name} from {given.within}")
-    if result.deviation is not None and result.deviation > DEVIATION:
-        out.warn(
-            f"The repeated prompt ends {result.deviation:.3f} rad from what was recorded: it was recorded with another "
-            "reference motion or another MuJoCo."
-        )
+        document["plot"] = plot_survival(result, plot, name="policy", title=title)
+    _warn_of_deviation(result.deviation)
     with shown_without_film(document, lambda: _show(document)):
         if video is not None:
             document["video"] = film_completion(result, video, progress=out.progress())
+
+
+def _check(samples: int | None, episodes: int | None, plot: Path | None, video: Path | None) -> None:
+    if samples is not None and episodes is not None:
+        raise UsageError("--samples are the episodes.", hint="Leave out --n-eval-episodes.")
+    check_files(plot=plot, video=video)
+
+
+def _warn_of_deviation(radians: float | None) -> None:
+    if radians is not None and radians > DEVIATION:
+        out.warn(
+            f"The repeated prompt ends {radians:.3f} rad from what was recorded: it was recorded with another "
+            "reference motion or another MuJoCo."
+        )
 
 
 def _baselines(names: Sequence[str], prompt: Prompt, device: str) -> dict[str, Policy | None]:
@@ -193,7 +209,13 @@ def _baselines(names: Sequence[str], prompt: Prompt, device: str) -> dict[str, P
 def _show(document: Mapping[str, Any]) -> None:
     def human() -> list[Any]:
         files = [(label, document[key]) for key, label in (("plot", "Plot"), ("video", "Video")) if key in document]
-        return [_survival_table(document), *_inside_table(document), *([facts(files)] if files else [])]
+        prompt = document["prompt"]
+        said = [
+            ("Policy", document["policy"]),
+            ("Prompt", f"{document['prompt_length']} steps of {prompt['snippet']} by {prompt['path']}"),
+            ("Below", f"{counted(document['episodes'], 'completion')} and the share of them that is still up"),
+        ]
+        return [facts(said), _survival_table(document), *_inside_table(document), *([facts(files)] if files else [])]
 
     out.show(document, human, short=f"{document['seconds_after_prompt']['median']:.2f}")
 
@@ -212,12 +234,7 @@ def _survival_table(document: Mapping[str, Any]) -> Any:
         ]
         for name, one in rows.items()
     ]
-    prompt = document["prompt"]
-    title = (
-        f"{document['policy']}: {counted(document['episodes'], 'completion')} of {prompt['snippet']}, prompt of "
-        f"{document['prompt_length']} steps by {prompt['path']}; shares that are still up"
-    )
-    return table(headings, cells, title=title, numeric=headings[1:])
+    return table(headings, cells, numeric=headings[1:])
 
 
 def share_at(survival: Sequence[Sequence[float]], time: float) -> float:
