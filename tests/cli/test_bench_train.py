@@ -15,7 +15,8 @@ NO_ORIGINAL = dict.fromkeys(ORIGINAL)
 
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch, fresh_out):
-    """Say what the benchmark finds."""
+    """Say what the benchmark finds, on a terminal where a row is one line."""
+    monkeypatch.setenv("COLUMNS", "120")
 
     def find(values: dict, problem: str | None) -> None:
         document = OURS | values | {"original_problem": problem}

@@ -80,7 +80,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "flipped": (_flip_an_action, "/walk-0-9/1/actions does not match its checksum: expected"),
     "truncated": (_bytes(_halve), "is damaged"),
     "blanked": (_bytes(_blank_symbols), "is damaged"),
-    "absurd": (_claim, "/walk-0-9/1/rewards has shape"),
+    "absurd": (_claim, "/walk-0-9/1/rewards claims"),
     "elsewhere": (_lead_away, "link to elsewhere"),
     "empty": (_bytes(bytearray.clear), "is empty"),
     "other": (lambda path: path.write_bytes(b"garbage" * 100), "is not an HDF5 file"),
