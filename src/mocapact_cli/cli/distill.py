@@ -34,6 +34,8 @@ from mocapact_cli.cli.resume import naming_the_way_on
 from mocapact_cli.core.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mocapact_cli.core.training.distillation.train import DistillResult
 
 app = Commands("Distil one policy for many clips from a dataset, and evaluate it.")
@@ -406,6 +408,13 @@ def _show_training(result: DistillResult) -> None:
         ("Steps", f"{result.steps:,} in {result.seconds:,.0f} s; {result.stopped_because}"),
         ("Samples", f"{result.samples:,}"),
         *[(name.replace("_", " ").capitalize(), f"{value:.3f}") for name, value in last.items() if "_" in name],
-        ("Next", f"mocapact distill eval {result.root}"),
+        ("Next", _next_command(result.root, last)),
     ]
     out.show(document, lambda: facts(shown, title="Distilled"), short=str(result.best))
+
+
+def _next_command(root: Path, last: Mapping[str, Any]) -> str:
+    """What a user does with what was trained; one that was judged by going on from prompts is given more of them."""
+    if any("completion" in name for name in last):
+        return f"mocapact complete {root} --clip-snippet SNIPPET --experts EXPERTS_FOLDER"
+    return f"mocapact distill eval {root}"

@@ -21,7 +21,7 @@ def test_a_policy_without_a_warm_start_learns_to_stay_up_longer(trainer, tmp_pat
         n_epochs=5,
         layers=(64, 64),
         activation="Tanh",
-        learning_rate=1e-3,
+        learning_rate=3e-4,
         desired_kl=None,
         clip_range=0.2,
         train_error_threshold=0.3,
