@@ -146,7 +146,7 @@ class Download:
         self._partial: PartialFile | None = None
         self._abandoned: list[PartialFile] = []
         self._digest: TrailingDigest | None = None
-        self._received = self._restarts = 0
+        self._received = self._restarts = self._counted = 0
         # What the list says is counted from the start, so that the time that is left is known then.
         self._expected = 0 if setting.records.complete(path, file) else file.size or 0
         setting.total.expect(self._expected)
@@ -318,14 +318,20 @@ class Download:
             attempts.moved()
         with self._lock:
             self._received += sum(map(len, batch))
-        self._setting.total.add(new)
-        if self._meter is not None:
-            self._meter.add(new)
+            # What comes late of a version that is no more is not counted: nothing would take it off again.
+            if piece.partial is self._partial:
+                self._count(new)
         # Only now, so that nothing that came is lost.
         if self._setting.stop.is_set():
             raise StoppedError
         if position % _FOLLOW < _BATCH:
             self._follow()
+
+    def _count(self, new: int) -> None:
+        self._counted += new
+        for meter in (self._setting.total, self._meter):
+            if meter is not None:
+                meter.add(new)
 
     def _follow(self) -> None:
         if self._digest is not None:
@@ -361,10 +367,7 @@ class Download:
 
     def _drop(self, partial: PartialFile) -> None:
         self.pieces.clear()
-        lost = partial.done - partial.resumed
-        for meter in (self._setting.total, self._meter):
-            if meter is not None:
-                meter.add(-lost)
+        self._count(-self._counted)
         if self._meter is not None:
             self._meter.expect(-self._expected)
         self._expect(0)
