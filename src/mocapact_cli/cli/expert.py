@@ -12,21 +12,25 @@ from mocapact_cli.cli.app import Commands
 from mocapact_cli.cli.evaluations import check_evaluation, shown_without_film
 from mocapact_cli.cli.expert_eval_view import evaluation_table
 from mocapact_cli.cli.options import (
-    SIMULATION,
     ActNoiseOpt,
     BaselineOpt,
     ClipStartOpt,
     ConfigOpt,
     DeviceOpt,
     ForceOpt,
+    MaxMinutesOpt,
     MinStepsOpt,
     MocapOpt,
     NumEnvsOpt,
+    PpoPresetOpt,
     ResumeOpt,
+    RunDeviceOpt,
+    RunSeedOpt,
     SaveOpt,
     SeedOpt,
     TerminationErrorThresholdOpt,
     ThreadsOpt,
+    TotalTimestepsOpt,
     VideoOpt,
 )
 from mocapact_cli.cli.output import facts, out
@@ -59,12 +63,9 @@ def train(
         Path | None,
         typer.Option(metavar="DIR", help="Experts go to DIR/<snippet>/<seed>; default: MOCAPACT_HOME/runs/experts."),
     ] = None,
-    preset: Annotated[
-        str | None,
-        typer.Option(help="fast (made for small machines; the default) or paper (the published recipe)."),
-    ] = None,
-    total_timesteps: Annotated[int | None, typer.Option(min=1, help="Environment steps to take at most.")] = None,
-    max_minutes: Annotated[float | None, typer.Option(min=0.01, help="Minutes to train at most.")] = None,
+    preset: PpoPresetOpt = None,
+    total_timesteps: TotalTimestepsOpt = None,
+    max_minutes: MaxMinutesOpt = None,
     warm_start: Annotated[
         str | None,
         typer.Option(
@@ -77,15 +78,10 @@ def train(
     force: ForceOpt = False,
     config: ConfigOpt = None,
     mocap: MocapOpt = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, help="Seed of every random choice; 0 if not set.", rich_help_panel=SIMULATION)
-    ] = None,
+    seed: RunSeedOpt = None,
     num_envs: NumEnvsOpt = None,
     threads: ThreadsOpt = None,
-    device: Annotated[
-        str | None,
-        typer.Option(help="Where networks run: auto (the default), cpu, cuda or cuda:N.", rich_help_panel=SIMULATION),
-    ] = None,
+    device: RunDeviceOpt = None,
     min_steps: MinStepsOpt = None,
     termination_error_threshold: TerminationErrorThresholdOpt = None,
 ) -> None:

@@ -58,6 +58,26 @@ ThreadsOpt = Annotated[
         rich_help_panel=SIMULATION,
     ),
 ]
+RunSeedOpt = Annotated[
+    int | None,
+    typer.Option("--seed", min=0, help="Seed of every random choice; 0 if not set.", rich_help_panel=SIMULATION),
+]
+"""For runs whose seed may also come from a configuration file."""
+RunDeviceOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--device", help="Where networks run: auto (the default), cpu, cuda or cuda:N.", rich_help_panel=SIMULATION
+    ),
+]
+"""For runs whose device may also come from a configuration file."""
+PpoPresetOpt = Annotated[
+    str | None,
+    typer.Option("--preset", help="fast (made for small machines; the default) or paper (the published recipe)."),
+]
+TotalTimestepsOpt = Annotated[
+    int | None, typer.Option("--total-timesteps", min=1, help="Environment steps to take at most.")
+]
+MaxMinutesOpt = Annotated[float | None, typer.Option("--max-minutes", min=0.01, help="Minutes to train at most.")]
 DeviceOpt = Annotated[
     str,
     typer.Option("--device", help="Where networks run: auto, cpu, cuda or cuda:N.", rich_help_panel=SIMULATION),

@@ -11,16 +11,20 @@ import typer
 from mocapact_cli.cli.app import Commands
 from mocapact_cli.cli.evaluations import check_files, shown_without_film
 from mocapact_cli.cli.options import (
-    SIMULATION,
     ActNoiseOpt,
     ConfigOpt,
     DeviceOpt,
     ForceOpt,
+    MaxMinutesOpt,
     MocapOpt,
     NumEnvsOpt,
+    PpoPresetOpt,
     ResumeOpt,
+    RunDeviceOpt,
+    RunSeedOpt,
     SeedOpt,
     ThreadsOpt,
+    TotalTimestepsOpt,
     VideoOpt,
 )
 from mocapact_cli.cli.output import facts, out
@@ -82,25 +86,17 @@ def train(
             metavar="DIR", help="The run goes to DIR/<seed>; default: MOCAPACT_HOME/runs/transfer/<task>[-joints]."
         ),
     ] = None,
-    preset: Annotated[
-        str | None,
-        typer.Option(help="fast (made for small machines; the default) or paper (the published recipe)."),
-    ] = None,
-    total_timesteps: Annotated[int | None, typer.Option(min=1, help="Environment steps to take at most.")] = None,
-    max_minutes: Annotated[float | None, typer.Option(min=0.01, help="Minutes to train at most.")] = None,
+    preset: PpoPresetOpt = None,
+    total_timesteps: TotalTimestepsOpt = None,
+    max_minutes: MaxMinutesOpt = None,
     resume: ResumeOpt = False,
     force: ForceOpt = False,
     config: ConfigOpt = None,
     mocap: MocapOpt = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, help="Seed of every random choice; 0 if not set.", rich_help_panel=SIMULATION)
-    ] = None,
+    seed: RunSeedOpt = None,
     num_envs: NumEnvsOpt = None,
     threads: ThreadsOpt = None,
-    device: Annotated[
-        str | None,
-        typer.Option(help="Where networks run: auto (the default), cpu, cuda or cuda:N.", rich_help_panel=SIMULATION),
-    ] = None,
+    device: RunDeviceOpt = None,
 ) -> None:
     """Train a policy for a task by PPO, with evaluations along the way.
 

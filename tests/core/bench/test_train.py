@@ -6,7 +6,7 @@ import torch
 
 from mocapact_cli.core.bench import sides
 from mocapact_cli.core.bench import train as bench
-from mocapact_cli.core.bench.composer_gym import ComposerGym, ExpertFeatures
+from mocapact_cli.core.bench.composer_gym import ExpertFeatures, tracking_gym
 from mocapact_cli.core.errors import RunError
 from mocapact_cli.core.progress import NullProgress
 from mocapact_cli.core.sim.observables import TIME_INDEX, ObservableLayout
@@ -52,7 +52,7 @@ def test_without_dm_control_our_own_sides_are_measured(monkeypatch: pytest.Monke
     def refuse(*_: object) -> None:
         raise RunError("no dm_control")
 
-    monkeypatch.setattr(bench, "composer_vec_env", refuse)
+    monkeypatch.setattr(bench, "composer_workers", refuse)
     monkeypatch.setattr(bench, "_our_side", lambda name, threads: Closable())
     measured = bench.measure_expert_training(1)
     assert measured["original_problem"] == "no dm_control"
@@ -97,7 +97,7 @@ def test_a_side_collects_and_learns() -> None:
 
 @pytest.mark.timeout(120)
 def test_dm_controls_environment_shows_what_an_expert_sees() -> None:
-    environment = ComposerGym(bench.CLIP, TrackingConfig(), seed=0)
+    environment = tracking_gym(bench.CLIP, TrackingConfig(), seed=0)
     observation, _ = environment.reset()
     assert len(observation) == 24
     assert environment.observation_space.contains(observation)

@@ -40,7 +40,7 @@ def test_without_dm_control_our_own_sides_are_measured(monkeypatch: pytest.Monke
     def refuse(*_: object) -> None:
         raise RunError("no dm_control")
 
-    monkeypatch.setattr(bench, "_workers", refuse)
+    monkeypatch.setattr(bench, "composer_workers", refuse)
     monkeypatch.setattr(bench, "_our_side", lambda name, threads: Known(100.0))
     monkeypatch.setattr(bench, "_Small", lambda threads: Known(100.0))
     measured = bench.measure_transfer_training(1)
@@ -61,7 +61,7 @@ def test_bare_physics_repeats_what_training_did(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.timeout(120)
 def test_dm_controls_environment_shows_what_the_original_trains_on() -> None:
-    environment = bench.ComposerGoalGym(seed=0)
+    environment = bench._make(seed=0)
     observation, _ = environment.reset()
     assert list(observation) == list(GoToTarget.observables)
     assert environment.observation_space.contains(observation)

@@ -1,9 +1,8 @@
-"""dm_control's environment as the original trains experts on it: with its ghost, behind Gymnasium, one in a process."""
+"""dm_control's environments as the original trains on them: behind Gymnasium, one in a process."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gymnasium
@@ -26,19 +25,16 @@ Observation = dict[str, Float32Array]
 
 
 class ComposerGym(gymnasium.Env[Any, Any]):
-    """One environment on a whole built-in clip; the observations are the original's, a dictionary of 24 arrays.
+    """One of dm_control's environments; observations are a dictionary of float32 arrays, as the original's are.
 
     Args:
-        clip: the clip's name. config: the task's settings. seed: of the starts.
+        environment: dm_control's.
+        layout: what is observed of it, and in how many columns.
     """
 
-    def __init__(self, clip: str, config: TrackingConfig, seed: int) -> None:
-        library = open_library()
-        snippets = [(library.get(clip), library.resolve(clip))]
-        names = MULTI_CLIP_SANS_ID
-        self._environment: Any = composer_environment(snippets, config, observables=names, ghost=True, seed=seed)
-        columns = ObservableLayout(names, config.ref_steps).slices
-        sizes = {name: columns[name].stop - columns[name].start for name in names}
+    def __init__(self, environment: Any, layout: ObservableLayout) -> None:
+        self._environment, self._names = environment, layout.names
+        sizes = {name: columns.stop - columns.start for name, columns in layout.slices.items()}
         self.observation_space = spaces.Dict(
             {name: spaces.Box(-np.inf, np.inf, (size,), np.float32) for name, size in sizes.items()}
         )
@@ -47,28 +43,43 @@ class ComposerGym(gymnasium.Env[Any, Any]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Begin an episode, at a step that the environment's own generator draws."""
+        """Begin an episode where the environment's own generator draws it."""
         super().reset(seed=seed, options=options)
-        return _observation(self._environment.reset()), {}
+        return self._observed(self._environment.reset()), {}
 
     def step(self, action: Float32Array) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Advance by one control step."""
         timestep = self._environment.step(action)
         failed = timestep.last() and timestep.discount == 0.0
-        return _observation(timestep), float(timestep.reward), failed, timestep.last() and not failed, {}
+        return self._observed(timestep), float(timestep.reward), failed, timestep.last() and not failed, {}
+
+    def _observed(self, timestep: Any) -> Observation:
+        return {name: np.ravel(timestep.observation[name]).astype(np.float32) for name in self._names}
 
 
-def composer_vec_env(clip: str, config: TrackingConfig, processes: int) -> SubprocVecEnv:
-    """As many environments as processes.
+def tracking_gym(clip: str, config: TrackingConfig, seed: int) -> ComposerGym:
+    """dm_control's tracking of a whole built-in clip, with the original's 24 observations.
+
+    Args:
+        clip: the clip's name. config: the task's settings. seed: of the starts.
+    """
+    library = open_library()
+    snippets = [(library.get(clip), library.resolve(clip))]
+    environment = composer_environment(snippets, config, observables=MULTI_CLIP_SANS_ID, ghost=True, seed=seed)
+    return ComposerGym(environment, ObservableLayout(MULTI_CLIP_SANS_ID, config.ref_steps))
+
+
+def composer_workers(makers: Sequence[Callable[[], gymnasium.Env[Any, Any]]]) -> SubprocVecEnv:
+    """Environments in processes of their own.
+
+    Args:
+        makers: of one each.
 
     Raises:
         RunError: dm_control's environment does not run here.
     """
     try:
-        makers: list[Callable[[], gymnasium.Env[Any, Any]]] = [
-            partial(ComposerGym, clip, config, seed) for seed in range(processes)
-        ]
-        return SubprocVecEnv(makers, start_method="spawn")
+        return SubprocVecEnv(list(makers), start_method="spawn")
     except (EOFError, ConnectionError) as error:
         raise RunError("dm_control's environment cannot run here.") from error
 
@@ -86,7 +97,3 @@ class ExpertFeatures(BaseFeaturesExtractor):
     def forward(self, observations: dict[str, torch.Tensor]) -> torch.Tensor:
         """(B, P) from arrays of B rows."""
         return torch.cat([observations[name] for name in TIME_INDEX], dim=1)
-
-
-def _observation(timestep: Any) -> Observation:
-    return {name: np.ravel(timestep.observation[name]).astype(np.float32) for name in MULTI_CLIP_SANS_ID}

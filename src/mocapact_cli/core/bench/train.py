@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
-from mocapact_cli.core.bench.composer_gym import ExpertFeatures, composer_vec_env
+from mocapact_cli.core.bench.composer_gym import ExpertFeatures, composer_workers, tracking_gym
 from mocapact_cli.core.bench.sides import (
     LEARNED_EPOCHS,
     LEARNED_STEPS,
@@ -100,8 +101,9 @@ def _our_side(name: str, threads: int) -> Side:
 
 def _open_original(threads: int) -> tuple[Side | None, str | None]:
     paper = preset("paper")
+    task = TrackingConfig(min_steps=paper.min_steps)
     try:
-        workers = composer_vec_env(CLIP, TrackingConfig(min_steps=paper.min_steps), threads)
+        workers = composer_workers([partial(tracking_gym, CLIP, task, seed) for seed in range(threads)])
     except RunError as error:
         return None, error.message
     collector = _stock_ppo(VecNormalize(workers, gamma=paper.gamma), paper, _ORIGINAL_STEPS // threads)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ from stable_baselines3.common.vec_env import SubprocVecEnv, VecEnvWrapper, VecNo
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from mocapact_cli.core.bench.composer_goal import composer_go_to_target
+from mocapact_cli.core.bench.composer_gym import ComposerGym, composer_workers
 from mocapact_cli.core.bench.raw_physics import RawPhysics
 from mocapact_cli.core.bench.sides import (
     LEARNED_EPOCHS,
@@ -29,7 +29,6 @@ from mocapact_cli.core.bench.sides import (
 )
 from mocapact_cli.core.clips.demos import demo
 from mocapact_cli.core.envs.batch import StepBatch, TrackingBatch, available_threads
-from mocapact_cli.core.envs.gym import action_space
 from mocapact_cli.core.errors import RunError
 from mocapact_cli.core.policies.low_level import LowLevelPolicy
 from mocapact_cli.core.policies.npmp import NpmpConfig
@@ -182,35 +181,6 @@ class _Small:
         return result
 
 
-class ComposerGoalGym(gymnasium.Env[Any, Any]):
-    """One of dm_control's environments, with the observations that the original trains on.
-
-    Args:
-        seed: of places and targets.
-    """
-
-    def __init__(self, seed: int) -> None:
-        self._environment: Any = composer_go_to_target(demo(BUILT_IN_POSE), seed=seed)
-        layout = ObservableLayout(GoToTarget.observables, (0,), GoToTarget.own_observables)
-        sizes = {name: part.stop - part.start for name, part in layout.slices.items()}
-        self.observation_space = spaces.Dict(
-            {name: spaces.Box(-np.inf, np.inf, (size,), np.float32) for name, size in sizes.items()}
-        )
-        self.action_space = action_space()
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Observation, dict[str, Any]]:
-        """Begin an episode at a place that the environment's own generator draws."""
-        super().reset(seed=seed, options=options)
-        return _observation(self._environment.reset()), {}
-
-    def step(self, action: NDArray[np.float32]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Advance by one control step."""
-        timestep = self._environment.step(action)
-        return _observation(timestep), float(timestep.reward), timestep.last(), False, {}
-
-
 class DecodedWorkers(VecEnvWrapper):
     """Environments whose actions are embeddings that a low-level policy decodes, as the original has it.
 
@@ -241,22 +211,16 @@ class DecodedWorkers(VecEnvWrapper):
 
 
 def _make(seed: int) -> gymnasium.Env[Any, Any]:
-    return TimeLimit(ComposerGoalGym(seed), GoToTarget.Settings().max_steps)
-
-
-def _workers(processes: int) -> SubprocVecEnv:
-    try:
-        makers: list[Callable[[], gymnasium.Env[Any, Any]]] = [partial(_make, seed) for seed in range(processes)]
-        return SubprocVecEnv(makers, start_method="spawn")
-    except (EOFError, ConnectionError) as error:
-        raise RunError("dm_control's environment cannot run here.") from error
+    layout = ObservableLayout(GoToTarget.observables, (0,), GoToTarget.own_observables)
+    environment = composer_go_to_target(demo(BUILT_IN_POSE), seed=seed)
+    return TimeLimit(ComposerGym(environment, layout), GoToTarget.Settings().max_steps)
 
 
 def _open_original(threads: int) -> tuple[Side | None, str | None]:
     # Through the low-level policy: the paper's standard deviation of embeddings.
     paper, low_level = preset("paper"), random_skills(_PAPER_DECODER)
     try:
-        workers = _workers(threads)
+        workers = composer_workers([partial(_make, seed) for seed in range(threads)])
     except RunError as error:
         return None, error.message
     env = VecNormalize(DecodedWorkers(workers, low_level), gamma=paper.gamma)
@@ -272,7 +236,3 @@ def _open_original(threads: int) -> tuple[Side | None, str | None]:
         flat, paper, LEARNED_STEPS // paper.num_envs, paper.embedding_std, learning_rate=paper.learning_rate
     )
     return Side(collector, threads, learner, threads, paper.n_epochs), None
-
-
-def _observation(timestep: Any) -> Observation:
-    return {name: np.ravel(timestep.observation[name]).astype(np.float32) for name in GoToTarget.observables}

@@ -7,6 +7,7 @@ A task of this kind is one file: a class of settings, a :class:`GoalTask` with i
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -53,7 +54,7 @@ class Mark:
     extent: FloatArray
 
 
-class GoalTask(FreeTask):
+class GoalTask(FreeTask, ABC):
     """A task that tells the walker what to do.
 
     An episode begins in the first pose of a clip, fails when anything but the feet touches the floor, and ends after
@@ -82,6 +83,7 @@ class GoalTask(FreeTask):
         """One: the first pose."""
         return 1
 
+    @abstractmethod
     def summarize(self, episodes: Sequence[Measures]) -> dict[str, float | None]:
         """What came of episodes, from what the cursor has measured of each.
 
@@ -91,11 +93,10 @@ class GoalTask(FreeTask):
         Returns:
             Numbers by name; None where there is nothing to take a mean of.
         """
-        raise NotImplementedError
 
 
 @dataclass
-class GoalCursor(FreeCursor):
+class GoalCursor(FreeCursor, ABC):
     """What each environment of a shard is told and what has come of it.
 
     Like the features, everything has two rows an environment; the second half belongs to the episodes that begin in
@@ -144,21 +145,21 @@ class GoalCursor(FreeCursor):
         moment.own = self.own(moment, count)
         return moment
 
+    @abstractmethod
     def draw(self, row: int, qpos: FloatArray) -> None:
         """Draw the first goal of the episode in row ``row``, and change where it begins if the task does."""
-        raise NotImplementedError
 
+    @abstractmethod
     def update(self, features: Features, count: int) -> None:
         """Give the first ``count`` rows new goals where these are due, before the step is rewarded and observed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def rewards(self, features: Features, count: int) -> FloatArray:
         """(count,) what the step was worth; also the place to take note of what is measured."""
-        raise NotImplementedError
 
+    @abstractmethod
     def own(self, moment: Moment, count: int) -> Mapping[str, FloatArray]:
         """Values (count, size) of the task's own observables by name."""
-        raise NotImplementedError
 
     def marks(self, env: int, position: FloatArray) -> list[Mark]:  # noqa: ARG002
         """What a film shows of environment ``env``'s goal while the walker's root is at ``position`` (3,)."""

@@ -28,6 +28,7 @@ from mocapact_cli.core.training.expert.progression import ExpertProgression
 from mocapact_cli.core.training.expert.warm_start import demonstrate, imitate
 from mocapact_cli.core.training.ppo.checkpoint import load_checkpoint
 from mocapact_cli.core.training.ppo.loop import bar_of, decaying, learn
+from mocapact_cli.core.training.ppo.settings import CHANGEABLE
 from mocapact_cli.core.training.run_folder import RunFolder
 from mocapact_cli.core.training.tensorboard import tensorboard_logger
 
@@ -102,7 +103,7 @@ def train_expert(
     """
     folder = RunFolder(root)
     if resume:
-        limits = {name: getattr(config, name) for name in _CHANGEABLE}
+        limits = {name: getattr(config, name) for name in CHANGEABLE}
         config = recorded_config(root, snippet, limits)
     else:
         config = _with_overlap_decided(adopt_networks(config, TIME_INDEX, root, chosen))
@@ -118,9 +119,6 @@ def train_expert(
         return _train(run, resume=resume)
     finally:
         torch.set_num_threads(threads)
-
-
-_CHANGEABLE = ("total_timesteps", "max_minutes", "threads", "device")
 
 
 def recorded_config(root: Path, snippet: Snippet, changes: Mapping[str, Any]) -> ExpertConfig:

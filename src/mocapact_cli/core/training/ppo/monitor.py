@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
@@ -82,9 +83,9 @@ class PpoMonitor(BaseCallback):
         self._episodes: list[dict[str, float]] = []
         self._threads = run.config.threads or torch.get_num_threads()
 
+    @abstractmethod
     def judge(self) -> None:
         """Evaluate the policy as it is, keep it if it is the best so far, and report."""
-        raise NotImplementedError
 
     @property
     def seconds(self) -> float:

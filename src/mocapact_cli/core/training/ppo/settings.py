@@ -18,6 +18,10 @@ else:
     C = TypeVar("C")
 
 
+CHANGEABLE = ("total_timesteps", "max_minutes", "threads", "device")
+"""Settings that a resumed run may be given anew: how long and where, not what."""
+
+
 class PpoSettings(Protocol):
     """What the parts in common read; the classes of settings say what each is."""
 

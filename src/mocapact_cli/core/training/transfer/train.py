@@ -20,13 +20,12 @@ from mocapact_cli.core.progress import NullProgress, Progress
 from mocapact_cli.core.tasks.registry import POSE, make_task, start_pose, task_class
 from mocapact_cli.core.training.ppo.checkpoint import load_checkpoint
 from mocapact_cli.core.training.ppo.loop import bar_of, decaying, learn
+from mocapact_cli.core.training.ppo.settings import CHANGEABLE
 from mocapact_cli.core.training.run_folder import RunFolder
 from mocapact_cli.core.training.tensorboard import tensorboard_logger
 from mocapact_cli.core.training.transfer.config import TransferConfig
 from mocapact_cli.core.training.transfer.model import build_env, build_model, decoder_for, training_batch
 from mocapact_cli.core.training.transfer.monitor import TransferMonitor, TransferProgression, TransferRun
-
-_CHANGEABLE = ("total_timesteps", "max_minutes", "threads", "device")
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def train_transfer(
     """
     folder, progress = RunFolder(root), progress or NullProgress()
     if resume:
-        limits = {name: getattr(config, name) for name in _CHANGEABLE}
+        limits = {name: getattr(config, name) for name in CHANGEABLE}
         config = recorded_config(root, limits)
         mocap = recorded_mocap(root)
         source: Path | None = root / TASK_MODEL / LOW_LEVEL_FILE if config.low_level_policy else None
