@@ -67,12 +67,20 @@ class HttpSource:
         parts = _split(base_url, self.label)
         self._parts = parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="")
         self._headers = dict(headers or {})
-        self._silence_s, self._clock = silence_s, clock
+        self._connect_s, self._silence_s, self._clock = _CONNECT_S, silence_s, clock
         self._session = _Session(_credentials(parts.username, parts.password))
         guard_logs()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.label!r})"
+
+    def hurry(self, connect_s: float, silence_s: float) -> None:
+        """Give up on the server earlier than usual.
+
+        Args:
+            connect_s: seconds that a connection may take. silence_s: seconds without a byte.
+        """
+        self._connect_s, self._silence_s = connect_s, silence_s
 
     def url(self, name: str) -> str:
         """The address of a file, with whatever secrets it needs."""
@@ -164,7 +172,7 @@ class HttpSource:
                 # An answer to HEAD is complete as it is, and its connection free for the next request.
                 stream=method != "HEAD",
                 allow_redirects=True,
-                timeout=(_CONNECT_S, self._silence_s),
+                timeout=(self._connect_s, self._silence_s),
             )
         except requests.RequestException as error:
             failure = failures.of_request(error, self.label)

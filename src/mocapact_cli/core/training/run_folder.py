@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from mocapact_cli.core import paths
-from mocapact_cli.core.envs.batch import available_threads
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError
+from mocapact_cli.core.processors import available_threads
 
 CONFIG = "config.json"
 VERSIONS = "versions.json"
