@@ -106,7 +106,7 @@ def train_expert(
         limits = {name: getattr(config, name) for name in CHANGEABLE}
         config = recorded_config(root, snippet, limits)
     else:
-        config = _with_overlap_decided(adopt_networks(config, TIME_INDEX, root, chosen))
+        config = _with_overlap_decided(with_warm_start(config, root, chosen))
     folder.prepare(resume=resume, force=force)
     if not resume:
         record = {"kind": "expert", "snippet": str(snippet), "observables": list(TIME_INDEX)}
@@ -136,6 +136,21 @@ def recorded_config(root: Path, snippet: Snippet, changes: Mapping[str, Any]) ->
     if not isinstance(settings, dict):
         raise InvalidInputError(f"{root} has no record of its settings.", hint="Start again with --force.")
     return from_dict(ExpertConfig, {**settings, **changes})
+
+
+def with_warm_start(config: ExpertConfig, root: Path, chosen: Collection[str] = ()) -> ExpertConfig:
+    """The settings with what follows from an expert to begin as: the sizes of its networks.
+
+    Args:
+        config: the settings. root: the new expert's folder.
+        chosen: names of settings that were asked for, which must not give way.
+
+    Raises:
+        UsageError: the expert does not fit.
+        NotFoundError: there is none.
+        InvalidInputError: it is damaged.
+    """
+    return adopt_networks(config, TIME_INDEX, root, chosen)
 
 
 def _with_overlap_decided(config: ExpertConfig) -> ExpertConfig:
