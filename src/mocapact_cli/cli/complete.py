@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mocapact_cli.cli import completion
 from mocapact_cli.cli.app import Commands
 from mocapact_cli.cli.evaluations import check_files, shown_without_film
 from mocapact_cli.cli.expert_eval_view import evaluation_table
@@ -53,7 +54,11 @@ def complete(
     *,
     clip_snippet: Annotated[
         str | None,
-        typer.Option(metavar="SNIPPET", help="Snippet or clip that prompts are taken from; --prompt says it itself."),
+        typer.Option(
+            metavar="SNIPPET",
+            autocompletion=completion.snippets_of_run,
+            help="Snippet or clip that prompts are taken from; --prompt says it itself.",
+        ),
     ] = None,
     experts: Annotated[
         Path | None,
@@ -88,6 +93,7 @@ def complete(
         list[str] | None,
         typer.Option(
             metavar="NAME|POLICY",
+            autocompletion=completion.words("last-action", "prompt"),
             help="Also in the same episodes: last-action (the prompt's last one again and again), prompt (who gave it "
             "goes on, its reference standing still from the prompt's end) or a policy, in the same way; may be given "
             "several times.",
