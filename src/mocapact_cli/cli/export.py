@@ -48,6 +48,17 @@ class Space(StrEnum):
     DICT = "dict"
 
 
+_Target = Annotated[
+    str,
+    typer.Option(
+        "--to",
+        metavar="FORMAT",
+        autocompletion=completion.export_targets,
+        help="Of rollouts: rollouts, minari, d4rl or lerobot. Of a policy: safetensors or onnx.",
+    ),
+]
+
+
 @app.command(
     "export",
     examples=[
@@ -68,15 +79,7 @@ def export(
         ),
     ],
     *,
-    to: Annotated[
-        str,
-        typer.Option(
-            "--to",
-            metavar="FORMAT",
-            autocompletion=completion.export_targets,
-            help="Of rollouts: rollouts, minari, d4rl or lerobot. Of a policy: safetensors or onnx.",
-        ),
-    ],
+    to: _Target,
     output: Annotated[
         Path,
         typer.Option(
