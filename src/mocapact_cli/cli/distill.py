@@ -32,6 +32,7 @@ from mocapact_cli.cli.options import (
 from mocapact_cli.cli.output import facts, out
 from mocapact_cli.cli.resume import naming_the_way_on
 from mocapact_cli.cli.settings import Given, PrintConfigOpt, print_settings, with_settings
+from mocapact_cli.cli.tracking import WandbOpt, tracked
 from mocapact_cli.core.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
@@ -133,6 +134,7 @@ def train(
     force: ForceOpt = False,
     config: ConfigOpt = None,
     print_config: PrintConfigOpt = False,
+    wandb: WandbOpt = False,
     mocap: MocapOpt = None,
 ) -> None:
     """Train one policy to act as all experts of a dataset do.
@@ -175,7 +177,10 @@ def train(
     progress.message(str(data))
     evaluates = leads and resolved.training.n_eval_episodes
     root = output_root or _new_root(resolved.training.model)
-    with naming_the_way_on(*([] if output_root else ["--output-root", str(root)])):
+    with (
+        naming_the_way_on(*([] if output_root else ["--output-root", str(root)])),
+        tracked(wandb and leads) as (tracker, conclude),
+    ):
         result = distill(
             data,
             resolved.training,
@@ -187,7 +192,10 @@ def train(
             resume=resume,
             force=force,
             progress=progress,
+            tracker=tracker,
         )
+        if result is not None:
+            conclude(_training_json(result))
     if result is not None:
         _show_training(result)
 
@@ -348,17 +356,20 @@ def _new_root(model: str) -> Path:
     return runs_dir("distill") / f"{model}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
-def _show_training(result: DistillResult) -> None:
-    last = result.evaluations[-1] if result.evaluations else {}
-    document = {
+def _training_json(result: DistillResult) -> dict[str, Any]:
+    return {
         "path": result.root,
         "policy": result.best,
         "steps": result.steps,
         "seconds": result.seconds,
         "stopped_because": result.stopped_because,
         "samples": result.samples,
-        "last_evaluation": last or None,
+        "last_evaluation": result.evaluations[-1] if result.evaluations else None,
     }
+
+
+def _show_training(result: DistillResult) -> None:
+    last = result.evaluations[-1] if result.evaluations else {}
     shown = [
         ("Policy", result.best),
         ("Steps", f"{result.steps:,} in {result.seconds:,.0f} s; {result.stopped_because}"),
@@ -366,7 +377,7 @@ def _show_training(result: DistillResult) -> None:
         *[(name.replace("_", " ").capitalize(), f"{value:.3f}") for name, value in last.items() if "_" in name],
         ("Next", _next_command(result.root, last)),
     ]
-    out.show(document, lambda: facts(shown, title="Distilled"), short=str(result.best))
+    out.show(_training_json(result), lambda: facts(shown, title="Distilled"), short=str(result.best))
 
 
 def _next_command(root: Path, last: Mapping[str, Any]) -> str:

@@ -33,6 +33,7 @@ from mocapact_cli.cli.options import (
 from mocapact_cli.cli.output import facts, out
 from mocapact_cli.cli.resume import naming_the_way_on
 from mocapact_cli.cli.settings import Given, PrintConfigOpt, print_settings, with_settings
+from mocapact_cli.cli.tracking import WandbOpt, tracked
 from mocapact_cli.core.formatting import counted
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def train(
     force: ForceOpt = False,
     config: ConfigOpt = None,
     print_config: PrintConfigOpt = False,
+    wandb: WandbOpt = False,
     mocap: MocapOpt = None,
 ) -> None:
     """Train an expert by PPO, with evaluations from random steps and from the start along the way.
@@ -87,6 +89,7 @@ def train(
     The best models are kept in eval_rsi/model and eval_start/model; they load in Stable-Baselines3 as they are. A
     killed run continues with --resume.
     """
+    from mocapact_cli.cli.expert_report_view import training_json
     from mocapact_cli.core.clips.library import open_library
     from mocapact_cli.core.clips.selection import choose_snippet
     from mocapact_cli.core.config import load_settings
@@ -105,7 +108,7 @@ def train(
     if print_config:
         print_settings(resolved if resume else with_warm_start(resolved, root, chosen))
         return
-    with naming_the_way_on():
+    with naming_the_way_on(), tracked(wandb) as (tracker, conclude):
         result = train_expert(
             library.get(snippet.clip_id),
             snippet,
@@ -116,7 +119,9 @@ def train(
             resume=resume,
             force=force,
             progress=out.progress(),
+            tracker=tracker,
         )
+        conclude(training_json(result))
     _show_training(result)
 
 

@@ -27,6 +27,7 @@ from mocapact_cli.cli.options import (
 from mocapact_cli.cli.output import facts, out
 from mocapact_cli.cli.resume import naming_the_way_on
 from mocapact_cli.cli.settings import Given, PrintConfigOpt, print_settings, with_settings
+from mocapact_cli.cli.tracking import WandbOpt, tracked
 from mocapact_cli.core.errors import UsageError
 from mocapact_cli.core.formatting import counted
 
@@ -85,6 +86,7 @@ def train(
     force: ForceOpt = False,
     config: ConfigOpt = None,
     print_config: PrintConfigOpt = False,
+    wandb: WandbOpt = False,
     mocap: MocapOpt = None,
 ) -> None:
     """Train a policy for a task by PPO, with evaluations along the way.
@@ -92,6 +94,7 @@ def train(
     The best model is kept in eval/model with a copy of the low-level policy; it loads in Stable-Baselines3 as it is. A
     killed run continues with --resume.
     """
+    from mocapact_cli.cli.transfer_view import training_json
     from mocapact_cli.core.policies.device import choose_device
     from mocapact_cli.core.tasks.registry import task_class
     from mocapact_cli.core.training.ppo.settings import changes
@@ -108,7 +111,7 @@ def train(
     if print_config:
         print_settings(resolved)
         return
-    with naming_the_way_on():
+    with naming_the_way_on(), tracked(wandb) as (tracker, conclude):
         result = train_transfer(
             replace(resolved, device=choose_device(resolved.device)),
             root,
@@ -116,7 +119,9 @@ def train(
             resume=resume,
             force=force,
             progress=out.progress(),
+            tracker=tracker,
         )
+        conclude(training_json(result))
     _show_training(result)
 
 

@@ -14,7 +14,7 @@ from mocapact_cli.core.errors import AccessError, MocapactError
 from mocapact_cli.core.remote.azure import SAS_VARIABLE, AzureSource
 from mocapact_cli.core.remote.catalog import KINDS, MOCAP_FILE, MOCAP_HOME
 from mocapact_cli.core.remote.files import TransientError
-from mocapact_cli.core.remote.http import OFFLINE_VARIABLE, HttpSource
+from mocapact_cli.core.remote.http import OFFLINE_VARIABLE, HttpSource, is_offline
 from mocapact_cli.core.remote.huggingface import ENDPOINT, ENDPOINT_VARIABLE, HuggingFaceSource, endpoint
 from mocapact_cli.core.remote.recordings import CMU
 from mocapact_cli.core.remote.secrets import sas_expiry, without_secrets
@@ -48,17 +48,12 @@ class Asked:
 
 def all_asked() -> list[Asked]:
     """Return what is looked at: the settings, and each published source, unless the network is switched off."""
-    return [Asked("settings", look_at_settings), *([] if offline() else _sources())]
-
-
-def offline() -> bool:
-    """Whether the user has switched the network off."""
-    return os.environ.get(OFFLINE_VARIABLE, "") not in ("", "0")
+    return [Asked("settings", look_at_settings), *([] if is_offline() else _sources())]
 
 
 def look_at_settings() -> Iterator[Finding]:
     """Say which settings decide where data comes from, and whether a signature among them is still good."""
-    if offline():
+    if is_offline():
         yield NETWORK.note("sources", f"were not asked: {OFFLINE_VARIABLE} is set", f"unset {OFFLINE_VARIABLE}")
     if endpoint() != ENDPOINT:
         yield NETWORK.note(ENDPOINT_VARIABLE, f"{without_secrets(endpoint())} stands in for {ENDPOINT}")

@@ -64,7 +64,10 @@ TRAPS = (
 )
 """Known by trying. Ranges that mocapact or its requirements ask for are read from the installed packages instead."""
 
-_COMMANDS = {"export": "mocapact export --to minari|lerobot|safetensors|onnx"}
+_COMMANDS = {
+    "export": "mocapact export --to minari|lerobot|safetensors|onnx",
+    "wandb": "--wandb of every training",
+}
 """Extra -> the command that needs it."""
 
 

@@ -229,13 +229,18 @@ class HttpSource:
         raise failure
 
 
+def is_offline() -> bool:
+    """Whether the user has switched the network off."""
+    return os.environ.get(OFFLINE_VARIABLE, "") not in ("", "0")
+
+
 def check_online(label: str) -> None:
     """See that the network may be used; `label` is what would be asked.
 
     Raises:
         RunError: the user has switched it off.
     """
-    if os.environ.get(OFFLINE_VARIABLE, "") not in ("", "0"):
+    if is_offline():
         raise RunError(f"{label} was not asked: {OFFLINE_VARIABLE} is set.", hint="Unset it to go online.")
 
 
