@@ -34,6 +34,7 @@ COMMANDS = (
     LazyCommand(
         "export", "Merge, split and subset rollouts; turn them, or policies, into what other libraries read.", DATA
     ),
+    LazyCommand("push", "Publish an expert, a policy or a dataset on Hugging Face.", DATA),
     LazyCommand("doctor", "Look at the installation and the machine, and say what to do about problems.", TOOLS),
     LazyCommand("bench", "Measure this machine against the original's way of working.", TOOLS),
 )

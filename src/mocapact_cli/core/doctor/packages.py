@@ -66,6 +66,7 @@ TRAPS = (
 
 _COMMANDS = {
     "export": "mocapact export --to minari|lerobot|safetensors|onnx",
+    "push": "mocapact push",
     "wandb": "--wandb of every training",
 }
 """Extra -> the command that needs it."""
