@@ -70,8 +70,6 @@ def invoke(arguments: list[str]) -> int:
     """Run one command line and return the exit code; whatever goes wrong is reported here and nowhere else."""
     out.configure(json="--json" in arguments, quiet=False)
     defer_gl()
-    # PyTorch's threads share the cores with the physics; waiting by spinning makes both several times slower.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         result = typer.main.get_command(app).main(arguments, prog_name="mocapact", standalone_mode=False)
     except KeyboardInterrupt:
