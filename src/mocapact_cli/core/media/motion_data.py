@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import mujoco
 import numpy as np
 
-from mocapact_cli.core.walker.kinematics import pose_features
+from mocapact_cli.core.walker.kinematics import BodyPoser
 from mocapact_cli.core.walker.model import CONTROL_TIMESTEP
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 _RANGE = 32767
 _MILLIMETRE = 1e-3
-_TINY = 1e-9
 
 
 @dataclass(frozen=True)
@@ -103,11 +102,10 @@ def packed_motion(walker: Walker, motion: Motion) -> dict[str, Any]:
 
 def _body_frames(walker: Walker, poses: FloatArray, origin: FloatArray) -> FloatArray:
     """Return (F, 32, 7) positions from `origin` and quaternions of the root and the tracked bodies."""
-    features = pose_features(walker, poses)
-    positions = np.concatenate([poses[:, None, :3], features.body_positions], axis=1) - origin
-    unit = poses[:, 3:7] / np.maximum(np.linalg.norm(poses[:, 3:7], axis=1, keepdims=True), _TINY)
-    quaternions = np.concatenate([unit[:, None], features.body_quaternions], axis=1)
-    return np.concatenate([positions, quaternions], axis=2)
+    poser = BodyPoser(walker)
+    frames = np.stack([poser(pose) for pose in poses])
+    frames[..., :3] -= origin
+    return frames
 
 
 def _packed(frames: FloatArray, scale: float) -> str:
