@@ -51,10 +51,14 @@ def walker_shapes(walker: Walker) -> list[dict[str, Any]]:
 
     Bodies are numbered with the root first, then the 31 tracked ones; lengths are metres.
     """
-    model = walker.model
+    return [_capsule(walker.model, geom, body) for geom, body in carried_geoms(walker)]
+
+
+def carried_geoms(walker: Walker) -> list[tuple[int, int]]:
+    """Return the walker's geoms, each with the body that carries it: the root is 0, then come the 31 tracked ones."""
     numbers = {int(body): number for number, body in enumerate((walker.root_body, *walker.tracking_bodies))}
-    geoms = [geom for geom in range(model.ngeom) if int(model.geom_bodyid[geom]) in numbers]
-    return [_capsule(model, geom, numbers[int(model.geom_bodyid[geom])]) for geom in geoms]
+    carriers = enumerate(walker.model.geom_bodyid.tolist())
+    return [(geom, numbers[body]) for geom, body in carriers if body in numbers]
 
 
 def _capsule(model: mujoco.MjModel, geom: int, body: int) -> dict[str, Any]:
