@@ -18,19 +18,25 @@ LINES = ("#d6965c", "#3d7fd1", "#4a9c6d", "#a65fb0", "#8a8f98")
 MOST_POINTS = 1_000
 """Points of a curve; of longer takes every second, third ... frame is drawn."""
 _MARK_COLOR, _LEVEL_COLOR = "#5c6370", "#d9534f"
-_HEIGHT, _LEGEND_HEIGHT = 104, 150
+_WIDTH, _HEIGHT, _LEGEND_HEIGHT = 330, 104, 140
+"""Pixels."""
+_NUDGE_S = 1e-6
 _HIDDEN_POINTS = {"show": False}
 
 
 class Charts:
-    """The charts of a take.
+    """The charts of a take, in a panel of their own.
 
     Args:
-        gui: Where they are added, after all that is there.
+        gui: Where it is added.
     """
 
-    def __init__(self, gui: viser.GuiApi, folder: viser.GuiFolderHandle) -> None:
-        self._gui, self._folder = gui, folder
+    def __init__(self, gui: viser.GuiApi) -> None:
+        self._gui = gui
+        self._panel = gui.add_panel()
+        self._tab = self._panel.add_tab("Curves")
+        self._panel.dock_left()
+        self._panel.set_width(_WIDTH)
         self._plots: list[_Plot] = []
         self._charts: tuple[Chart, ...] = ()
 
@@ -38,9 +44,9 @@ class Charts:
         """Show the charts of another take."""
         for plot in self._plots:
             plot.remove()
-        with self._folder:
+        with self._tab:
             self._plots = [_Plot(self._gui, chart, take) for chart in take.charts]
-        self._folder.visible = bool(self._plots)
+        self._panel.visible = bool(self._plots)
 
     def draw(self, take: Take, frame: int) -> None:
         """Draw what is known by now, and the mark at a frame."""
@@ -52,7 +58,7 @@ class _Plot:
     """One chart."""
 
     def __init__(self, gui: viser.GuiApi, chart: Chart, take: Take) -> None:
-        self._chart = chart
+        self._chart, self._nudge = chart, _NUDGE_S
         self._span = (chart.lowest, chart.highest)
         data = self._data(take, 0)
         several = len(chart.curves) > 1
@@ -60,8 +66,8 @@ class _Plot:
         self._handle = gui.add_uplot(
             data,
             tuple(self._series()),
-            scales=self._scales(take),
-            axes=({"size": 24, "space": 60}, {"size": 44, "space": 24}),
+            scales=self._scales(),
+            axes=({"size": 28, "gap": 2, "ticks": {"size": 4}, "space": 50}, {"size": 40, "gap": 2, "ticks": {"size": 4}, "space": 20}),
             legend={"show": several, "live": False},
             cursor={"show": False},
             height=_LEGEND_HEIGHT if several else _HEIGHT,
@@ -76,19 +82,23 @@ class _Plot:
         span = self._chart.span([take.curve(name) for name in self._chart.curves])
         if span != self._span:
             self._span = span
-            self._handle.scales = self._scales(take)
+            self._handle.scales = self._scales()
         self._handle.data = self._data(take, frame)
 
     def _data(self, take: Take, frame: int) -> tuple[FloatArray, ...]:
         every = -(-take.capacity // MOST_POINTS)
         times = take.dt * np.arange(0, take.capacity, every)
+        # A chart that is laid out before it has its width draws no times until their range changes.
+        self._nudge = -self._nudge
+        times[-1] += self._nudge
         curves = [take.curve(name)[::every] for name in self._chart.curves]
         if self._chart.level is not None:
             curves.append(np.full(len(times), self._chart.level))
         return marked(times, curves, min(frame // every, len(times) - 1), self._span)
 
-    def _scales(self, take: Take) -> dict[str, Any]:
-        return {"x": {"time": False, "range": (0.0, take.dt * (take.capacity - 1))}, "y": {"range": self._span}}
+    def _scales(self) -> dict[str, Any]:
+        # The horizontal axis takes its ends from the times, which reach to the end of the take from the start.
+        return {"x": {"time": False}, "y": {"range": self._span}}
 
     def _series(self) -> list[Any]:
         lines = [

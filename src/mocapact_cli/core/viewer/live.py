@@ -109,7 +109,7 @@ class LiveTake(Take):
         """
         self.poses.append(pose)
         self.ghosts.append(ghost if self._stage.tracks else None)
-        for name in {name for chart in self.charts for name in chart.curves}:
+        for name in dict.fromkeys(name for chart in self.charts for name in chart.curves):
             self.curves.setdefault(name, []).append(measured.get(name, np.nan))
         if not self._stage.tracks:
             self.marks.append(self._goal(pose))

@@ -46,7 +46,7 @@ class Panel:
                 self._add_acting(request)
         with gui.add_folder("View"):
             self._add_view()
-        self._charts = Charts(gui, gui.add_folder("Curves"))
+        self._charts = Charts(gui)
         gui.add_command("Play or pause", hotkey="space").on_trigger(lambda _: session.post(session.toggle))
 
     def begin(self, take: Take, request: Request) -> None:
@@ -84,7 +84,7 @@ class Panel:
         steps.on_click(lambda event: session.post(lambda: session.step(int(event.target.value))))
         speed = gui.add_dropdown("Speed", SPEEDS, initial_value="1×")
         self._on_wish(speed, lambda value: session.set_speed(float(value.rstrip("×"))))
-        self._on_wish(gui.add_checkbox("Begin again at the end", True), session.set_loop)
+        self._on_wish(gui.add_checkbox("Loop", True), session.set_loop)
 
     def _add_choice(self, request: Request) -> None:
         gui, source, session = self._gui, self._source, self._session
@@ -114,7 +114,7 @@ class Panel:
         gui, session = self._gui, self._session
         self._ghost = gui.add_dropdown("Reference", GHOST_PLACES, initial_value=OVER)
         self._on_wish(self._ghost, session.set_ghost)
-        self._on_wish(gui.add_checkbox("Follow the walker", True), session.set_follow)
+        self._on_wish(gui.add_checkbox("Follow", True), session.set_follow)
 
     def _on_wish(self, handle: Any, wish: Callable[[Any], None]) -> None:
         """Pass on what a person chooses, and not what is shown to them."""

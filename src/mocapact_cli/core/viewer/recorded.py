@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 USUAL_THRESHOLD = 0.3
 """Termination error at which recorded episodes have failed; files do not say theirs."""
-_CLIP_CHARTS = (Chart("Speed of the root (m/s)", (SPEED,), 0.0, 2.0), Chart("Height of the root (m)", (HEIGHT,), 0.0, 1.2))
+_CLIP_CHARTS = (Chart("Speed of the root (m/s)", (SPEED,), 0.0, 1.0), Chart("Height of the root (m)", (HEIGHT,), 0.0, 1.2))
 
 
 def clip_take(clip: Clip, part: Snippet) -> Take:

@@ -28,7 +28,9 @@ OVER, BESIDE, HIDDEN = "on it", "beside", "hidden"
 GHOST_PLACES = (OVER, BESIDE, HIDDEN)
 """Where the reference is drawn."""
 _WORLD = "/world"
-_WALKER_COLOR = (214, 150, 92)
+_WALKER_COLOR = (205, 128, 66)
+_GHOST_COLOR = (52, 120, 220)
+"""Stronger than in films, since the browser's light makes colours paler."""
 _GRID_CELL, _GRID_SECTION = 0.5, 2.0
 _CELL_COLOR, _SECTION_COLOR, _FLOOR_COLOR = (226, 229, 234), (203, 208, 216), (247, 248, 250)
 _FIELD_OF_VIEW = 0.75
@@ -58,7 +60,7 @@ class Scene:
         self._floor()
         copies = walker_copies(walker)
         self._walker = _Figure(server, "walker", copies, _WALKER_COLOR, None)
-        self._ghost = _Figure(server, "reference", copies, _bytes(GHOST_COLOR), GHOST_COLOR[3])
+        self._ghost = _Figure(server, "reference", copies, _GHOST_COLOR, GHOST_COLOR[3])
         self._goal = _Goal(server)
 
     def begin(self, take: Take) -> None:

@@ -135,6 +135,7 @@ def _open(host: str, port: int, name: str) -> viser.ViserServer:
             return None
 
     server = Server(host=host, port=port, label=f"mocapact: {name}", verbose=False)
-    server.gui.configure_theme(show_logo=False, show_share_button=False, control_width="large")
+    server.gui.configure_theme(show_logo=False, show_share_button=False, control_width="medium")
+    server.gui.main_panel.dock_right()
     server.scene.configure_default_lights(enabled=True, cast_shadow=True)
     return server

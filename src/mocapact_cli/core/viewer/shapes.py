@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 
-ROUND, RINGS = 24, 8
+ROUND, RINGS = 20, 6
 """Corners around, and rings from rim to pole of a hemisphere."""
 _UPSIDE_DOWN = np.array([0.0, 1.0, 0.0, 0.0])
 
