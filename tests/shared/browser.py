@@ -49,7 +49,13 @@ class Browser:
                 os.dup2(end, number)
 
         self._process = subprocess.Popen(
-            [program, *self.FLAGS, *(self.WEBGL if webgl else ("--disable-gpu",)), f"--user-data-dir={profile}", "about:blank"],
+            [
+                program,
+                *self.FLAGS,
+                *(self.WEBGL if webgl else ("--disable-gpu",)),
+                f"--user-data-dir={profile}",
+                "about:blank",
+            ],
             pass_fds=(3, 4),
             preexec_fn=give_pipes,
             stdout=subprocess.DEVNULL,

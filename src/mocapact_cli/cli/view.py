@@ -50,11 +50,14 @@ def view(
     episode: Annotated[int, typer.Option(min=0, help="Number of the recorded episode that is shown first.")] = 0,
     mocap: MocapOpt = None,
     host: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="Where to listen; 0.0.0.0 lets other machines in.", rich_help_panel=PAGE)
+        str,
+        typer.Option(metavar="ADDRESS", help="Where to listen; 0.0.0.0 lets other machines in.", rich_help_panel=PAGE),
     ] = "127.0.0.1",
     port: Annotated[
         int | None,
-        typer.Option(min=1, max=65535, help="The port; by default the next free one from 8080 on.", rich_help_panel=PAGE),
+        typer.Option(
+            min=1, max=65535, help="The port; by default the next free one from 8080 on.", rich_help_panel=PAGE
+        ),
     ] = None,
     open_browser: Annotated[
         bool | None,
@@ -74,15 +77,15 @@ def view(
     ] = 0.0,
     experts: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Experts who give the prompts that a GPT goes on from.", rich_help_panel=ACTING),
+        typer.Option(
+            metavar="DIR", help="Experts who give the prompts that a GPT goes on from.", rich_help_panel=ACTING
+        ),
     ] = None,
     prompt_policy: Annotated[
         Path | None,
         typer.Option(metavar="POLICY", help="A policy for many clips that gives them.", rich_help_panel=ACTING),
     ] = None,
-    prompt_length: Annotated[
-        int, typer.Option(min=1, help="Control steps of a prompt.", rich_help_panel=ACTING)
-    ] = 32,
+    prompt_length: Annotated[int, typer.Option(min=1, help="Control steps of a prompt.", rich_help_panel=ACTING)] = 32,
     max_steps: Annotated[
         int, typer.Option(min=1, help="Control steps of a GPT beyond the clip's end.", rich_help_panel=ACTING)
     ] = 500,

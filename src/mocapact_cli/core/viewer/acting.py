@@ -79,7 +79,7 @@ class LiveSource(Source):
 
     live = True
 
-    def __init__(self, name: str, motions: Sequence[str], acting: Acting, first: str | None = None) -> None:
+    def __init__(self, name: str, motions: Sequence[str], acting: Acting, *, first: str | None = None) -> None:
         self.acting = acting
         motion = first or motions[0]
         require(motion, motions, self.motion_word)
@@ -122,9 +122,10 @@ class TrackingSource(LiveSource):
         library: ClipLibrary,
         snippets: Sequence[str],
         acting: Acting,
+        *,
         first: str | None = None,
     ) -> None:
-        super().__init__(name, snippets, acting, first)
+        super().__init__(name, snippets, acting, first=first)
         check_sight(policy, name)
         self._policy, self._library = policy, library
         self._clips: dict[str, Clip] = {}
@@ -194,6 +195,7 @@ class ExpertSource(TrackingSource):
         experts: Sequence[ExpertLocation],
         library: ClipLibrary,
         acting: Acting,
+        *,
         first: str | None = None,
     ) -> None:
         names = [str(place.snippet) for place in experts]
@@ -205,7 +207,7 @@ class ExpertSource(TrackingSource):
         chosen = next((motion for motion, place in self._places.items() if str(place.snippet) == first), first)
         opened = load_expert(self._places.get(chosen or "", experts[0]), device=acting.device).policy
         self._loaded: dict[str, Policy] = {}
-        super().__init__(name, opened, library, list(self._places), acting, chosen)
+        super().__init__(name, opened, library, list(self._places), acting, first=chosen)
 
     def _who(self, motion: str) -> Policy:
         if motion not in self._loaded:
@@ -238,11 +240,11 @@ class CompletionSource(TrackingSource):
         library: ClipLibrary,
         snippets: Sequence[str],
         acting: Acting,
-        first: str | None = None,
         *,
+        first: str | None = None,
         prompter: Callable[[str], Prompt] | None = None,
     ) -> None:
-        super().__init__(name, policy, library, snippets, acting, first)
+        super().__init__(name, policy, library, snippets, acting, first=first)
         self._prompter, self.beyond = prompter, acting.max_steps
 
     def starts(self, motion: str) -> range:
@@ -255,9 +257,7 @@ class CompletionSource(TrackingSource):
         plan, length = self._plan(request), self.acting.prompt_length
         prompt = self._prompter(request.motion) if self._prompter else None
         cast = Cast(prompt=prompt.policy if prompt else None, goes_on=self._policy)
-        settings = TrackingConfig(
-            ref_steps=cast.ref_steps or (0,), termination_error_threshold=self.acting.threshold
-        )
+        settings = TrackingConfig(ref_steps=cast.ref_steps or (0,), termination_error_threshold=self.acting.threshold)
         pair = (prompt.clip, prompt.snippet) if prompt else self._pair(request.motion)
         task = CompletionTask([pair], settings, prompt_length=length, max_steps=self.acting.max_steps)
         batch = _alone(task, cast.observables, plan)

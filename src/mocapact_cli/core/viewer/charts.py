@@ -67,7 +67,10 @@ class _Plot:
             data,
             tuple(self._series()),
             scales=self._scales(),
-            axes=({"size": 28, "gap": 2, "ticks": {"size": 4}, "space": 50}, {"size": 40, "gap": 2, "ticks": {"size": 4}, "space": 20}),
+            axes=(
+                {"size": 28, "gap": 2, "ticks": {"size": 4}, "space": 50},
+                {"size": 40, "gap": 2, "ticks": {"size": 4}, "space": 20},
+            ),
             legend={"show": several, "live": False},
             cursor={"show": False},
             height=_LEGEND_HEIGHT if several else _HEIGHT,
@@ -87,7 +90,7 @@ class _Plot:
 
     def _data(self, take: Take, frame: int) -> tuple[FloatArray, ...]:
         every = -(-take.capacity // MOST_POINTS)
-        times = take.dt * np.arange(0, take.capacity, every)
+        times: FloatArray = take.dt * np.arange(0.0, take.capacity, every)
         # A chart that is laid out before it has its width draws no times until their range changes.
         self._nudge = -self._nudge
         times[-1] += self._nudge

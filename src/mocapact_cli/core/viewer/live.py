@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mocapact_cli.core.rollouts.actors import few_torch_threads
 from mocapact_cli.core.rollouts.episodes import stream_ticks
 from mocapact_cli.core.sim.rewards import termination_error
 from mocapact_cli.core.tasks.goal import GoalCursor
@@ -73,11 +74,17 @@ class LiveTake(Take):
         self.end: EpisodeEnd | None = None
         self.extend()
 
+    @property
+    def grows(self) -> bool:
+        """Whether the episode goes on."""
+        return self.end is None
+
     def extend(self) -> bool:
         """Take one control step; False where the episode has ended."""
         if self.end is not None:
             return False
-        tick, ended = next(self._ticks)
+        with few_torch_threads(self._stage.batch.threads):
+            tick, ended = next(self._ticks)
         reached = self._stage.batch.reached()
         if np.isfinite(reached.qpos[0]).all():
             self.add(reached.qpos[0], self._reference(reached), self._measured(tick, reached))
@@ -87,7 +94,7 @@ class LiveTake(Take):
         return True
 
     def push(self, velocity: FloatArray) -> None:
-        """Shove the walker, unless its episode has ended.
+        """Shove the walker after its last frame, unless its episode has ended.
 
         Args:
             velocity: (3,) what is added to the velocity of all its parts, m/s.
@@ -97,7 +104,6 @@ class LiveTake(Take):
 
     def close(self) -> None:
         """Release the environment."""
-        self._ticks.close()
         self._stage.batch.close()
 
     def add(self, pose: FloatArray, ghost: FloatArray | None, measured: dict[str, float]) -> None:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from mocapact_cli.core.viewer.sources import Source
 
 _HINT = (
-    "It shows mocap and rollout HDF5 files, .amc recordings, experts, policies (.ckpt, .safetensors), folders of these, "
-    "and clips and snippets by name."
+    "It shows mocap and rollout HDF5 files, .amc recordings, experts, policies (.ckpt, .safetensors), folders of "
+    "these, and clips and snippets by name."
 )
 
 
@@ -143,7 +143,7 @@ def _experts(path: Path, wish: Wish) -> Source:
     places = find_experts(path)
     library = open_library(list(wish.mocap) or recorded_mocap(places))
     name = str(places[0].snippet) if len(places) == 1 else path.resolve().name
-    return ExpertSource(name, places, library, _acting(wish), wish.first)
+    return ExpertSource(name, places, library, _acting(wish), first=wish.first)
 
 
 def _task(path: Path, wish: Wish) -> Source:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import viser
+
 from mocapact_cli.core.viewer.charts import Charts
 from mocapact_cli.core.viewer.scene import GHOST_PLACES, OVER
 from mocapact_cli.core.viewer.takes import ERROR, HEIGHT, REWARD, SPEED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import viser
 
     from mocapact_cli.core.viewer.player import Player
     from mocapact_cli.core.viewer.session import Session
@@ -69,16 +69,17 @@ class Panel:
         """Show where the player is."""
         take, frame = player.take, player.frame
         self._play.label = PAUSE if player.playing else PLAY
-        self._play.icon = "player-pause" if player.playing else "player-play"
+        self._play.icon = viser.Icon.PLAYER_PAUSE if player.playing else viser.Icon.PLAYER_PLAY
         self._scrub.value = frame
         self._caption.content = caption(take, frame)
         self._charts.draw(take, frame)
 
     def _add_play(self) -> None:
         gui, session = self._gui, self._session
-        self._play = gui.add_button(PAUSE, icon="player-pause", color="orange")
+        self._play = gui.add_button(PAUSE, icon=viser.Icon.PLAYER_PAUSE, color="orange")
         self._play.on_click(lambda _: session.post(session.toggle))
-        self._scrub = gui.add_slider("Step", min=0, max=1, step=1, initial_value=0)
+        # Any, since the type of an input's value is lost on the checker.
+        self._scrub: Any = gui.add_slider("Step", min=0, max=1, step=1, initial_value=0)
         self._on_wish(self._scrub, session.seek)
         steps = gui.add_button_group("By steps", ("-10", "-1", "+1", "+10"))
         steps.on_click(lambda event: session.post(lambda: session.step(int(event.target.value))))
@@ -92,22 +93,24 @@ class Panel:
             motion = gui.add_dropdown(source.motion_word, source.motions, initial_value=request.motion)
             self._on_wish(motion, session.choose_motion)
         if parts := source.parts(request.motion):
-            self._part = gui.add_dropdown(source.part_word, parts, initial_value=parts[request.part])
+            self._part: Any = gui.add_dropdown(source.part_word, parts, initial_value=parts[request.part])
             self._on_wish(self._part, session.choose_part)
 
     def _add_acting(self, request: Request) -> None:
         gui, session = self._gui, self._session
         if starts := self._source.starts(request.motion):
             first = starts[0] if request.start_step is None else request.start_step
-            self._start = gui.add_slider("Start at step", starts[0], max(starts[-1], starts[0] + 1), 1, first)
+            self._start: Any = gui.add_slider("Start at step", starts[0], max(starts[-1], starts[0] + 1), 1, first)
             self._on_wish(self._start, lambda step: session.change(start_step=int(step)))
         noise = gui.add_slider("Action noise", 0.0, max(_MOST_NOISE, request.act_noise), 0.01, request.act_noise)
         self._on_wish(noise, lambda value: session.change(act_noise=float(value)))
         seed = gui.add_number("Seed", request.seed, min=0, step=1)
         self._on_wish(seed, lambda value: session.change(seed=int(value)))
-        again = gui.add_button("Again", icon="refresh", hint="Begin the episode again, from the same start and seed.")
+        again = gui.add_button(
+            "Again", icon=viser.Icon.REFRESH, hint="Begin the episode again, from the same start and seed."
+        )
         again.on_click(lambda _: session.post(session.again))
-        push = gui.add_button("Push", icon="hand-stop", hint="Shove the walker to one side.")
+        push = gui.add_button("Push", icon=viser.Icon.HAND_STOP, hint="Shove the walker to one side.")
         push.on_click(lambda _: session.post(session.push))
 
     def _add_view(self) -> None:

@@ -16,6 +16,8 @@ _Pose = TypeVar("_Pose")
 
 END_PAUSE_S = 0.6
 """Seconds of its own time that the last pose of a take stands before it begins again."""
+MOST_NEW = 4
+"""Frames of a live take that are made between two pictures at most: a slow policy slows time down, nothing else."""
 FOLLOW_FRAMES = 16
 """Frames on either side over which the followed place is averaged, so that steps do not shake the view."""
 
@@ -56,13 +58,12 @@ class Player:
     def step(self, frames: int) -> None:
         """Pause and go on, or back, by whole frames; what is not there yet is made."""
         self.playing = False
-        wanted = self.frame + frames
-        self._make(wanted)
-        self.seek(wanted)
+        self._make(self.frame + frames, frames)
+        self.seek(self.frame + frames)
 
     def play(self) -> None:
         """Let time move it, from the beginning if it is at its end."""
-        if self.position >= self.take.frames - 1 and not self._make(self.frame + 1):
+        if self.position >= self.take.frames - 1 and not self.take.grows:
             self.seek(0)
         self.playing = True
 
@@ -71,10 +72,10 @@ class Player:
         if not self.playing:
             return
         wanted = self.position + seconds * self.speed / self.take.dt
-        if self._make(int(np.ceil(wanted))):
-            self.position = wanted
+        self._make(wanted, MOST_NEW)
+        self.position = min(wanted, self.take.frames - 1.0)
+        if self.position == wanted or self.take.grows:
             return
-        self.position = float(self.take.frames - 1)
         self._rest += seconds
         if not self.loop:
             self.playing = False
@@ -96,12 +97,11 @@ class Player:
         place: FloatArray = before + (self.position - self.frame) * (after - before)
         return place
 
-    def _make(self, frame: int) -> bool:
-        """See that there is a frame; False where there is none."""
-        while frame > self.take.frames - 1:
-            if not self.take.extend():
-                return False
-        return True
+    def _make(self, position: float, most: int) -> None:
+        """Make so many frames at most to come to a position."""
+        for _ in range(most):
+            if self.take.frames - 1 >= position or not self.take.extend():
+                return
 
     def _around(self, poses: list[_Pose]) -> tuple[_Pose, _Pose]:
         return poses[self.frame], poses[min(self.frame + 1, self.take.frames - 1)]
@@ -109,7 +109,8 @@ class Player:
     def _blend(self, before: FloatArray, after: FloatArray) -> FloatArray:
         if self.position == self.frame:
             return before
-        return resampled(self._walker, np.stack([before, after]), 1.0, np.array([self.position - self.frame]))[0]
+        time = np.array([self.position - self.frame])
+        return np.asarray(resampled(self._walker, np.stack([before, after]), 1.0, time)[0])
 
     def _middle(self, frame: int) -> FloatArray:
         near = self.take.poses[max(frame - FOLLOW_FRAMES, 0) : frame + FOLLOW_FRAMES + 1]

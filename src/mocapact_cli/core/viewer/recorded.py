@@ -10,7 +10,17 @@ from mocapact_cli.core.errors import InvalidInputError
 from mocapact_cli.core.evaluation.playback import poses, start_step
 from mocapact_cli.core.formatting import counted
 from mocapact_cli.core.sim.rewards import termination_error
-from mocapact_cli.core.viewer.takes import ERROR, HEIGHT, REWARD, SPEED, Chart, FloatArray, Take, error_chart, reward_chart
+from mocapact_cli.core.viewer.takes import (
+    ERROR,
+    HEIGHT,
+    REWARD,
+    SPEED,
+    Chart,
+    FloatArray,
+    Take,
+    error_chart,
+    reward_chart,
+)
 from mocapact_cli.core.walker.kinematics import BodyPoser
 
 if TYPE_CHECKING:
@@ -23,7 +33,10 @@ if TYPE_CHECKING:
 
 USUAL_THRESHOLD = 0.3
 """Termination error at which recorded episodes have failed; files do not say theirs."""
-_CLIP_CHARTS = (Chart("Speed of the root (m/s)", (SPEED,), 0.0, 1.0), Chart("Height of the root (m)", (HEIGHT,), 0.0, 1.2))
+_CLIP_CHARTS = (
+    Chart("Speed of the root (m/s)", (SPEED,), 0.0, 1.0),
+    Chart("Height of the root (m)", (HEIGHT,), 0.0, 1.2),
+)
 
 
 def clip_take(clip: Clip, part: Snippet) -> Take:
@@ -61,14 +74,13 @@ def episode_take(episode: Episode, ref_steps: Sequence[int], walker: Walker) -> 
             f"{title} does not say where the walker was.", hint="Record it with `mocapact rollout`, which does."
         )
     qpos, reference = found
-    known = np.isfinite(reference).all(axis=1)
     rewards = np.concatenate([[np.nan], episode.rewards.ravel()])[: len(qpos)]
     end = "failed" if episode.early_termination else "ran to the end"
     return Take(
         title=title,
         capacity=len(qpos),
         poses=list(qpos),
-        ghosts=[pose if there else None for pose, there in zip(reference, known, strict=True)],
+        ghosts=[pose if np.isfinite(pose).all() else None for pose in reference],
         curves={REWARD: rewards.tolist(), ERROR: pose_errors(walker, qpos, reference).tolist()},
         charts=(reward_chart(), error_chart(USUAL_THRESHOLD)),
         first_step=start_step(episode),

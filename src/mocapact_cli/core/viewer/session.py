@@ -27,7 +27,7 @@ PICTURE_S = 1 / 60
 """Seconds between pictures while something moves."""
 PANEL_S = 0.1
 """Seconds between changes of the panel while something moves."""
-IDLE_S = 0.2
+IDLE_S, NOTICE_S = 0.2, 8.0
 PUSH = 1.0
 """Metres a second that a push adds."""
 
@@ -124,9 +124,14 @@ class Session:
         self._show(self.request)
 
     def push(self) -> None:
-        """Shove the walker in a direction that is drawn; what had been seen beyond this moment is no more."""
+        """Shove the walker in a direction that is drawn, at the last moment that there is, and go on from there."""
+        if not self.player.take.grows:
+            self._tell("The episode has ended.", "Begin it again to push the walker.")
+            return
         angle = self._pushes.uniform(0.0, 2.0 * np.pi)
         self.player.take.push(PUSH * np.array([np.cos(angle), np.sin(angle), 0.0]))
+        self.player.seek(self.player.take.frames - 1)
+        self.player.play()
 
     def close(self) -> None:
         """Let go of files and threads."""
@@ -137,14 +142,17 @@ class Session:
         try:
             take = self.source.take(request)
         except MocapactError as error:
-            for client in self._server.get_clients().values():
-                client.add_notification(error.message, error.hint, color="red", auto_close_seconds=10.0)
+            self._tell(error.message, error.hint)
             return False
         self.player.take.close()
         self.player.load(take)
         self.request = request
         self._begin()
         return True
+
+    def _tell(self, message: str, hint: str) -> None:
+        for client in self._server.get_clients().values():
+            client.add_notification(message, hint, color="orange", auto_close_seconds=NOTICE_S)
 
     def _begin(self) -> None:
         self._scene.begin(self.player.take)

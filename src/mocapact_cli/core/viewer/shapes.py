@@ -110,7 +110,10 @@ def _rings(radii: FloatArray, heights: FloatArray) -> Mesh:
     angles = 2.0 * np.pi * np.arange(ROUND) / ROUND
     circle = np.column_stack([np.cos(angles), np.sin(angles)])
     vertices = np.concatenate(
-        [np.column_stack([radius * circle, np.full(ROUND, height)]) for radius, height in zip(radii, heights, strict=True)]
+        [
+            np.column_stack([radius * circle, np.full(ROUND, height)])
+            for radius, height in zip(radii, heights, strict=True)
+        ]
     )
     corner = np.arange(ROUND)
     following = (corner + 1) % ROUND

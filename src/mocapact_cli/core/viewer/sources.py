@@ -80,7 +80,7 @@ class Source(ABC):
         """Return the steps of the clip at which a live episode may begin; empty where there is no choice."""
         return range(0)
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most hold nothing
         """Let go of files and threads."""
 
 
@@ -198,7 +198,7 @@ class RolloutSource(Source):
 def _told(episodes: SnippetRollouts, index: int) -> str:
     begins = "start" if episodes[index].from_start else "random"
     failed = ", failed" if episodes.early_termination[index] else ""
-    return f"{index}: {begins}, return {episodes.norm_returns[index]:.2f}{failed}"
+    return f"{index}: {begins}, norm. return {episodes.norm_returns[index]:.2f}{failed}"
 
 
 def require(name: str, known: Sequence[str], word: str) -> None:

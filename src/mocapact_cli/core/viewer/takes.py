@@ -104,6 +104,11 @@ class Take:
         """Frames F that there are by now."""
         return len(self.poses)
 
+    @property
+    def grows(self) -> bool:
+        """Whether there may be further frames."""
+        return False
+
     def curve(self, name: str) -> FloatArray:
         """Return (capacity,) values of a curve, NaN where it is not known or not yet."""
         values = np.full(self.capacity, np.nan)
@@ -121,7 +126,7 @@ class Take:
         return False
 
     def push(self, velocity: FloatArray) -> None:
-        """Shove the walker, which only a live one notices.
+        """Shove the walker after its last frame; nothing happens where no further frames are made.
 
         Args:
             velocity: (3,) what is added to the velocity of all its parts, m/s.
