@@ -37,6 +37,7 @@ class Panel:
 
     def __init__(self, gui: viser.GuiApi, source: Source, request: Request, session: Session) -> None:
         self._gui, self._source, self._session = gui, source, session
+        self._first = 0
         self._caption = gui.add_markdown("")
         with gui.add_folder("Play"):
             self._add_play()
@@ -51,7 +52,8 @@ class Panel:
 
     def begin(self, take: Take, request: Request) -> None:
         """Make ready for another take."""
-        self._scrub.max = max(take.capacity - 1, 1)
+        self._first = take.first_step or 0
+        self._scrub.min, self._scrub.max = self._first, self._first + max(take.capacity - 1, 1)
         self._ghost.disabled = not any(ghost is not None for ghost in take.ghosts)
         self._charts.begin(take)
         starts = self._source.starts(request.motion)
@@ -70,7 +72,7 @@ class Panel:
         take, frame = player.take, player.frame
         self._play.label = PAUSE if player.playing else PLAY
         self._play.icon = viser.Icon.PLAYER_PAUSE if player.playing else viser.Icon.PLAYER_PLAY
-        self._scrub.value = frame
+        self._scrub.value = self._first + frame
         self._caption.content = caption(take, frame)
         self._charts.draw(take, frame)
 
@@ -80,7 +82,7 @@ class Panel:
         self._play.on_click(lambda _: session.post(session.toggle))
         # Any, since the type of an input's value is lost on the checker.
         self._scrub: Any = gui.add_slider("Step", min=0, max=1, step=1, initial_value=0)
-        self._on_wish(self._scrub, session.seek)
+        self._on_wish(self._scrub, lambda step: session.seek(int(step) - self._first))
         steps = gui.add_button_group("By steps", ("-10", "-1", "+1", "+10"))
         steps.on_click(lambda event: session.post(lambda: session.step(int(event.target.value))))
         speed = gui.add_dropdown("Speed", SPEEDS, initial_value="1×")

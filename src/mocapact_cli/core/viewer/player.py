@@ -73,10 +73,11 @@ class Player:
             return
         wanted = self.position + seconds * self.speed / self.take.dt
         self._make(wanted, MOST_NEW)
-        self.position = min(wanted, self.take.frames - 1.0)
+        before, self.position = self.position, min(wanted, self.take.frames - 1.0)
         if self.position == wanted or self.take.grows:
             return
-        self._rest += seconds
+        # The time before the last pose was reached is no time that it stood.
+        self._rest = self._rest + seconds if self.position == before else 0.0
         if not self.loop:
             self.playing = False
         elif self._rest >= END_PAUSE_S:

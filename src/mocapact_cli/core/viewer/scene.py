@@ -33,6 +33,8 @@ _GHOST_COLOR = (52, 120, 220)
 """Stronger than in films, since the browser's light makes colours paler."""
 _GRID_CELL, _GRID_SECTION = 0.5, 2.0
 _CELL_COLOR, _SECTION_COLOR, _FLOOR_COLOR = (226, 229, 234), (203, 208, 216), (247, 248, 250)
+_GOAL_ROOM = 3.0
+"""Metres that one stands further back to see where the walker is to go."""
 _FIELD_OF_VIEW = 0.75
 """Radians, from the top of the picture to its bottom."""
 
@@ -77,7 +79,8 @@ class Scene:
         camera = self._server.initial_camera
         camera.fov = _FIELD_OF_VIEW
         camera.look_at = view.lookat
-        camera.position = view.lookat - (DISTANCE + GHOST_DISTANCE / 2) * towards
+        extra = _GOAL_ROOM if take.marks else GHOST_DISTANCE / 2
+        camera.position = view.lookat - (DISTANCE + extra) * towards
 
     def show(
         self,
