@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -44,7 +45,7 @@ def main() -> None:
         try:
             browser.open(url, *options.size)
             browser.wait(f"({DRAWN}) > 5 && {BUTTON.format('Pause')} !== undefined", tries=1200)
-            print(json.dumps(measured(browser, url), indent=2))
+            print(json.dumps(measured(browser, url, server.pid), indent=2))
             photograph(browser, options)
         finally:
             browser.close()
@@ -61,17 +62,21 @@ def parsed() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def measured(browser: Browser, url: str) -> dict[str, float]:
-    """Return pictures a second, sent and drawn, and processor milliseconds of the page's main thread for each sent."""
+def measured(browser: Browser, url: str, server: int) -> dict[str, float]:
+    """Return pictures a second, sent and drawn, and processor milliseconds of server and page for each that is sent.
+
+    The server has two clients then, the page and the one that counts.
+    """
     browser.order("Performance.enable", timeDomain="threadTicks")
-    before, started = work(browser), time.perf_counter()
+    before, served, started = work(browser), processor_seconds(server), time.perf_counter()
     sent, size = received(url)
-    seconds, after = time.perf_counter() - started, work(browser)
+    seconds, served, after = time.perf_counter() - started, processor_seconds(server) - served, work(browser)
     drawn = after["drawn"] - before["drawn"]
     return {
         "sent_per_s": round(sent / MEASURED_S, 1),
         "sent_kb_per_s": round(size / MEASURED_S / 1000, 1),
         "drawn_per_s": round(drawn / seconds, 1),
+        "server_ms_per_sent": round(1000 * served / seconds / (sent / MEASURED_S), 2),
         "page_ms_per_sent": round(1000 * (after["busy"] - before["busy"]) / seconds / (sent / MEASURED_S), 2),
     }
 
@@ -80,6 +85,12 @@ def work(browser: Browser) -> dict[str, float]:
     """Return pictures drawn so far, and seconds that the page's main thread was busy."""
     metrics = {one["name"]: one["value"] for one in browser.order("Performance.getMetrics")["metrics"]}
     return {"drawn": browser.evaluate(DRAWN), "busy": metrics["TaskDuration"]}
+
+
+def processor_seconds(process: int) -> float:
+    """Return the processor time that a process has used."""
+    fields = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def received(url: str) -> tuple[int, int]:

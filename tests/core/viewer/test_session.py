@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterator
@@ -67,6 +68,34 @@ def test_a_push_goes_on_from_the_last_moment(page: View) -> None:
     assert (player.frame, player.take.frames) == (1, 5)
     asked(page, session.push, session.toggle)
     assert player.frame >= 4
+
+
+def test_all_who_have_it_open_see_the_same(page: View) -> None:
+    import viser
+    from websockets.sync.client import connect
+
+    address, protocol = page.url.replace("http", "ws"), f"viser-v{viser.__version__}"
+    with contextlib.ExitStack() as stack:
+        clients = [
+            stack.enter_context(connect(address, subprotocols=[protocol], max_size=None, compression=None))
+            for _ in range(2)
+        ]
+        for client in clients:
+            drain(client)
+        asked(page, lambda: page.session.step(7))
+        seen = [sum(map(len, drain(client))) for client in clients]
+    # A picture of the walker and its ghost; the panel alone is smaller.
+    assert min(seen) > 4_000
+    assert page.session.player.frame == 7
+
+
+def drain(client) -> list[bytes]:
+    """Return the messages that come until none has come for a while."""
+    found = []
+    with contextlib.suppress(TimeoutError):
+        while True:
+            found.append(client.recv(timeout=0.4))
+    return found
 
 
 def test_what_fails_leaves_what_is_shown(page: View) -> None:

@@ -54,7 +54,7 @@ class Chart:
 
 
 def reward_chart() -> Chart:
-    """Return the chart of a step's reward; one is the most that tracking is worth."""
+    """Return the chart of a step's reward."""
     return Chart("Reward a step", (REWARD,), 0.0, 1.0)
 
 
