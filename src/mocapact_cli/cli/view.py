@@ -117,9 +117,10 @@ def view(
     wish = Wish(tuple(mocap or ()), tuple(snippet or ()), episode, acting, experts, prompt_policy)
     source = open_source(target, wish)
     with serve(source, host=host, port=port) as page:
-        _announce(page)
-        _open_browser(page.url, wanted=open_browser)
+        # From the moment that it is announced, Ctrl-C is how the page is closed.
         try:
+            _announce(page)
+            _open_browser(page.url, wanted=open_browser)
             page.run()
         except KeyboardInterrupt:
             out.message("Closed.")
