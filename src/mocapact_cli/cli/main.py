@@ -30,6 +30,7 @@ COMMANDS = (
     LazyCommand("complete", "Let a GPT go on from a prompt, beyond the end of its clip.", LEARN),
     LazyCommand("rollout", "Run experts and record their episodes as a dataset.", LEARN),
     LazyCommand("inspect", "Say what a file or folder holds, and whether it is sound.", DATA),
+    LazyCommand("view", "Look at clips, rollouts and policies in 3D in the browser; policies act live.", DATA),
     LazyCommand(
         "export", "Merge, split and subset rollouts; turn them, or policies, into what other libraries read.", DATA
     ),
