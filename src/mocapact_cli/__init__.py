@@ -6,10 +6,15 @@ The public Python API stands here by name and is imported on first use, so that 
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any
 
 __version__ = "0.1.0"
+
+# PyTorch's threads share the cores with the physics; waiting by spinning makes both several times slower. It is read
+# when PyTorch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _PUBLIC: dict[str, str] = {
     "make_env": "mocapact_cli.envs",

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from recordings import amc_text, asf_text, swaying
 
 from mocapact_cli.core.bench.dataset import generate_rollouts
 from mocapact_cli.core.clips.snippets import Snippet
@@ -24,6 +25,9 @@ ARGUMENTS = {
     "act_with_onnxruntime.py": ["npmp.onnx"],
     "load_published.py": ["expert", "npmp.ckpt", "demo_squat.hdf5"],
     "custom_task.py": ["1024"],
+    "import_your_motion.py": ["07_01.amc"],
+    "train_an_expert.py": ["4096", "1"],
+    "record_rollouts.py": ["expert"],
 }
 NPMP = NpmpConfig(
     encoder_observables=("walker/body_height", "walker/world_zaxis"),
@@ -34,9 +38,12 @@ NPMP = NpmpConfig(
 SAID = {
     "act_with_onnxruntime.py": "npmp: 4 columns in, 56 actions out, embedding carried over 40 steps",
     "clone_experts_from_a_dataset.py": "loss",
+    "import_your_motion.py": "CMU_007_01: joints (",
     "load_published.py": "actions (35, 56), joints (36, 56), values (35,)",
     "custom_task.py": "1024 steps: cosine",
+    "record_rollouts.py": "20 episodes",
     "step_the_environment.py": "normalized length",
+    "train_an_expert.py": "pd: normalized length 0.9",
     "train_with_stable_baselines3.py": "normalized length of the last",
 }
 
@@ -59,8 +66,12 @@ def test_example(name, tmp_path, write_rollouts):
         generate_rollouts(tmp_path, 1, NullProgress())
     if name == "act_with_onnxruntime.py":
         to_onnx(build_policy(NPMP, seed=0).eval(), tmp_path / "npmp.onnx")
-    if name == "load_published.py":
+    if name in {"load_published.py", "record_rollouts.py"}:
         write_published(tmp_path)
+    if name == "import_your_motion.py":
+        (tmp_path / "07.asf").write_text(asf_text())
+        (tmp_path / "07_01.amc").write_text(amc_text(swaying(160)))
+    if name == "load_published.py":
         write_rollouts(tmp_path, ["demo_squat-0-40"])
     command = [sys.executable, str(EXAMPLES / name), *ARGUMENTS.get(name, [])]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False)

@@ -31,6 +31,7 @@ COMMANDS = (
     LazyCommand("complete", "Let a GPT go on from a prompt, beyond the end of its clip.", LEARN),
     LazyCommand("rollout", "Run experts and record their episodes as a dataset.", LEARN),
     LazyCommand("inspect", "Say what a file or folder holds, and whether it is sound.", DATA),
+    LazyCommand("view", "Look at clips, rollouts and policies in 3D in the browser; policies act live.", DATA),
     LazyCommand(
         "export", "Merge, split and subset rollouts; turn them, or policies, into what other libraries read.", DATA
     ),
@@ -73,8 +74,6 @@ def invoke(arguments: list[str]) -> int:
     """Run one command line and return the exit code; whatever goes wrong is reported here and nowhere else."""
     out.configure(json="--json" in arguments, quiet=False)
     defer_gl()
-    # PyTorch's threads share the cores with the physics; waiting by spinning makes both several times slower.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         result = typer.main.get_command(app).main(arguments, prog_name="mocapact", standalone_mode=False)
     except KeyboardInterrupt:

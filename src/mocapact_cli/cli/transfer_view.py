@@ -33,6 +33,7 @@ def training_json(result: TransferResult) -> dict[str, Any]:
     return {
         "root": result.root,
         "model": result.model,
+        "curve": result.curve,
         "task": result.task,
         "timesteps": result.timesteps,
         "seconds": result.seconds,
@@ -53,6 +54,7 @@ def training_facts(result: TransferResult) -> dict[str, str]:
         "Best return": f"{result.best_return:.2f}",
         "Last evaluation": f"return {last['eval_return']:.2f}, {last['eval_falls']:.0%} of episodes end in a fall",
         "Model": str(result.model),
+        **({"Curve": str(result.curve)} if result.curve else {}),
     }
 
 

@@ -2,12 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recordings import amc_text, asf_text, pose
 
 from mocapact_cli.core.clips.amc import parse_amc, read_amc
 from mocapact_cli.core.clips.asf import CMU_SKELETON, parse_asf
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError
-
-from .conftest import amc_text, asf_text, pose
 
 SMALL = {"root": ("tx", "ty", "tz", "rx", "ry", "rz"), "lfemur": ("rx", "ry", "rz"), "lradius": ("rx",)}
 values = st.floats(-1e6, 1e6)

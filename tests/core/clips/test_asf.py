@@ -1,11 +1,10 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from recordings import CHANNELS, asf_text
 
 from mocapact_cli.core.clips.asf import CMU_SKELETON, DOFS, INCH, parse_asf, read_asf
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError
-
-from .conftest import CHANNELS, asf_text
 
 bones = st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=8).filter(lambda name: name not in ("root", "end"))
 dofs = st.permutations(DOFS[3:]).flatmap(lambda order: st.integers(1, 3).map(lambda n: tuple(order[:n])))

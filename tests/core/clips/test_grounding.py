@@ -2,14 +2,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from recordings import amc_text, swaying
 
 from mocapact_cli.core.clips.amc import parse_amc
 from mocapact_cli.core.clips.demos import demo
 from mocapact_cli.core.clips.feet import lowest_feet, skate_speed, sole_points
 from mocapact_cli.core.clips.grounding import contact_scale, ground, leg_length
 from mocapact_cli.core.clips.retarget import CleanMotion, clean
-
-from .conftest import amc_text, swaying
 
 
 def actor(clip_id, size):

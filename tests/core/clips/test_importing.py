@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from recordings import amc_text, asf_text, pose, swaying
 
 from mocapact_cli.core.clips.asf import INCH
 from mocapact_cli.core.clips.clip import Clip
@@ -19,8 +20,6 @@ from mocapact_cli.core.clips.retarget import MAX_JOINT_SPEED, num_poses
 from mocapact_cli.core.clips.snippets import Snippet
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError
 from mocapact_cli.core.walker import finite_difference_velocities
-
-from .conftest import amc_text, asf_text, pose, swaying
 
 
 @pytest.mark.parametrize(

@@ -82,3 +82,11 @@ def test_clips_of_another_walker_are_refused(files):
         walker["body_positions"] = np.zeros((90, 21))
     with pytest.raises(InvalidInputError, match="another walker: it has 30 bodies"):
         open_library(given).get("demo_squat")
+
+
+def test_it_knows_which_names_can_be_had():
+    library = open_library()
+    assert [library.has(name) for name in ("demo_walk", "demo_walk-0-9", "demo_walk-0-9999", "demo_wlak", "a-1-")] == [
+        *(True, True),
+        *(False, False, False),
+    ]

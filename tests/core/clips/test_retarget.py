@@ -1,12 +1,11 @@
 import numpy as np
 import pytest
+from recordings import CHANNELS, amc_text, asf_text, pose, swaying
 
 from mocapact_cli.core.clips.amc import parse_amc
 from mocapact_cli.core.clips.asf import DOFS, parse_asf
 from mocapact_cli.core.clips.retarget import MAX_JOINT_SPEED, clean, num_poses
 from mocapact_cli.core.errors import InvalidInputError
-
-from .conftest import CHANNELS, amc_text, asf_text, pose, swaying
 
 
 def cleaned(walker, frames, **options):

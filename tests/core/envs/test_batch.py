@@ -263,3 +263,18 @@ def test_a_snippet_outside_its_clip_is_refused(walk):
     clip = walk[0]
     with pytest.raises(InvalidInputError, match="outside its clip"):
         make((clip, Snippet(clip.id, 0, clip.num_steps)))
+
+
+def test_a_push_adds_to_the_velocity_of_the_whole_body(walk):
+    """What it adds is there after the next step, less what floor and joints made of it; others feel nothing."""
+    speeds = []
+    for push in (np.zeros(3), np.array([0.0, 2.0, 0.0])):
+        with make(walk, config=NEVER_FAILS, threads=1) as batch:
+            batch.reset(0)
+            batch.step(np.zeros((4, 56)))
+            batch.push(2, push)
+            batch.step(np.zeros((4, 56)))
+            speeds.append(batch.reached().qvel[:, :3])
+    gained = speeds[1] - speeds[0]
+    assert gained[2, 1] == pytest.approx(2.0, abs=0.7)
+    np.testing.assert_array_equal(gained[[0, 1, 3]], 0.0)

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mocapact_cli.core.media.curves import NAMED_EXPERTS, Evaluations, ExpertMark, plot_experts, plot_training
+from mocapact_cli.core.media.curves import (
+    NAMED_EXPERTS,
+    Evaluations,
+    ExpertMark,
+    plot_experts,
+    plot_task_training,
+    plot_training,
+)
 
 
 def evaluations(*, timed: bool = True, number: int = 5) -> Evaluations:
@@ -63,3 +70,22 @@ def test_many_experts_fit_into_one_picture(tmp_path: Path, number: int) -> None:
 
 def test_the_ending_says_the_format(tmp_path: Path) -> None:
     assert b"<svg" in plot_training(tmp_path / "curve.svg", {"rsi": evaluations()}).read_bytes()
+
+
+def test_a_task_has_a_panel_for_each_of_its_measures(tmp_path: Path) -> None:
+    rows = [
+        {"timesteps": 1e5 * row, "eval_return": row, "eval_length": 10 + row, "eval_falls": 1.0} for row in range(4)
+    ]
+    common = plot_task_training(tmp_path / "common.png", rows)
+    # Nobody reached a target at first.
+    measured = [row | {"eval_time_to_target_s": 3.0 if row["eval_return"] else None} for row in rows]
+    more = plot_task_training(tmp_path / "more.png", measured, title="go-to-target")
+    assert pixels(more).shape[0] == 2 * pixels(common).shape[0]
+    assert share_of(common, BLUE) > 0.001
+    never = plot_task_training(tmp_path / "never.png", [row | {"eval_time_to_target_s": None} for row in rows])
+    assert pixels(never).shape == pixels(common).shape
+
+
+def test_a_task_is_drawn_after_its_first_evaluation(tmp_path: Path) -> None:
+    path = plot_task_training(tmp_path / "one.png", [{"timesteps": 0, "eval_return": 0.0, "eval_length": 12.0}])
+    assert share_of(path, BLUE) > 0

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from mocapact_cli.core.errors import RunError
-from mocapact_cli.core.rollouts.episodes import PlannedEpisode, default_num_envs, open_batch, run_episodes
+from mocapact_cli.core.rollouts.episodes import (
+    PlannedEpisode,
+    default_num_envs,
+    open_batch,
+    run_episodes,
+    stream_ticks,
+)
 from mocapact_cli.core.sim.observables import TIME_INDEX
 from mocapact_cli.core.tasks.tracking import Start, TrackingConfig
 
@@ -86,3 +92,16 @@ def test_environments_suit_the_work() -> None:
     assert default_num_envs(3, threads=8) == 3
     assert default_num_envs(10_000, threads=2) == 64
     assert default_num_envs(10_000, threads=64) == 256
+
+
+def test_episodes_taken_a_step_at_a_time_are_the_same(pairs) -> None:
+    settings = {"observables": TIME_INDEX, "config": TrackingConfig(), "num_envs": 3}
+    with open_batch(pairs, PLAN, **settings) as batch:
+        whole = run_episodes(batch, PLAN, Still(), act_noise=0.1, seed=2)
+        ends, ticks = {}, 0
+        for tick, ended in stream_ticks(batch, PLAN, Still(), act_noise=0.1, seed=2):
+            assert set(tick.result.done_envs) == {end.env for _, end in ended}
+            ends.update(ended)
+            ticks += 1
+    assert [ends[index] for index in range(len(PLAN))] == whole
+    assert ticks >= sum(end.length for end in whole) / 3

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from mocapact_cli.core.clips.library import open_library
-from mocapact_cli.core.walker.kinematics import finite_difference_velocities, pose_features
+from mocapact_cli.core.walker.kinematics import BodyPoser, finite_difference_velocities, pose_features
 from mocapact_cli.core.walker.model import get_walker
 
 
@@ -68,3 +68,14 @@ def test_velocities_carry_each_pose_into_the_next(qpos):
 
 def test_a_single_pose_stands_still(qpos):
     np.testing.assert_array_equal(finite_difference_velocities(get_walker(), qpos[:1], 0.03), 0.0)
+
+
+def test_a_poser_says_where_the_root_and_the_bodies_are(qpos):
+    walker = get_walker()
+    features, poser = pose_features(walker, qpos), BodyPoser(walker)
+    for step, pose in enumerate(qpos):
+        bodies = poser(pose)
+        np.testing.assert_allclose(bodies[1:, :3], features.body_positions[step], atol=1e-12)
+        np.testing.assert_allclose(bodies[1:, 3:], features.body_quaternions[step], atol=1e-12)
+        np.testing.assert_allclose(bodies[0, :3], pose[:3], atol=1e-12)
+        np.testing.assert_allclose(bodies[0, 3:], pose[3:7] / np.linalg.norm(pose[3:7]), atol=1e-9)

@@ -152,6 +152,14 @@ class ClipLibrary:
             )
         return snippet
 
+    def has(self, text: str) -> bool:
+        """Whether there is a clip or a snippet of this name."""
+        try:
+            self.resolve(text)
+        except (NotFoundError, InvalidInputError):
+            return False
+        return True
+
     def _parse(self, text: str) -> Snippet:
         if text.count("-") < 2 or not all(part.isdecimal() for part in text.rsplit("-", 2)[1:]):
             self.entry(text)

@@ -67,6 +67,7 @@ TRAPS = (
 _COMMANDS = {
     "export": "mocapact export --to minari|lerobot|safetensors|onnx",
     "push": "mocapact push",
+    "viewer": "mocapact view",
     "wandb": "--wandb of every training",
 }
 """Extra -> the command that needs it."""

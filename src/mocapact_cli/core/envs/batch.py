@@ -230,6 +230,16 @@ class TrackingBatch:
         """(N, 56) joint angles of the reference ``ahead`` steps from now (the last ones near the clip's end)."""
         return self.task.bank.joints[self.reference_rows(ahead)]
 
+    def push(self, env: int, velocity: FloatArray) -> None:
+        """Shove the walker of an environment between two steps.
+
+        Args:
+            env: the environment.
+            velocity: (3,) what is added to the velocity of all its parts, m/s, world frame.
+        """
+        number, place = self._places[env]
+        self._shards[number].physics.push(place, velocity)
+
     def close(self) -> None:
         """Release the threads."""
         self._pool.shutdown()

@@ -12,7 +12,7 @@ import numpy as np
 from mocapact_cli.core.errors import InvalidInputError, MocapactError, NotFoundError
 from mocapact_cli.core.evaluation.report import EVALUATIONS_FILE, EvaluationHistory, read_evaluations
 from mocapact_cli.core.interop.expert_folder import RSI_MODEL, check_model, find_expert_folders, locate_expert
-from mocapact_cli.core.media.curves import Evaluations, ExpertMark, plot_experts, plot_training
+from mocapact_cli.core.media.curves import CURVE_FILE, Evaluations, ExpertMark, plot_experts, plot_training
 from mocapact_cli.core.progress import NullProgress, Progress
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-CURVE_FILE = "curve.png"
 NORM_LENGTH_THRESHOLD = 0.98
 """Normalized length at which the published experts' training could end."""
 KINDS = {"rsi": "eval_rsi", "start": "eval_start"}

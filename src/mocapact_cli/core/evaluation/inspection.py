@@ -83,17 +83,23 @@ def _inspect_file(path: Path, *, tree: bool) -> Facts:
         return archived
     if path.suffix == ".zip":
         return {"kind": "model", **_base(path), **_model_facts(path)}
-    if not _is_hdf5_like(path):
+    if not is_hdf5_like(path):
         raise InvalidInputError(f"{path} is not a file that mocapact knows.", hint=_HINT)
-    return _inspect_rollouts(path) if _hdf5_kind(path) == "rollouts" else _inspect_mocap(path)
+    return _inspect_rollouts(path) if hdf5_kind(path) == "rollouts" else _inspect_mocap(path)
 
 
-def _hdf5_kind(path: Path) -> str:
+def hdf5_kind(path: Path) -> str:
+    """Return `rollouts` or `mocap`, whichever an HDF5 file looks like.
+
+    Raises:
+        InvalidInputError: It is damaged.
+    """
     with h5.open_h5(path) as file, h5.damage_named(path):
         return "rollouts" if OBSERVABLE_INDICES in file else "mocap"
 
 
-def _is_hdf5_like(path: Path) -> bool:
+def is_hdf5_like(path: Path) -> bool:
+    """Whether a file is called or begins like an HDF5 file."""
     if path.suffix in HDF5_SUFFIXES:
         return True
     with path.open("rb") as file:
@@ -272,7 +278,7 @@ def _inspect_folder(path: Path) -> Facts:
 
 
 def _inspect_hdf5_folder(path: Path, files: Sequence[Path]) -> Facts:
-    kinds = {file: _hdf5_kind(file) for file in files}
+    kinds = {file: hdf5_kind(file) for file in files}
     rollouts = [file for file, kind in kinds.items() if kind == "rollouts"]
     if rollouts:
         return _inspect_dataset(path, rollouts)
@@ -370,7 +376,7 @@ def _file_tree(path: Path) -> Iterator[Facts]:
     if path.suffix == ".npz":
         yield from ({"path": name, **_array_facts(array)} for name, array in read_npz(path).items())
         return
-    if not _is_hdf5_like(path):
+    if not is_hdf5_like(path):
         yield from _zip_tree(path)
         return
     found: list[Facts] = []

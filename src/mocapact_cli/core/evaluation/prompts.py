@@ -235,12 +235,17 @@ def check_completer(policy: Policy, name: str) -> None:
         UsageError: It cannot.
     """
     check_sight(policy, name)
-    lacking = next((seen for seen in policy.observables if seen.startswith(_OF_THE_CLIP)), None)
+    lacking = clip_sight(policy)
     if lacking is not None:
         raise UsageError(
             f"{name} sees {lacking}, which ends with the clip.",
             hint="Give a GPT, or another policy that sees its body alone; this one may be a --baseline.",
         )
+
+
+def clip_sight(policy: Policy) -> str | None:
+    """Return what a policy sees of the clip, which ends with it; None for one that sees its body alone."""
+    return next((seen for seen in policy.observables if seen.startswith(_OF_THE_CLIP)), None)
 
 
 def check_sight(policy: Policy, name: str) -> None:

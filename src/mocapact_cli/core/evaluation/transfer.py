@@ -209,7 +209,7 @@ def evaluate_task(
         ends = run_episodes(
             batch,
             plan,
-            _Actor(policy, actions),
+            DecodedActor(policy, actions),
             act_noise=config.act_noise,
             seed=config.seed,
             listeners=[make(batch) for make in listeners],
@@ -225,13 +225,19 @@ def plan_episodes(count: int, seed: int) -> list[PlannedEpisode]:
     return [PlannedEpisode(Start(0, 0, own), (number,)) for number, own in enumerate(seeds)]
 
 
-class _Actor:
-    """A policy, or another controller in its place, whose actions go through the policy's decoder."""
+class DecodedActor:
+    """A policy, or another controller in its place, whose actions go through the policy's decoder.
 
-    def __init__(self, policy: TransferPolicy, actions: Actions | None) -> None:
+    Args:
+        policy: The policy.
+        actions: Acts in its controller's place.
+    """
+
+    def __init__(self, policy: TransferPolicy, actions: Actions | None = None) -> None:
         self._policy, self._actions = _packed(policy), actions
 
     def means(self, observations: Float32Array, episodes: NDArray[np.int64]) -> Float32Array:
+        """Return the joint targets (N, 56) that the decoder makes of the controller's actions."""
         rows = pad_rows(observations)
         if self._actions is None:
             acted = self._policy.high_level(rows)

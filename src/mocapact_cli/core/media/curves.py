@@ -1,4 +1,4 @@
-"""Pictures of how experts were trained: one expert's curve, and many experts side by side."""
+"""Pictures of how policies were trained: an expert's curve, many experts side by side, a curve of a task."""
 
 from __future__ import annotations
 
@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 
     Values = NDArray[np.float64]
 
+CURVE_FILE = "curve.png"
+"""Where a run's curve lies in its folder."""
 COLOURS = {"norm_length": "tab:blue", "norm_return": "tab:orange"}
 STYLES = {"rsi": ("-", "random steps"), "start": ("--", "the start")}
 NAMED_EXPERTS = 60
 """Most experts whose names are readable in one picture."""
 _ROW_INCHES = 0.2
+_TASK_COLUMNS = 3
+_TASK_LABELS = {"eval_length": "length in steps", "eval_falls": "share that falls"}
 _GOOD, _FAILING = "tab:blue", "tab:red"
 
 
@@ -81,6 +85,36 @@ def plot_training(path: Path | str, curves: Mapping[str, Evaluations], *, title:
     _count_steps(panels[0])
     panels[0].set_ylabel("normalized score")
     panels[0].legend(fontsize="small", loc="lower right")
+    figure.suptitle(title)
+    return _save(figure, Path(path))
+
+
+def plot_task_training(path: Path | str, evaluations: Sequence[Mapping[str, Any]], *, title: str = "") -> Path:
+    """Draw return, length, falls and what the task measures against environment steps; atomically.
+
+    Args:
+        path: the file; its ending says the format.
+        evaluations: in order of time, with ``timesteps`` and numbers whose names begin with ``eval_``; a measure may be
+            None in some of them, and one that never was a number has no panel.
+        title: above the plot.
+    """
+    measured = {
+        name: [(row["timesteps"], row[name]) for row in evaluations if row.get(name) is not None]
+        for name in dict.fromkeys(name for row in evaluations for name in row if name.startswith("eval_"))
+    }
+    shown = {name: points for name, points in measured.items() if points}
+    rows = -(-len(shown) // _TASK_COLUMNS)
+    figure, panels = _figure(rows, _TASK_COLUMNS, (4.0 * _TASK_COLUMNS, 3.2 * rows))
+    for panel, (name, points) in zip(panels, shown.items(), strict=False):
+        steps, values = zip(*points, strict=True)
+        panel.plot(steps, values, color=_GOOD, marker=".")
+        panel.set(xlabel="environment steps", ylabel=_TASK_LABELS.get(name, name[len("eval_") :].replace("_", " ")))
+        panel.set_xlim(0.0, max(1.0, *(1.02 * row["timesteps"] for row in evaluations)))
+        panel.set_ylim(min(0.0, *values), max(1.05 * max(values), 1e-3))
+        _count_steps(panel)
+        panel.grid(alpha=0.3)
+    for panel in panels[len(shown) :]:
+        panel.set_axis_off()
     figure.suptitle(title)
     return _save(figure, Path(path))
 

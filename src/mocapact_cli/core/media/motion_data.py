@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import mujoco
 import numpy as np
 
-from mocapact_cli.core.walker.kinematics import pose_features
+from mocapact_cli.core.walker.kinematics import BodyPoser
 from mocapact_cli.core.walker.model import CONTROL_TIMESTEP
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 _RANGE = 32767
 _MILLIMETRE = 1e-3
-_TINY = 1e-9
 
 
 @dataclass(frozen=True)
@@ -52,10 +51,14 @@ def walker_shapes(walker: Walker) -> list[dict[str, Any]]:
 
     Bodies are numbered with the root first, then the 31 tracked ones; lengths are metres.
     """
-    model = walker.model
+    return [_capsule(walker.model, geom, body) for geom, body in carried_geoms(walker)]
+
+
+def carried_geoms(walker: Walker) -> list[tuple[int, int]]:
+    """Return the walker's geoms, each with the body that carries it: the root is 0, then come the 31 tracked ones."""
     numbers = {int(body): number for number, body in enumerate((walker.root_body, *walker.tracking_bodies))}
-    geoms = [geom for geom in range(model.ngeom) if int(model.geom_bodyid[geom]) in numbers]
-    return [_capsule(model, geom, numbers[int(model.geom_bodyid[geom])]) for geom in geoms]
+    carriers = enumerate(walker.model.geom_bodyid.tolist())
+    return [(geom, numbers[body]) for geom, body in carriers if body in numbers]
 
 
 def _capsule(model: mujoco.MjModel, geom: int, body: int) -> dict[str, Any]:
@@ -103,11 +106,10 @@ def packed_motion(walker: Walker, motion: Motion) -> dict[str, Any]:
 
 def _body_frames(walker: Walker, poses: FloatArray, origin: FloatArray) -> FloatArray:
     """Return (F, 32, 7) positions from `origin` and quaternions of the root and the tracked bodies."""
-    features = pose_features(walker, poses)
-    positions = np.concatenate([poses[:, None, :3], features.body_positions], axis=1) - origin
-    unit = poses[:, 3:7] / np.maximum(np.linalg.norm(poses[:, 3:7], axis=1, keepdims=True), _TINY)
-    quaternions = np.concatenate([unit[:, None], features.body_quaternions], axis=1)
-    return np.concatenate([positions, quaternions], axis=2)
+    poser = BodyPoser(walker)
+    frames = np.stack([poser(pose) for pose in poses])
+    frames[..., :3] -= origin
+    return frames
 
 
 def _packed(frames: FloatArray, scale: float) -> str:

@@ -161,6 +161,32 @@ def stream_episodes(
 
     The arguments are those of `run_episodes`.
     """
+    noise: Any = {"act_noise": act_noise, "noise_from": noise_from, "seed": seed}
+    for tick, ended in stream_ticks(batch, plan, actor, **noise):
+        for listener in listeners:
+            listener.on_tick(tick)
+        for index, end in ended:
+            for listener in listeners:
+                listener.on_end(index, end)
+            yield index, end
+
+
+def stream_ticks(
+    batch: TrackingBatch,
+    plan: Sequence[PlannedEpisode],
+    actor: Actor,
+    *,
+    act_noise: float = 0.0,
+    noise_from: int = 0,
+    seed: int = 0,
+) -> Iterator[tuple[Tick, list[tuple[int, EpisodeEnd]]]]:
+    """Run every planned episode, one control step whenever the next tick is asked for.
+
+    The arguments are those of `run_episodes`.
+
+    Yields:
+        What the step was, and the indices and ends of the episodes that ended with it.
+    """
     noise = EpisodeNoise(
         batch.num_envs, batch.task.longest, NUM_JOINTS, scale=act_noise, seed=seed, first_step=noise_from
     )
@@ -169,13 +195,9 @@ def stream_episodes(
     while left:
         tick = runner.step(observations, actor)
         observations = tick.result.observations
-        for listener in listeners:
-            listener.on_tick(tick)
-        for index, end in runner.finish(tick):
-            left -= 1
-            for listener in listeners:
-                listener.on_end(index, end)
-            yield index, end
+        ended = runner.finish(tick)
+        left -= len(ended)
+        yield tick, ended
 
 
 class _Runner:

@@ -69,6 +69,17 @@ class PhysicsShard:
         for destination, source in self._copies[env]:
             np.copyto(destination, source)
 
+    def push(self, env: int, velocity: FloatArray) -> None:
+        """Give a whole body another velocity, as a shove would.
+
+        Args:
+            env: index below n.
+            velocity: (3,) what is added to the velocity of all its parts, m/s, world frame.
+        """
+        data = self.data[env]
+        data.qvel[:3] += velocity
+        mujoco.mj_forward(self.walker.model, data)
+
     def reset(self, env: int, row: int, qpos: FloatArray, qvel: FloatArray) -> None:
         """Start simulation ``env`` from a state and read its features into row ``row``.
 

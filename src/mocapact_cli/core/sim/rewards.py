@@ -43,16 +43,21 @@ class TrackingState:
 
     @classmethod
     def compare(cls, features: Features, bank: ReferenceBank, target: IntArray, threshold: float) -> TrackingState:
-        """Compare the first ``len(target)`` walkers with their targets.
-
-        The termination error is half the mean absolute error of body positions (metres) plus half that of joint
-        angles (radians).
-        """
+        """Compare the first ``len(target)`` walkers with their targets."""
         motion = features.motion[: len(target)] - bank.motion[target]
         points = features.points[: len(target)] - bank.points[target]
-        joints, bodies = motion[:, 7:63], points[:, 6:]
-        error = np.abs(bodies).sum(axis=1) * (0.5 / bodies.shape[1]) + np.abs(joints).sum(axis=1) * (0.5 / 56)
-        return cls(features, bank, target, threshold, motion, points[:, :3], bodies, error)
+        error = termination_error(motion[:, 7:63], points[:, 6:])
+        return cls(features, bank, target, threshold, motion, points[:, :3], points[:, 6:], error)
+
+
+def termination_error(joints: FloatArray, bodies: FloatArray) -> FloatArray:
+    """Return (n,) half the mean absolute error of joint angles plus half that of body positions.
+
+    Args:
+        joints: (n, 56) walker minus reference joint angles, radians.
+        bodies: (n, 93) walker minus reference body positions, metres.
+    """
+    return np.asarray(np.abs(bodies).sum(axis=1) * (0.5 / bodies.shape[1]) + np.abs(joints).sum(axis=1) * (0.5 / 56))
 
 
 Channels = dict[str, FloatArray]

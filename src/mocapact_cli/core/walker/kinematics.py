@@ -31,6 +31,28 @@ class PoseFeatures:
     lowest_point: FloatArray
 
 
+class BodyPoser:
+    """Says where the bodies are in a pose.
+
+    Args:
+        walker: The model.
+    """
+
+    def __init__(self, walker: Walker) -> None:
+        self._model, self._data = walker.model, mujoco.MjData(walker.model)
+        self._bodies = np.array([walker.root_body, *walker.tracking_bodies])
+
+    def __call__(self, qpos: FloatArray) -> FloatArray:
+        """Return (32, 7) positions (metres) and unit quaternions (scalar first) of the root and the tracked bodies.
+
+        Args:
+            qpos: (63,) the pose.
+        """
+        self._data.qpos[:] = qpos
+        mujoco.mj_kinematics(self._model, self._data)
+        return np.concatenate([self._data.xpos[self._bodies], self._data.xquat[self._bodies]], axis=1)
+
+
 def pose_features(walker: Walker, qpos: FloatArray) -> PoseFeatures:
     """Positions and orientations of the walker's parts in each pose.
 

@@ -105,7 +105,8 @@ def test_a_run_leaves_the_published_layout(whole: Path, skills: Path) -> None:
     history = read_evaluations(whole / "eval/evaluations.npz")
     assert history.timesteps.tolist() == [0, 256, 512]
     assert history.results.shape == (3, 4)
-    assert {"config.json", "versions.json", "metrics.jsonl", "tensorboard"} <= {path.name for path in whole.iterdir()}
+    more = {"config.json", "versions.json", "metrics.jsonl", "tensorboard", "curve.png"}
+    assert more <= {path.name for path in whole.iterdir()}
 
 
 def test_the_best_model_is_that_of_the_best_evaluation_and_scores_the_same(whole: Path) -> None:

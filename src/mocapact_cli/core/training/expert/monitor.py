@@ -80,12 +80,9 @@ class ExpertMonitor(PpoMonitor):
             threads=config.threads,
         )
 
-    def after_checkpoint(self) -> None:
-        """Redraw the curve; a picture is nothing to end a run for, whatever goes wrong with it."""
-        try:
-            draw_curve(self.run.folder.root)
-        except Exception as error:  # noqa: BLE001
-            self.run.progress.message(f"The curve could not be drawn: {error}")
+    def draw_curve(self) -> None:
+        """Draw length and return into ``curve.png``."""
+        draw_curve(self.run.folder.root)
 
     def _evaluate(self, kind: str, episodes: int, noise: float) -> Evaluation:
         run = self.run

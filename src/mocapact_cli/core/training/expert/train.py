@@ -16,8 +16,8 @@ from mocapact_cli.core.config import from_dict, to_dict
 from mocapact_cli.core.envs.batch import TrackingBatch
 from mocapact_cli.core.envs.starts import FailureStarts
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError
-from mocapact_cli.core.evaluation.expert_report import CURVE_FILE
 from mocapact_cli.core.interop.expert_folder import write_clip_info
+from mocapact_cli.core.media.curves import CURVE_FILE
 from mocapact_cli.core.progress import NullProgress, Progress
 from mocapact_cli.core.sim.observables import TIME_INDEX
 from mocapact_cli.core.training.expert.config import ExpertConfig

@@ -60,7 +60,7 @@ class PpoMonitor(BaseCallback):
 
     Everything that steers training depends on the samples taken, not on the clock; time only ends it. At a checkpoint
     the episodes and the random generators begin anew from a seed that the sample count gives, in a run that goes on
-    just as in one that is resumed, so both follow the same curve. A subclass gives :meth:`judge`.
+    just as in one that is resumed, so both follow the same curve. A subclass gives the abstract methods.
 
     Args:
         run: the run. progression: where it stands. task: the progress bar.
@@ -130,11 +130,19 @@ class PpoMonitor(BaseCallback):
         self.judge()
         self.progression.next_eval = self.num_timesteps + self.run.config.eval_every
         self.save()
-        self.after_checkpoint()
+        self._redraw()
         self.begin_anew()
 
-    def after_checkpoint(self) -> None:
-        """What else is done once all is saved, such as pictures."""
+    @abstractmethod
+    def draw_curve(self) -> None:
+        """Draw how training went so far into the run's folder."""
+
+    def _redraw(self) -> None:
+        """Redraw the curve; a picture is nothing to end a run for, whatever goes wrong with it."""
+        try:
+            self.draw_curve()
+        except Exception as error:  # noqa: BLE001
+            self.run.progress.message(f"The curve could not be drawn: {error}")
 
     def has_converged(self) -> bool:
         """Whether training has come to its end before its limits."""

@@ -10,6 +10,7 @@ from mocapact_cli.core.evaluation.report import EVALUATIONS_FILE
 from mocapact_cli.core.evaluation.transfer import TransferEvalConfig, TransferEvaluation, evaluate_task
 from mocapact_cli.core.interop.policy_places import TASK_MODEL
 from mocapact_cli.core.interop.transfer_folder import write_transfer_model
+from mocapact_cli.core.media.curves import CURVE_FILE, plot_task_training
 from mocapact_cli.core.policies.low_level import LowLevelPolicy
 from mocapact_cli.core.progress import Progress
 from mocapact_cli.core.tasks.goal import GoalTask
@@ -76,6 +77,12 @@ class TransferMonitor(PpoMonitor):
             write_transfer_model(folder, policy.controller, run.record, self.hyperparameters(), bound=bound)
             self.progression.best = result.mean_return
         self._report(result)
+
+    def draw_curve(self) -> None:
+        """Draw the evaluations so far into ``curve.png``."""
+        rows = [row for row in self.run.folder.metrics() if "eval_return" in row]
+        through = "embeddings" if self.run.low_level is not None else "joints"
+        plot_task_training(self.run.folder.root / CURVE_FILE, rows, title=f"{self.run.task.name} by {through}")
 
     def _report(self, result: TransferEvaluation) -> None:
         scores = result.scores()

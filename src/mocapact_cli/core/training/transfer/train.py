@@ -15,6 +15,7 @@ from mocapact_cli.core.config import from_dict, to_dict
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError
 from mocapact_cli.core.interop.policy_places import LOW_LEVEL_FILE, TASK_MODEL
 from mocapact_cli.core.interop.transfer_folder import copy_low_level, open_low_level
+from mocapact_cli.core.media.curves import CURVE_FILE
 from mocapact_cli.core.policies.low_level import LowLevelPolicy
 from mocapact_cli.core.progress import NullProgress, Progress
 from mocapact_cli.core.tasks.registry import POSE, make_task, start_pose, task_class
@@ -52,6 +53,12 @@ class TransferResult:
     def model(self) -> Path:
         """The folder of the best model."""
         return self.root / TASK_MODEL
+
+    @property
+    def curve(self) -> Path | None:
+        """The picture of training; None if it could not be drawn."""
+        path = self.root / CURVE_FILE
+        return path if path.is_file() else None
 
 
 def transfer_root(log_root: Path, seed: int) -> Path:
