@@ -92,6 +92,22 @@ def hub():
 
 
 @pytest.fixture
+def writable_hub(no_proxy, monkeypatch: pytest.MonkeyPatch):
+    """A server in the place of Hugging Face that takes commits with its token, which is in HF_TOKEN."""
+    from http_server import Server
+    from writable_hub import WritableHub
+
+    with Server() as server, Server() as storage:
+        running = WritableHub(server, storage)
+        monkeypatch.setenv("HF_ENDPOINT", running.url)
+        monkeypatch.setenv("HF_TOKEN", running.token)
+        # It has no Xet, like most servers but Hugging Face's; the library reads the variable once.
+        monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
+        yield running
+
+
+@pytest.fixture
 def small_disk(tmp_path: Path):
     """Return a function that makes a file system of so many kilobytes."""
     mounted = []

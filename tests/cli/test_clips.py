@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mocapact_cli.core.clips.demos import DEMOS, demo
+from mocapact_cli.core.clips.built_in import DEMOS
+from mocapact_cli.core.clips.demos import demo
 from mocapact_cli.core.clips.mocap_h5 import MocapFile, write_clips
 from mocapact_cli.core.walker import get_walker
 from mocapact_cli.core.walker.model import _DEFAULT_ARENA, _cache_key

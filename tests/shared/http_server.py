@@ -78,6 +78,7 @@ class Request:
     headers: dict[str, str]
     sent: list[int]
     status: list[int]
+    body: bytes = b""
 
 
 class Server:
@@ -165,9 +166,25 @@ class _Handler(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         self._answer()
 
+    def do_POST(self) -> None:
+        self._answer()
+
+    def do_PUT(self) -> None:
+        self._answer()
+
+    def _received(self) -> bytes:
+        if "chunked" not in self.headers.get("Transfer-Encoding", ""):
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = b""
+        while size := int(self.rfile.readline(), 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
+
     def _answer(self) -> None:
         owner, path = self.owner, unquote(urlsplit(self.path).path).lstrip("/")
-        self.request_log = Request(self.command, self.path, dict(self.headers), [0], [0])
+        self.request_log = Request(self.command, self.path, dict(self.headers), [0], [0], self._received())
         with owner.lock:
             owner.requests.append(self.request_log)
         owner.on_request(self.command, path)
@@ -177,14 +194,14 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.status or served is None:
             self._refuse(fault.status or 404, fault.headers)
         elif served.status:
-            self._refuse(served.status, served.headers)
+            self._refuse(served.status, served.headers, served.content)
         elif served.redirect:
             self._refuse(302, {"Location": served.redirect, **served.headers})
         else:
             self._serve(served, fault)
 
-    def _refuse(self, status: int, headers: dict[str, str]) -> None:
-        body = b"" if self.command == "HEAD" else b"a page that is not the file"
+    def _refuse(self, status: int, headers: dict[str, str], content: bytes = b"") -> None:
+        body = b"" if self.command == "HEAD" else content or b"a page that is not the file"
         self._head(status, {"Content-Length": str(len(body)), **headers})
         self.wfile.write(body)
 
@@ -205,7 +222,7 @@ class _Handler(BaseHTTPRequestHandler):
             headers["Content-Length"] = str(stop - start)
         self.close_connection = fault.no_length
         self._head(status, headers | fault.headers)
-        if self.command == "GET":
+        if self.command != "HEAD":
             self._body(memoryview(content)[start:stop], fault)
 
     def _range(self, served: Served) -> tuple[int, int] | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mocapact_cli.cli import completion
 from mocapact_cli.cli.app import Commands
 from mocapact_cli.cli.options import DeviceOpt, NumEnvsOpt, ThreadsOpt
 from mocapact_cli.cli.output import facts, out, table
@@ -51,7 +52,10 @@ _STAGES = ("expert", "distill", "transfer")
 @app.command("train", examples=["mocapact bench train", "mocapact bench train --stage distill --n-workers 8 --json"])
 def train(
     *,
-    stage: Annotated[str, typer.Option(help="What is trained: expert, distill or transfer.")] = "expert",
+    stage: Annotated[
+        str,
+        typer.Option(help="What is trained: expert, distill or transfer.", autocompletion=completion.words(*_STAGES)),
+    ] = "expert",
     threads: ThreadsOpt = None,
     device: DeviceOpt = "auto",
 ) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mocapact_cli.cli import completion
 from mocapact_cli.cli.app import Commands
 from mocapact_cli.cli.options import Checksum, ChecksumOpt, ForceOpt, MocapOpt, OutFileOpt, TransferJobsOpt
 from mocapact_cli.cli.output import facts, out, table
@@ -20,11 +21,16 @@ if TYPE_CHECKING:
 
 app = Commands("List, show, fetch, import and film motion-capture clips.")
 
-ClipArg = Annotated[str, typer.Argument(metavar="CLIP", help="A clip, such as demo_squat or CMU_016_22.")]
+ClipArg = Annotated[
+    str,
+    typer.Argument(metavar="CLIP", autocompletion=completion.clips, help="A clip, such as demo_squat or CMU_016_22."),
+]
 SubsetOpt = Annotated[
     str | None,
     typer.Option(
-        "--subset", help="Only the clips of a subset: get_up, walk_tiny, run_jump_tiny, locomotion_small or all."
+        "--subset",
+        help="Only the clips of a subset: get_up, walk_tiny, run_jump_tiny, locomotion_small or all.",
+        autocompletion=completion.subsets,
     ),
 ]
 
@@ -76,7 +82,10 @@ def show(clip: ClipArg, mocap: MocapOpt = None) -> None:
     ]
 )
 def snippets(
-    clips: Annotated[list[str] | None, typer.Argument(metavar="CLIP...", help="Clips; all at hand by default.")] = None,
+    clips: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="CLIP...", autocompletion=completion.clips, help="Clips; all at hand by default."),
+    ] = None,
     mocap: MocapOpt = None,
     subset: SubsetOpt = None,
 ) -> None:
@@ -223,7 +232,9 @@ def import_clips(
     ]
 )
 def play(
-    clip: Annotated[str, typer.Argument(metavar="CLIP|SNIPPET", help="What to film.")],
+    clip: Annotated[
+        str, typer.Argument(metavar="CLIP|SNIPPET", autocompletion=completion.clips_and_snippets, help="What to film.")
+    ],
     output: OutFileOpt,
     *,
     mocap: MocapOpt = None,

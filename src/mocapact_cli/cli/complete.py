@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mocapact_cli.cli import completion
 from mocapact_cli.cli.app import Commands
 from mocapact_cli.cli.evaluations import check_files, shown_without_film
 from mocapact_cli.cli.expert_eval_view import evaluation_table
@@ -39,6 +40,26 @@ SAMPLE_NOISE = 0.1
 _SHOWN_SECONDS = (0.0, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 15.0)
 
 
+_ClipSnippet = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SNIPPET",
+        autocompletion=completion.snippets_of_run,
+        help="Snippet or clip that prompts are taken from; --prompt says it itself.",
+    ),
+]
+_Baseline = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME|POLICY",
+        autocompletion=completion.words("last-action", "prompt"),
+        help="Also in the same episodes: last-action (the prompt's last one again and again), prompt (who gave it "
+        "goes on, its reference standing still from the prompt's end) or a policy, in the same way; may be given "
+        "several times.",
+    ),
+]
+
+
 @app.command(
     "complete",
     examples=[
@@ -51,10 +72,7 @@ _SHOWN_SECONDS = (0.0, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 15.0)
 def complete(
     policy: Annotated[Path, typer.Argument(metavar="POLICY", help="A .ckpt or its folder, ours or a published one.")],
     *,
-    clip_snippet: Annotated[
-        str | None,
-        typer.Option(metavar="SNIPPET", help="Snippet or clip that prompts are taken from; --prompt says it itself."),
-    ] = None,
+    clip_snippet: _ClipSnippet = None,
     experts: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Prompt by the expert in this folder whose snippet covers the wanted one."),
@@ -84,15 +102,7 @@ def complete(
         ),
     ] = None,
     stochastic: Annotated[bool, typer.Option("--stochastic", help="Keep the GPT's dropout on.")] = False,
-    baseline: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME|POLICY",
-            help="Also in the same episodes: last-action (the prompt's last one again and again), prompt (who gave it "
-            "goes on, its reference standing still from the prompt's end) or a policy, in the same way; may be given "
-            "several times.",
-        ),
-    ] = None,
+    baseline: _Baseline = None,
     video: Annotated[
         Path | None,
         typer.Option(

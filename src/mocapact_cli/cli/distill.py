@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mocapact_cli.cli import distill_sample
+from mocapact_cli.cli import completion, distill_sample
 from mocapact_cli.cli.app import Commands
 from mocapact_cli.cli.distill_eval_view import show_evaluation
 from mocapact_cli.cli.evaluations import check_evaluation, shown_without_film
 from mocapact_cli.cli.options import (
-    SIMULATION,
+    EVALUATION,
     ActNoiseOpt,
     BaselineOpt,
     ClipStartOpt,
@@ -31,16 +31,19 @@ from mocapact_cli.cli.options import (
 )
 from mocapact_cli.cli.output import facts, out
 from mocapact_cli.cli.resume import naming_the_way_on
+from mocapact_cli.cli.settings import Given, PrintConfigOpt, print_settings, with_settings
+from mocapact_cli.cli.tracking import WandbOpt, tracked
 from mocapact_cli.core.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mocapact_cli.core.training.distillation.config import Settings
     from mocapact_cli.core.training.distillation.train import DistillResult
 
 app = Commands("Distil one policy for many clips from a dataset, and evaluate it.")
 
-DATA, EVALUATION = "Data", "Evaluation"
+DATA = "Data"
 _DATASET = "small_dataset"
 
 
@@ -48,18 +51,11 @@ _Dataset = Annotated[
     list[Path] | None,
     typer.Option(metavar="PATH", help="Rollout files or folders; default: MOCAPACT_HOME/data/small_dataset."),
 ]
-_Split = Annotated[
-    str | None,
-    typer.Option(
-        help="train (validates with the validation clips of the same dataset), locomotion, validation or all "
-        "(the default, but train for the default dataset).",
-        rich_help_panel=DATA,
-    ),
-]
 _Clips = Annotated[
     str | None,
     typer.Option(
         metavar="CLIPS|SUBSET|FILE",
+        autocompletion=completion.selections,
         help="Only these: clips or snippets with commas, a subset such as walk_tiny, or a text file of them.",
         rich_help_panel=DATA,
     ),
@@ -67,7 +63,10 @@ _Clips = Annotated[
 _HoldOut = Annotated[
     str | None,
     typer.Option(
-        metavar="CLIPS|SUBSET|FILE", help="Do not learn from these, but validate with them.", rich_help_panel=DATA
+        metavar="CLIPS|SUBSET|FILE",
+        autocompletion=completion.selections,
+        help="Do not learn from these, but validate with them.",
+        rich_help_panel=DATA,
     ),
 ]
 _Val = Annotated[
@@ -82,31 +81,13 @@ _Preset = Annotated[
     str | None,
     typer.Option(
         help="A recipe of the paper: all, locomotion (NPMP, RWR) or completion (GPT), with its clips; or "
-        "completion-fast, a small GPT for a few clips and a processor."
+        "completion-fast, a small GPT for a few clips and a processor.",
+        autocompletion=completion.recipes,
     ),
 ]
-_Model = Annotated[
-    str | None,
-    typer.Option(help="npmp (the default), mlp-reference, mlp-time-index, hierarchical, mcp or gpt."),
-]
-_Weighting = Annotated[
-    str | None,
-    typer.Option(help="How samples count: bc (alike), cwr (by snippet), awr (by advantage) or rwr (by value too)."),
-]
-_Temperature = Annotated[float | None, typer.Option(min=0.0, help="Of the weights; default: the paper's.")]
 _OutputRoot = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="The run's folder; default: MOCAPACT_HOME/runs/distill/<model>-<time>."),
-]
-_MaxSteps = Annotated[int | None, typer.Option(min=1, help="Gradient steps to take at most.")]
-_MaxMinutes = Annotated[float | None, typer.Option(min=0.01, help="Minutes to train at most.")]
-_BatchSize = Annotated[int | None, typer.Option(min=1, help="Samples a gradient step, of all processes together.")]
-_EvalEvery = Annotated[
-    int | None, typer.Option(min=1, help="Gradient steps between evaluations.", rich_help_panel=EVALUATION)
-]
-_NEvalEpisodes = Annotated[
-    int | None,
-    typer.Option(min=0, help="Episodes of each evaluation; 0 needs no reference motion.", rich_help_panel=EVALUATION),
 ]
 _ExtraClips = Annotated[
     str | None,
@@ -114,24 +95,10 @@ _ExtraClips = Annotated[
         "--extra-clips",
         "--eval-snippets",
         metavar="CLIPS|SUBSET|FILE",
+        autocompletion=completion.selections,
         help="Also evaluate on these clips and snippets.",
         rich_help_panel=EVALUATION,
     ),
-]
-_Seed = Annotated[
-    int | None, typer.Option(min=0, help="Seed of every random choice; 0 if not set.", rich_help_panel=SIMULATION)
-]
-_Devices = Annotated[
-    int | None,
-    typer.Option(help="GPUs of this machine to learn on together; -1 for all.", rich_help_panel=SIMULATION),
-]
-_NumNodes = Annotated[
-    int | None,
-    typer.Option(min=1, help="Machines that learn together; start the same on each.", rich_help_panel=SIMULATION),
-]
-_Precision = Annotated[
-    str | None,
-    typer.Option(help="Of the forward pass: 32 (the default), bf16 or fp16.", rich_help_panel=SIMULATION),
 ]
 
 
@@ -142,39 +109,33 @@ _Precision = Annotated[
         "mocapact distill train --preset locomotion --dataset small_dataset --mocap cmu_2020.h5",
         "mocapact distill train --dataset small_dataset --split train --weighting rwr --extra-clips walk_tiny",
         "mocapact distill train --dataset dataset --hold-out CMU_016_22,CMU_069_01 --output-root policy",
+        "mocapact distill train --preset all --print-config > npmp.toml",
         "mocapact distill train --output-root policy --resume",
         "mocapact distill train --dataset small_dataset --split train --devices 4 --precision bf16",
     ],
 )
+@with_settings(
+    "mocapact_cli.core.training.distillation.config:DistillConfig",
+    *("split", "model", "weighting", "temperature", "max_steps", "max_minutes", "batch_size"),
+    *("eval_every", "n_eval_episodes", "seed", "threads", "device", "devices", "num_nodes", "precision"),
+)
 def train(
     *,
     dataset: _Dataset = None,
-    split: _Split = None,
     clips: _Clips = None,
     hold_out: _HoldOut = None,
     val: _Val = None,
     metrics: _Metrics = None,
     preset: _Preset = None,
-    model: _Model = None,
-    weighting: _Weighting = None,
-    temperature: _Temperature = None,
+    settings: Given,
     output_root: _OutputRoot = None,
-    max_steps: _MaxSteps = None,
-    max_minutes: _MaxMinutes = None,
-    batch_size: _BatchSize = None,
-    eval_every: _EvalEvery = None,
-    n_eval_episodes: _NEvalEpisodes = None,
     extra_clips: _ExtraClips = None,
     resume: ResumeOpt = False,
     force: ForceOpt = False,
     config: ConfigOpt = None,
+    print_config: PrintConfigOpt = False,
+    wandb: WandbOpt = False,
     mocap: MocapOpt = None,
-    seed: _Seed = None,
-    threads: ThreadsOpt = None,
-    device: DeviceOpt = "auto",
-    devices: _Devices = None,
-    num_nodes: _NumNodes = None,
-    precision: _Precision = None,
 ) -> None:
     """Train one policy to act as all experts of a dataset do.
 
@@ -183,29 +144,15 @@ def train(
     """
     if resume and output_root is None:
         raise UsageError("--resume needs the run that is to go on.", hint="Name its folder with --output-root.")
-    sources = _sources(dataset, resume=resume)
+    sources = None if print_config else _sources(dataset, resume=resume)
 
     from mocapact_cli.core.training.distillation.config import resolve
 
-    settings = resolve(
-        config,
-        preset=preset,
-        resumed=_recorded_model(output_root) if resume and output_root else None,
-        model=model,
-        weighting=weighting,
-        temperature=temperature,
-        max_steps=max_steps,
-        max_minutes=max_minutes,
-        batch_size=batch_size,
-        eval_every=eval_every,
-        n_eval_episodes=n_eval_episodes,
-        seed=seed,
-        threads=threads,
-        device=device,
-        devices=devices,
-        num_nodes=num_nodes,
-        precision=precision,
-    )
+    going_on = output_root if resume else None
+    resolved = resolve(config, preset=preset, resumed=_recorded_model(going_on) if going_on else None, **settings)
+    if print_config:
+        _print(resolved, going_on)
+        return
     # Late, because it takes seconds, which a wrong option should not cost.
     from mocapact_cli.core.training.distillation.data import divide, recorded_division
     from mocapact_cli.core.training.distillation.evaluations import find_subjects
@@ -213,7 +160,7 @@ def train(
     from mocapact_cli.core.training.distillation.resuming import recorded
     from mocapact_cli.core.training.distillation.train import distill
 
-    leads = rank(placed(settings.training)) == 0
+    leads = rank(placed(resolved.training)) == 0
     if not leads:
         # Of several processes only one speaks.
         out.configure(json=False, quiet=True)
@@ -224,25 +171,31 @@ def train(
         extra_clips = extra_clips or ",".join(record.get("extra_snippets", ())) or None
     else:
         by_itself = "all" if dataset or val or clips or hold_out else "auto"
-        chosen = split or settings.split or by_itself
+        chosen = resolved.training.split or by_itself
         data = divide(sources or [], split=chosen, clips=clips, hold_out=hold_out, val=val or ())
     progress = out.progress()
     progress.message(str(data))
-    evaluates = leads and settings.training.n_eval_episodes
-    root = output_root or _new_root(settings.training.model)
-    with naming_the_way_on(*([] if output_root else ["--output-root", str(root)])):
+    evaluates = leads and resolved.training.n_eval_episodes
+    root = output_root or _new_root(resolved.training.model)
+    with (
+        naming_the_way_on(*([] if output_root else ["--output-root", str(root)])),
+        tracked(wandb and leads) as (tracker, conclude),
+    ):
         result = distill(
             data,
-            settings.training,
-            settings.policy,
+            resolved.training,
+            resolved.policy,
             root,
-            subjects=find_subjects(data, settings.training, extra_clips, mocap) if evaluates else {},
+            subjects=find_subjects(data, resolved.training, extra_clips, mocap) if evaluates else {},
             mocap=mocap or (),
             metrics=metrics,
             resume=resume,
             force=force,
             progress=progress,
+            tracker=tracker,
         )
+        if result is not None:
+            conclude(_training_json(result))
     if result is not None:
         _show_training(result)
 
@@ -262,7 +215,9 @@ def evaluate_policy(
     snippets: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="SNIPPET", help="A snippet or clip to track; several times for more. Default: the run's own."
+            metavar="SNIPPET",
+            autocompletion=completion.snippets_of_run,
+            help="A snippet or clip to track; several times for more. Default: the run's own.",
         ),
     ] = None,
     n_eval_episodes: Annotated[
@@ -384,6 +339,15 @@ def _recorded_model(root: Path) -> str | None:
     return recorded_model(root)
 
 
+def _print(settings: Settings, going_on: Path | None) -> None:
+    """Print the settings of a training, or of the run that would go on."""
+    if going_on is not None:
+        from mocapact_cli.core.training.distillation.resuming import recorded_settings
+
+        settings = recorded_settings(going_on, settings.training)
+    print_settings(settings.training, policy=settings.policy)
+
+
 def _new_root(model: str) -> Path:
     import time
 
@@ -392,17 +356,20 @@ def _new_root(model: str) -> Path:
     return runs_dir("distill") / f"{model}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
-def _show_training(result: DistillResult) -> None:
-    last = result.evaluations[-1] if result.evaluations else {}
-    document = {
+def _training_json(result: DistillResult) -> dict[str, Any]:
+    return {
         "path": result.root,
         "policy": result.best,
         "steps": result.steps,
         "seconds": result.seconds,
         "stopped_because": result.stopped_because,
         "samples": result.samples,
-        "last_evaluation": last or None,
+        "last_evaluation": result.evaluations[-1] if result.evaluations else None,
     }
+
+
+def _show_training(result: DistillResult) -> None:
+    last = result.evaluations[-1] if result.evaluations else {}
     shown = [
         ("Policy", result.best),
         ("Steps", f"{result.steps:,} in {result.seconds:,.0f} s; {result.stopped_because}"),
@@ -410,7 +377,7 @@ def _show_training(result: DistillResult) -> None:
         *[(name.replace("_", " ").capitalize(), f"{value:.3f}") for name, value in last.items() if "_" in name],
         ("Next", _next_command(result.root, last)),
     ]
-    out.show(document, lambda: facts(shown, title="Distilled"), short=str(result.best))
+    out.show(_training_json(result), lambda: facts(shown, title="Distilled"), short=str(result.best))
 
 
 def _next_command(root: Path, last: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mocapact_cli.cli import completion
 from mocapact_cli.cli.evaluations import check_files, shown_without_film
 from mocapact_cli.cli.options import (
     DeviceOpt,
@@ -51,13 +52,17 @@ def sample(
     interpolate: Annotated[
         tuple[str, str] | None,
         typer.Option(
-            metavar="A B", help="Go from what the policy encodes of snippet A to what it encodes of B, from A's start."
+            metavar="A B",
+            autocompletion=completion.snippets_of_run,
+            help="Go from what the policy encodes of snippet A to what it encodes of B, from A's start.",
         ),
     ] = None,
     snippets: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="SNIPPET", help="Where walkers start; several times for more. Default: what it was trained on."
+            metavar="SNIPPET",
+            autocompletion=completion.snippets_of_run,
+            help="Where walkers start; several times for more. Default: what it was trained on.",
         ),
     ] = None,
     n_walkers: Annotated[int | None, typer.Option(min=1, help="Walkers of each kind; 16 if not set.")] = None,

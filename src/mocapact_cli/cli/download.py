@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mocapact_cli.cli import completion
 from mocapact_cli.cli.app import Commands
 from mocapact_cli.cli.options import Checksum, ChecksumOpt, TransferJobsOpt
 from mocapact_cli.cli.output import facts, out
@@ -35,13 +36,16 @@ _TYPE_HELP = "experts, small_dataset, large_dataset, mocap, multiclip_policy, tr
 )
 def download(
     *,
-    kind: Annotated[str, typer.Option("--type", "-t", metavar="TYPE", help=_TYPE_HELP)],
+    kind: Annotated[
+        str, typer.Option("--type", "-t", metavar="TYPE", autocompletion=completion.kinds, help=_TYPE_HELP)
+    ],
     clips: Annotated[
         str | None,
         typer.Option(
             "--clips",
             "-c",
             metavar="CLIPS|SUBSET|FILE",
+            autocompletion=completion.selections,
             help="Only these: clips or snippets with commas, a subset (get_up, walk_tiny, run_jump_tiny, "
             "locomotion_small, all), or a text file of them.",
         ),
@@ -54,6 +58,7 @@ def download(
         str | None,
         typer.Option(
             metavar="hf|azure|URL|DIR|TARBALL",
+            autocompletion=completion.sources,
             help="Where from: Hugging Face (the default), an Azure container, a mirror, a folder or an archive.",
         ),
     ] = None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mocapact_cli.cli import completion
 from mocapact_cli.cli.app import Commands
 from mocapact_cli.cli.evaluations import check_evaluation, shown_without_film
 from mocapact_cli.cli.expert_eval_view import evaluation_table
@@ -18,23 +19,21 @@ from mocapact_cli.cli.options import (
     ConfigOpt,
     DeviceOpt,
     ForceOpt,
-    MaxMinutesOpt,
     MinStepsOpt,
     MocapOpt,
     NumEnvsOpt,
     PpoPresetOpt,
     ResumeOpt,
-    RunDeviceOpt,
-    RunSeedOpt,
     SaveOpt,
     SeedOpt,
     TerminationErrorThresholdOpt,
     ThreadsOpt,
-    TotalTimestepsOpt,
     VideoOpt,
 )
 from mocapact_cli.cli.output import facts, out
 from mocapact_cli.cli.resume import naming_the_way_on
+from mocapact_cli.cli.settings import Given, PrintConfigOpt, print_settings, with_settings
+from mocapact_cli.cli.tracking import WandbOpt, tracked
 from mocapact_cli.core.formatting import counted
 
 if TYPE_CHECKING:
@@ -51,11 +50,24 @@ app = Commands("Train, evaluate and compare experts: policies that track one sni
         "mocapact expert train CMU_007_01-0-82 --mocap walk.h5 --log-root experts",
         "mocapact expert train CMU_016_22 --preset paper --n-workers 8",
         "mocapact expert train demo_squat --warm-start experts/CMU_016_22-0-82",
+        "mocapact expert train demo_squat --preset paper --print-config > expert.toml",
         "mocapact expert train demo_squat --resume",
     ],
 )
+@with_settings(
+    "mocapact_cli.core.training.expert.config:ExpertConfig",
+    *("total_timesteps", "max_minutes", "warm_start", "seed", "num_envs", "threads", "device"),
+    *("min_steps", "termination_error_threshold"),
+)
 def train(
-    clip: Annotated[str, typer.Argument(metavar="CLIP|SNIPPET", help="What to track: demo_squat, CMU_016_22-0-82.")],
+    clip: Annotated[
+        str,
+        typer.Argument(
+            metavar="CLIP|SNIPPET",
+            autocompletion=completion.clips_and_snippets,
+            help="What to track: demo_squat, CMU_016_22-0-82.",
+        ),
+    ],
     *,
     start_step: Annotated[int, typer.Option(min=0, help="First step of the clip to track.")] = 0,
     max_steps: Annotated[int, typer.Option(min=2, help="Longest part to track, in steps.")] = 210,
@@ -64,68 +76,52 @@ def train(
         typer.Option(metavar="DIR", help="Experts go to DIR/<snippet>/<seed>; default: MOCAPACT_HOME/runs/experts."),
     ] = None,
     preset: PpoPresetOpt = None,
-    total_timesteps: TotalTimestepsOpt = None,
-    max_minutes: MaxMinutesOpt = None,
-    warm_start: Annotated[
-        str | None,
-        typer.Option(
-            metavar="pd|none|EXPERT_ROOT",
-            help="Begin as a copy of the PD controller, as nothing, or as a trained expert, published ones and those "
-            "of other snippets included.",
-        ),
-    ] = None,
+    settings: Given,
     resume: ResumeOpt = False,
     force: ForceOpt = False,
     config: ConfigOpt = None,
+    print_config: PrintConfigOpt = False,
+    wandb: WandbOpt = False,
     mocap: MocapOpt = None,
-    seed: RunSeedOpt = None,
-    num_envs: NumEnvsOpt = None,
-    threads: ThreadsOpt = None,
-    device: RunDeviceOpt = None,
-    min_steps: MinStepsOpt = None,
-    termination_error_threshold: TerminationErrorThresholdOpt = None,
 ) -> None:
     """Train an expert by PPO, with evaluations from random steps and from the start along the way.
 
     The best models are kept in eval_rsi/model and eval_start/model; they load in Stable-Baselines3 as they are. A
     killed run continues with --resume.
     """
+    from mocapact_cli.cli.expert_report_view import training_json
     from mocapact_cli.core.clips.library import open_library
     from mocapact_cli.core.clips.selection import choose_snippet
     from mocapact_cli.core.config import load_settings
     from mocapact_cli.core.policies.device import choose_device
     from mocapact_cli.core.training.expert.config import resolve
-    from mocapact_cli.core.training.expert.train import expert_root, recorded_config, train_expert
+    from mocapact_cli.core.training.expert.train import expert_root, recorded_config, train_expert, with_warm_start
+    from mocapact_cli.core.training.ppo.settings import changes
 
     library = open_library(mocap)
     snippet = choose_snippet(library, clip, start_step, max_steps)
-    limits = {
-        "total_timesteps": total_timesteps, "max_minutes": max_minutes, "threads": threads, "device": device
-    }  # fmt: skip
-    changes = limits | {
-        "warm_start": warm_start,
-        "seed": seed,
-        "num_envs": num_envs,
-        "min_steps": min_steps,
-        "termination_error_threshold": termination_error_threshold,
-    }
-    settings = resolve(preset, config, **changes)
-    root = expert_root(log_root or _default_root(), snippet, settings.seed)
+    resolved = resolve(preset, config, **settings)
+    root = expert_root(log_root or _default_root(), snippet, resolved.seed)
+    chosen = load_settings(config) if config else ()
     if resume:
-        given = {name: value for name, value in limits.items() if value is not None}
-        settings = recorded_config(root, snippet, given)
-    with naming_the_way_on():
+        resolved = recorded_config(root, snippet, changes(settings))
+    if print_config:
+        print_settings(resolved if resume else with_warm_start(resolved, root, chosen))
+        return
+    with naming_the_way_on(), tracked(wandb) as (tracker, conclude):
         result = train_expert(
             library.get(snippet.clip_id),
             snippet,
-            replace(settings, device=choose_device(settings.device)),
+            replace(resolved, device=choose_device(resolved.device)),
             root,
             mocap=mocap or (),
-            chosen=load_settings(config) if config else (),
+            chosen=chosen,
             resume=resume,
             force=force,
             progress=out.progress(),
+            tracker=tracker,
         )
+        conclude(training_json(result))
     _show_training(result)
 
 

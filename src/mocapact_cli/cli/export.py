@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mocapact_cli.cli import completion
 from mocapact_cli.cli.app import Commands
 from mocapact_cli.cli.options import ForceOpt
 from mocapact_cli.cli.output import facts, out
@@ -47,6 +48,17 @@ class Space(StrEnum):
     DICT = "dict"
 
 
+_Target = Annotated[
+    str,
+    typer.Option(
+        "--to",
+        metavar="FORMAT",
+        autocompletion=completion.export_targets,
+        help="Of rollouts: rollouts, minari, d4rl or lerobot. Of a policy: safetensors or onnx.",
+    ),
+]
+
+
 @app.command(
     "export",
     examples=[
@@ -67,14 +79,7 @@ def export(
         ),
     ],
     *,
-    to: Annotated[
-        str,
-        typer.Option(
-            "--to",
-            metavar="FORMAT",
-            help="Of rollouts: rollouts, minari, d4rl or lerobot. Of a policy: safetensors or onnx.",
-        ),
-    ],
+    to: _Target,
     output: Annotated[
         Path,
         typer.Option(
@@ -89,6 +94,7 @@ def export(
         str | None,
         typer.Option(
             metavar="CLIPS|SUBSET|FILE",
+            autocompletion=completion.selections,
             help="Clips or snippets with commas between them, a subset such as walk_tiny, or a text file of them.",
             rich_help_panel=SELECTION,
         ),

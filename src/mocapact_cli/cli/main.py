@@ -11,7 +11,8 @@ import typer
 
 import mocapact_cli
 from mocapact_cli.cli.app import LazyCommand, lazy_group
-from mocapact_cli.cli.errors import EXIT_INTERRUPTED, Failure, describe, interrupted
+from mocapact_cli.cli.completion import is_completing
+from mocapact_cli.cli.errors import EXIT_FAILED, EXIT_INTERRUPTED, Failure, describe, interrupted
 from mocapact_cli.cli.output import out
 from mocapact_cli.core.media.gl import defer_gl
 
@@ -34,6 +35,8 @@ COMMANDS = (
     LazyCommand(
         "export", "Merge, split and subset rollouts; turn them, or policies, into what other libraries read.", DATA
     ),
+    LazyCommand("push", "Publish an expert, a policy or a dataset on Hugging Face.", DATA),
+    LazyCommand("doctor", "Look at the installation and the machine, and say what to do about problems.", TOOLS),
     LazyCommand("bench", "Measure this machine against the original's way of working.", TOOLS),
 )
 
@@ -76,6 +79,8 @@ def invoke(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return _report(interrupted())
     except Exception as error:  # noqa: BLE001 - the boundary
+        if is_completing() and not os.environ.get("MOCAPACT_DEBUG"):
+            return EXIT_FAILED
         if os.environ.get("MOCAPACT_DEBUG"):
             sys.stderr.write(_redacted(traceback.format_exc()))
         return _report(describe(error))

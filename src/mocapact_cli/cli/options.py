@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from mocapact_cli.cli import completion
+
 
 class Checksum(StrEnum):
     """What a wrong checksum means."""
@@ -19,6 +21,7 @@ class Checksum(StrEnum):
 
 OUTPUT = "Output"
 SIMULATION = "Simulation"
+EVALUATION = "Evaluation"
 
 JsonOpt = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.", rich_help_panel=OUTPUT)
@@ -58,29 +61,22 @@ ThreadsOpt = Annotated[
         rich_help_panel=SIMULATION,
     ),
 ]
-RunSeedOpt = Annotated[
-    int | None,
-    typer.Option("--seed", min=0, help="Seed of every random choice; 0 if not set.", rich_help_panel=SIMULATION),
-]
-"""For runs whose seed may also come from a configuration file."""
-RunDeviceOpt = Annotated[
-    str | None,
-    typer.Option(
-        "--device", help="Where networks run: auto (the default), cpu, cuda or cuda:N.", rich_help_panel=SIMULATION
-    ),
-]
-"""For runs whose device may also come from a configuration file."""
 PpoPresetOpt = Annotated[
     str | None,
-    typer.Option("--preset", help="fast (made for small machines; the default) or paper (the published recipe)."),
+    typer.Option(
+        "--preset",
+        help="fast (made for small machines; the default) or paper (the published recipe).",
+        autocompletion=completion.ppo_presets,
+    ),
 ]
-TotalTimestepsOpt = Annotated[
-    int | None, typer.Option("--total-timesteps", min=1, help="Environment steps to take at most.")
-]
-MaxMinutesOpt = Annotated[float | None, typer.Option("--max-minutes", min=0.01, help="Minutes to train at most.")]
 DeviceOpt = Annotated[
     str,
-    typer.Option("--device", help="Where networks run: auto, cpu, cuda or cuda:N.", rich_help_panel=SIMULATION),
+    typer.Option(
+        "--device",
+        help="Where networks run: auto, cpu, cuda or cuda:N.",
+        rich_help_panel=SIMULATION,
+        autocompletion=completion.devices,
+    ),
 ]
 MinStepsOpt = Annotated[
     int | None,
@@ -112,6 +108,7 @@ BaselineOpt = Annotated[
     typer.Option(
         "--baseline",
         metavar="NAME",
+        autocompletion=completion.baselines,
         help="Also run a controller that has learned nothing in the same episodes: zero, random, pd (aims at the "
         "reference's next pose) or pd-gravity (aims where holding it needs); may be given several times.",
     ),

@@ -85,6 +85,11 @@ class Output:
             self._show_human(human() if callable(human) else human)
         sys.stdout.flush()
 
+    def show_text(self, data: Any, text: str) -> None:
+        """Print a result that is a file's content, letter by letter, however wide; with `--json` the document."""
+        sys.stdout.write(to_json(data) + "\n" if self.mode is Mode.JSON else text)
+        sys.stdout.flush()
+
     def _show_human(self, human: Any) -> None:
         if isinstance(human, str):
             self.stdout.print(human, markup=False, highlight=False, soft_wrap=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mocapact_cli.cli import completion
 from mocapact_cli.cli.app import Commands
 from mocapact_cli.cli.options import DeviceOpt, ForceOpt, ResumeOpt, SeedOpt, ThreadsOpt
 from mocapact_cli.cli.output import facts, out, table
@@ -32,7 +33,12 @@ def quickstart(
         typer.Option("--out", metavar="DIR", help="Where everything goes; default: MOCAPACT_HOME/runs/quickstart."),
     ] = None,
     clip: Annotated[
-        str | None, typer.Option(metavar="ID|FILE.amc", help="A clip or a recording; default: a built-in squat.")
+        str | None,
+        typer.Option(
+            metavar="ID|FILE.amc",
+            autocompletion=completion.clips,
+            help="A clip or a recording; default: a built-in squat.",
+        ),
     ] = None,
     minutes: Annotated[float, typer.Option(min=0.05, help="Minutes to train.")] = 5.0,
     resume: ResumeOpt = False,

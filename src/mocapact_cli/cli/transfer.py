@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mocapact_cli.cli import completion
 from mocapact_cli.cli.app import Commands
 from mocapact_cli.cli.evaluations import check_files, shown_without_film
 from mocapact_cli.cli.options import (
@@ -15,20 +16,18 @@ from mocapact_cli.cli.options import (
     ConfigOpt,
     DeviceOpt,
     ForceOpt,
-    MaxMinutesOpt,
     MocapOpt,
     NumEnvsOpt,
     PpoPresetOpt,
     ResumeOpt,
-    RunDeviceOpt,
-    RunSeedOpt,
     SeedOpt,
     ThreadsOpt,
-    TotalTimestepsOpt,
     VideoOpt,
 )
 from mocapact_cli.cli.output import facts, out
 from mocapact_cli.cli.resume import naming_the_way_on
+from mocapact_cli.cli.settings import Given, PrintConfigOpt, print_settings, with_settings
+from mocapact_cli.cli.tracking import WandbOpt, tracked
 from mocapact_cli.core.errors import UsageError
 from mocapact_cli.core.formatting import counted
 
@@ -44,6 +43,7 @@ TaskBaselineOpt = Annotated[
     typer.Option(
         "--baseline",
         metavar="NAME",
+        autocompletion=completion.task_baselines,
         help="Also run zero or random actions in the same episodes, through the same low-level policy; may be given "
         "several times.",
     ),
@@ -60,23 +60,17 @@ EpisodeStepsOpt = Annotated[
         "mocapact transfer train --task go-to-target --low-level-policy runs/distill/npmp --max-minutes 30",
         "mocapact transfer train --task velocity-control --low-level-policy policy.ckpt --preset paper",
         "mocapact transfer train --task go-to-target",
+        "mocapact transfer train --preset paper --print-config > transfer.toml",
         "mocapact transfer train --task go-to-target --resume",
     ],
 )
+@with_settings(
+    "mocapact_cli.core.training.transfer.config:TransferConfig",
+    *("task", "low_level_policy", "max_embed", "total_timesteps", "max_minutes"),
+    *("seed", "num_envs", "threads", "device"),
+)
 def train(
     *,
-    task: Annotated[
-        str, typer.Option(metavar="TASK", help="What is to be done: go-to-target or velocity-control.")
-    ] = "go-to-target",
-    low_level_policy: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="POLICY",
-            help="A distilled policy with an embedding, ours or published: actions are embeddings that its decoder "
-            "turns into motion. Without one, actions are the joints'.",
-        ),
-    ] = None,
-    max_embed: Annotated[float | None, typer.Option(min=0.0, help="Limit of an embedding's columns; 3.")] = None,
     episode_steps: Annotated[
         int | None, typer.Option("--episode-steps", min=1, help="Control steps of an episode; default: the original's.")
     ] = None,
@@ -87,46 +81,47 @@ def train(
         ),
     ] = None,
     preset: PpoPresetOpt = None,
-    total_timesteps: TotalTimestepsOpt = None,
-    max_minutes: MaxMinutesOpt = None,
+    settings: Given,
     resume: ResumeOpt = False,
     force: ForceOpt = False,
     config: ConfigOpt = None,
+    print_config: PrintConfigOpt = False,
+    wandb: WandbOpt = False,
     mocap: MocapOpt = None,
-    seed: RunSeedOpt = None,
-    num_envs: NumEnvsOpt = None,
-    threads: ThreadsOpt = None,
-    device: RunDeviceOpt = None,
 ) -> None:
     """Train a policy for a task by PPO, with evaluations along the way.
 
     The best model is kept in eval/model with a copy of the low-level policy; it loads in Stable-Baselines3 as it is. A
     killed run continues with --resume.
     """
+    from mocapact_cli.cli.transfer_view import training_json
     from mocapact_cli.core.policies.device import choose_device
     from mocapact_cli.core.tasks.registry import task_class
+    from mocapact_cli.core.training.ppo.settings import changes
     from mocapact_cli.core.training.transfer.config import resolve
     from mocapact_cli.core.training.transfer.train import recorded_config, train_transfer, transfer_root
 
-    limits = {
-        "total_timesteps": total_timesteps, "max_minutes": max_minutes, "threads": threads, "device": device
-    }  # fmt: skip
-    more = {"low_level_policy": low_level_policy, "max_embed": max_embed, "seed": seed, "num_envs": num_envs}
-    settings = resolve(preset, config, task=task_class(task).name, **limits, **more)
+    resolved = resolve(preset, config, **settings)
+    resolved = replace(resolved, task=task_class(resolved.task).name)
     if episode_steps is not None:
-        settings = replace(settings, task_settings={**settings.task_settings, "max_steps": episode_steps})
-    root = transfer_root(log_root or _default_root(settings), settings.seed)
+        resolved = replace(resolved, task_settings={**resolved.task_settings, "max_steps": episode_steps})
+    root = transfer_root(log_root or _default_root(resolved), resolved.seed)
     if resume:
-        settings = recorded_config(root, {name: value for name, value in limits.items() if value is not None})
-    with naming_the_way_on():
+        resolved = recorded_config(root, changes(settings))
+    if print_config:
+        print_settings(resolved)
+        return
+    with naming_the_way_on(), tracked(wandb) as (tracker, conclude):
         result = train_transfer(
-            replace(settings, device=choose_device(settings.device)),
+            replace(resolved, device=choose_device(resolved.device)),
             root,
             mocap=mocap or (),
             resume=resume,
             force=force,
             progress=out.progress(),
+            tracker=tracker,
         )
+        conclude(training_json(result))
     _show_training(result)
 
 
@@ -144,7 +139,12 @@ def evaluate(
     ],
     *,
     task: Annotated[
-        str | None, typer.Option(help="What it was trained on; by default its files say so.", metavar="TASK")
+        str | None,
+        typer.Option(
+            help="What it was trained on; by default its files say so.",
+            metavar="TASK",
+            autocompletion=completion.tasks,
+        ),
     ] = None,
     n_eval_episodes: Annotated[int, typer.Option(min=0, help="Episodes; 0 for the video alone.")] = 100,
     episode_steps: EpisodeStepsOpt = None,

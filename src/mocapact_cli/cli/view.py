@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mocapact_cli.cli import completion
 from mocapact_cli.cli.app import Commands
 from mocapact_cli.cli.options import DeviceOpt, MocapOpt, SeedOpt, TerminationErrorThresholdOpt
 from mocapact_cli.cli.output import facts, out
@@ -37,6 +38,7 @@ def view(
         str,
         typer.Argument(
             metavar="FILE|DIR|ID",
+            autocompletion=completion.clips_and_snippets,
             help="Clips, an .amc recording, rollouts, experts or a policy; or the name of a clip or snippet.",
         ),
     ],
@@ -44,7 +46,9 @@ def view(
     snippet: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="SNIPPET", help="What is shown first; several times: all that a policy for many clips is to track."
+            metavar="SNIPPET",
+            autocompletion=completion.clips_and_snippets,
+            help="What is shown first; several times: all that a policy for many clips is to track.",
         ),
     ] = None,
     episode: Annotated[int, typer.Option(min=0, help="Number of the recorded episode that is shown first.")] = 0,

@@ -17,7 +17,7 @@ from mocapact_cli.core.errors import InvalidInputError, UsageError, did_you_mean
 from mocapact_cli.core.paths import existing_file
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from _typeshed import DataclassInstance
 
@@ -83,6 +83,20 @@ def apply_overrides(config: C, overrides: Mapping[str, Any]) -> C:
     hints = typing.get_type_hints(cls)
     values = {key: _coerce(hints[key], value, f"{cls.__name__}.{key}") for key, value in given.items()}
     return dataclasses.replace(config, **values)
+
+
+def check_positive(config: object, names: Sequence[str]) -> None:
+    """Raise a :class:`UsageError` that names the first setting that is given and not above zero."""
+    for name in names:
+        if (value := getattr(config, name)) is not None and not value > 0:
+            raise UsageError(f"{name} is {value}.", hint="Give a number above zero.")
+
+
+def check_not_negative(config: object, names: Sequence[str]) -> None:
+    """Raise a :class:`UsageError` that names the first setting that is given and below zero."""
+    for name in names:
+        if (value := getattr(config, name)) is not None and not value >= 0:
+            raise UsageError(f"{name} is {value}.", hint="Give zero or a number above it.")
 
 
 def _reject_unknown(cls: type[Any], data: Mapping[str, Any]) -> None:

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from mocapact_cli.core.clips.demos import DEMOS, NUM_STEPS, bump, demo, ease, generate, pendulum
+from mocapact_cli.core.clips.built_in import DEMOS, NUM_STEPS
+from mocapact_cli.core.clips.demos import bump, demo, ease, generate, pendulum
 from mocapact_cli.core.clips.feet import lowest_feet, skate_speed, sole_points, sole_steps
 from mocapact_cli.core.clips.snippets import cut
 from mocapact_cli.core.errors import NotFoundError

@@ -2,7 +2,8 @@ import h5py
 import numpy as np
 import pytest
 
-from mocapact_cli.core.clips.demos import DEMOS, demo
+from mocapact_cli.core.clips.built_in import DEMOS
+from mocapact_cli.core.clips.demos import demo
 from mocapact_cli.core.clips.library import BUILT_IN, open_library
 from mocapact_cli.core.clips.mocap_h5 import write_clips
 from mocapact_cli.core.clips.snippets import Snippet

@@ -121,7 +121,7 @@ def test_a_second_process_loads_the_compiled_model(monkeypatch):
     get_walker()
     assert list(paths.cache_dir().glob("walker/*/walker.mjb"))
     get_walker.cache_clear()
-    monkeypatch.setattr(model_module, "_build", lambda arena_size: pytest.fail("compiled again"))
+    monkeypatch.setattr(model_module, "build_walker", lambda arena_size: pytest.fail("compiled again"))
     assert get_walker().model.nq == 63
 
 

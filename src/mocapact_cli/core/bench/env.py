@@ -12,8 +12,9 @@ import numpy as np
 from mocapact_cli.core.bench.composer_pool import FRESH_POLICY_STD, ComposerPool, Workload, follow_actions
 from mocapact_cli.core.bench.raw_physics import RawPhysics, State
 from mocapact_cli.core.clips.library import open_library
-from mocapact_cli.core.envs.batch import TrackingBatch, available_threads
+from mocapact_cli.core.envs.batch import TrackingBatch
 from mocapact_cli.core.errors import RunError
+from mocapact_cli.core.processors import available_threads
 from mocapact_cli.core.progress import NullProgress, Progress
 from mocapact_cli.core.sim.observables import ALL_PROPRIOS, TIME_INDEX
 from mocapact_cli.core.tasks.tracking import Start, TrackingConfig

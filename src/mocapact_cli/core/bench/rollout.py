@@ -16,7 +16,7 @@ import numpy as np
 from mocapact_cli.core.bench.pd_experts import FAST_LAYERS, PUBLISHED_LAYERS, SNIPPETS, write_pd_experts
 from mocapact_cli.core.bench.raw_physics import RawPhysics, State
 from mocapact_cli.core.clips.library import ClipLibrary, open_library
-from mocapact_cli.core.envs.batch import available_threads
+from mocapact_cli.core.processors import available_threads
 from mocapact_cli.core.progress import NullProgress, Progress
 from mocapact_cli.core.rollouts.clip_files import group_by_clip
 from mocapact_cli.core.rollouts.config import RolloutConfig

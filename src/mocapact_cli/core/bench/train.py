@@ -20,9 +20,10 @@ from mocapact_cli.core.bench.sides import (
     summarize_rounds,
 )
 from mocapact_cli.core.clips.library import open_library
-from mocapact_cli.core.envs.batch import TrackingBatch, available_threads
+from mocapact_cli.core.envs.batch import TrackingBatch
 from mocapact_cli.core.envs.starts import FailureStarts
 from mocapact_cli.core.errors import RunError
+from mocapact_cli.core.processors import available_threads
 from mocapact_cli.core.progress import NullProgress, Progress
 from mocapact_cli.core.sim.observables import TIME_INDEX
 from mocapact_cli.core.tasks.tracking import TrackingConfig

@@ -14,11 +14,11 @@ import torch
 from mocapact_cli.core.bench.dataset import generate_rollouts
 from mocapact_cli.core.datasets.expert_dataset import ExpertDataset
 from mocapact_cli.core.datasets.loader import Batch, BatchLoader
-from mocapact_cli.core.envs.batch import available_threads
 from mocapact_cli.core.paths import cache_dir
 from mocapact_cli.core.policies.device import choose_device
 from mocapact_cli.core.policies.distilled import PolicyConfig
 from mocapact_cli.core.policies.zoo import build_policy, preset
+from mocapact_cli.core.processors import available_threads
 from mocapact_cli.core.progress import NullProgress, Progress
 from mocapact_cli.core.training.distillation.config import DistillConfig
 from mocapact_cli.core.training.distillation.module import DistillModule, NumberedBatches

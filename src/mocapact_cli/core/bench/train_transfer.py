@@ -28,11 +28,12 @@ from mocapact_cli.core.bench.sides import (
     summarize_rounds,
 )
 from mocapact_cli.core.clips.demos import demo
-from mocapact_cli.core.envs.batch import StepBatch, TrackingBatch, available_threads
+from mocapact_cli.core.envs.batch import StepBatch, TrackingBatch
 from mocapact_cli.core.errors import RunError
 from mocapact_cli.core.policies.low_level import LowLevelPolicy
 from mocapact_cli.core.policies.npmp import NpmpConfig
 from mocapact_cli.core.policies.zoo import build_policy
+from mocapact_cli.core.processors import available_threads
 from mocapact_cli.core.progress import NullProgress, Progress
 from mocapact_cli.core.sim.observables import ObservableLayout
 from mocapact_cli.core.tasks.go_to_target import GoToTarget

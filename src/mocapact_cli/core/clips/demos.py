@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mocapact_cli.core import quaternions
+from mocapact_cli.core.clips.built_in import DEMOS
 from mocapact_cli.core.clips.clip import CONTROL_TIMESTEP, Clip, FloatArray
 from mocapact_cli.core.errors import NotFoundError, did_you_mean
 
@@ -194,17 +195,6 @@ _PLANS: dict[str, Callable[[], _Plan]] = {
     "demo_step": _step,
     "demo_walk": _walk,
 }
-
-DEMOS: dict[str, str] = {
-    "demo_reach": "standing, reaching forward and up with one arm after the other",
-    "demo_squat": "a half squat, down and up",
-    "demo_step": "four steps in place",
-    "demo_walk": "six steps forward",
-}
-"""Built-in clips and what they show."""
-
-NUM_STEPS = {"demo_reach": 151, "demo_squat": 61, "demo_step": 201, "demo_walk": 191}
-"""Poses in each built-in clip, known without generating it."""
 
 
 @cache

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from mocapact_cli.core.clips.built_in import DEMOS, NUM_STEPS
 from mocapact_cli.core.clips.clip import CONTROL_TIMESTEP, Clip
-from mocapact_cli.core.clips.demos import DEMOS, NUM_STEPS, demo
+from mocapact_cli.core.clips.demos import demo
 from mocapact_cli.core.clips.mocap_h5 import MocapFile
 from mocapact_cli.core.clips.snippets import Snippet
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, did_you_mean

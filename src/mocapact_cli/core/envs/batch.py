@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +23,7 @@ from mocapact_cli.core.clips.snippets import Snippet
 from mocapact_cli.core.envs.shard import EpisodeRecord, Shard, ShardResult
 from mocapact_cli.core.envs.starts import StartSampler, TaskStarts
 from mocapact_cli.core.errors import UsageError
+from mocapact_cli.core.processors import available_threads
 from mocapact_cli.core.sim.observables import ObservableLayout
 from mocapact_cli.core.tasks.tracking import BoolArray, Start, TrackingConfig, TrackingCursor, TrackingTask
 from mocapact_cli.core.walker.model import NUM_JOINTS, FloatArray, IntArray, Walker, get_walker
@@ -297,13 +297,6 @@ class TrackingBatch:
             final_observations=joined("final_observations"),  # type: ignore[arg-type]
             episodes=episodes,
         )
-
-
-def available_threads() -> int:
-    """Processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @contextlib.contextmanager

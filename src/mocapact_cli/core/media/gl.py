@@ -72,7 +72,7 @@ def make_context(width: int, height: int) -> Any:
 
 
 def _candidates() -> Sequence[str]:
-    requested = _requested()
+    requested = requested_backend()
     if requested in SWITCHED_OFF:
         hint = "Unset MUJOCO_GL, or set it to egl or osmesa."
         raise MissingDependencyError(f"OpenGL is switched off: MUJOCO_GL is {requested}.", hint=hint)
@@ -81,17 +81,34 @@ def _candidates() -> Sequence[str]:
     return DEFAULT_BACKENDS.get(sys.platform, ("glfw",))
 
 
-def _requested() -> str:
+def requested_backend() -> str:
+    """Return the back end that MUJOCO_GL named when the program started, in lower case; empty where it named none."""
     return os.environ.get(DEFERRED_VARIABLE, os.environ.get("MUJOCO_GL", "")).lower().strip()
 
 
 def _works(backend: str) -> bool:
+    return why_not(backend) is None
+
+
+def why_not(backend: str, *, timeout_s: float = 60.0) -> str | None:
+    """Return in one line why a back end does not draw on this machine; None where it does.
+
+    It is tried in a process of its own, since a broken driver can take a process down.
+
+    Args:
+        backend: One of `BACKENDS`.
+        timeout_s: Seconds after which it counts as broken.
+    """
     import subprocess  # the command line imports this module at its start, which has to be quick
 
     environment = {**os.environ, "MUJOCO_GL": "disable"}
     environment.pop("PYOPENGL_PLATFORM", None)
-    command = [sys.executable, "-c", _PROBE.format(backend=backend)]
+    command = [sys.executable, "-P", "-c", _PROBE.format(backend=backend)]
     try:
-        return subprocess.run(command, env=environment, capture_output=True, timeout=60, check=False).returncode == 0
+        done = subprocess.run(command, env=environment, capture_output=True, timeout=timeout_s, check=False)
     except subprocess.TimeoutExpired:
-        return False
+        return f"no picture within {timeout_s:g} s"
+    if done.returncode < 0:
+        return f"the driver crashed with signal {-done.returncode}"
+    said = done.stderr.decode(errors="replace").strip().splitlines()
+    return None if done.returncode == 0 else (said[-1] if said else f"it ended with {done.returncode}")

@@ -78,7 +78,7 @@ def restore(
     Raises:
         InvalidInputError: The description or the parameters are not those of a policy, or do not fit each other.
     """
-    config = _config(description, source)
+    config = described_config(description, source)
     try:
         # Nothing is allocated before the parameters are known to fit: a forged size costs nothing.
         with torch.device("meta"):
@@ -95,7 +95,15 @@ def restore(
     return policy.to(device).eval()
 
 
-def _config(description: Mapping[str, Any], source: str) -> PolicyConfig:
+def described_config(description: Mapping[str, Any], source: str) -> PolicyConfig:
+    """Return the configuration in a description.
+
+    Args:
+        description: What `describe` returned. source: Where it comes from, for messages.
+
+    Raises:
+        InvalidInputError: It is not that of a policy.
+    """
     model, values = description.get("model"), description.get("config")
     if not isinstance(model, str) or model not in _CONFIGS or not isinstance(values, dict):
         raise InvalidInputError(f"{source} holds no model that is known: {shown(model)}.")

@@ -67,12 +67,20 @@ class HttpSource:
         parts = _split(base_url, self.label)
         self._parts = parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="")
         self._headers = dict(headers or {})
-        self._silence_s, self._clock = silence_s, clock
+        self._connect_s, self._silence_s, self._clock = _CONNECT_S, silence_s, clock
         self._session = _Session(_credentials(parts.username, parts.password))
         guard_logs()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.label!r})"
+
+    def hurry(self, connect_s: float, silence_s: float) -> None:
+        """Give up on the server earlier than usual.
+
+        Args:
+            connect_s: seconds that a connection may take. silence_s: seconds without a byte.
+        """
+        self._connect_s, self._silence_s = connect_s, silence_s
 
     def url(self, name: str) -> str:
         """The address of a file, with whatever secrets it needs."""
@@ -164,7 +172,7 @@ class HttpSource:
                 # An answer to HEAD is complete as it is, and its connection free for the next request.
                 stream=method != "HEAD",
                 allow_redirects=True,
-                timeout=(_CONNECT_S, self._silence_s),
+                timeout=(self._connect_s, self._silence_s),
             )
         except requests.RequestException as error:
             failure = failures.of_request(error, self.label)
@@ -221,13 +229,18 @@ class HttpSource:
         raise failure
 
 
+def is_offline() -> bool:
+    """Whether the user has switched the network off."""
+    return os.environ.get(OFFLINE_VARIABLE, "") not in ("", "0")
+
+
 def check_online(label: str) -> None:
     """See that the network may be used; `label` is what would be asked.
 
     Raises:
         RunError: the user has switched it off.
     """
-    if os.environ.get(OFFLINE_VARIABLE, "") not in ("", "0"):
+    if is_offline():
         raise RunError(f"{label} was not asked: {OFFLINE_VARIABLE} is set.", hint="Unset it to go online.")
 
 

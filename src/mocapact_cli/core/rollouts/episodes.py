@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from mocapact_cli.core.envs.batch import EpisodeEnd, StepBatch, TrackingBatch, available_threads
+from mocapact_cli.core.envs.batch import EpisodeEnd, StepBatch, TrackingBatch
 from mocapact_cli.core.envs.starts import EpisodeQueue
 from mocapact_cli.core.errors import RunError
+from mocapact_cli.core.processors import available_threads
 from mocapact_cli.core.progress import NullProgress, Progress
 from mocapact_cli.core.rollouts.noise import EpisodeNoise, Key
 from mocapact_cli.core.walker.model import NUM_JOINTS

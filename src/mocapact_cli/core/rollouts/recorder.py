@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from mocapact_cli.core.datasets.metrics import METRICS_FILE, write_metrics
 from mocapact_cli.core.datasets.reader import SUFFIX
-from mocapact_cli.core.envs.batch import TrackingBatch, available_threads
+from mocapact_cli.core.envs.batch import TrackingBatch
 from mocapact_cli.core.formatting import counted
 from mocapact_cli.core.interop.expert_folder import check_model
 from mocapact_cli.core.media.gl import find_backend
+from mocapact_cli.core.processors import available_threads
 from mocapact_cli.core.progress import NullProgress, Progress
 from mocapact_cli.core.rollouts.actors import ExpertsActor, few_torch_threads
 from mocapact_cli.core.rollouts.clip_files import ClipFiles, group_by_clip, is_recorded, prepare_folder

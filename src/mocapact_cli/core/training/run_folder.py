@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from mocapact_cli.core import paths
-from mocapact_cli.core.envs.batch import available_threads
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError
+from mocapact_cli.core.processors import available_threads
+from mocapact_cli.core.training.tracking import METRICS, NullTracker, Tracker
 
 CONFIG = "config.json"
 VERSIONS = "versions.json"
-METRICS = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
 _RUN = (CONFIG, "eval_rsi", "eval_start")
 """What shows that a folder holds a run; published experts have no configuration."""
@@ -40,11 +40,11 @@ class RunFolder:
     """A run's folder.
 
     Args:
-        root: the folder.
+        root: the folder. tracker: follows the run.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, tracker: Tracker | None = None) -> None:
+        self.root, self.tracker = root, tracker or NullTracker()
 
     @property
     def checkpoints(self) -> Path:
@@ -98,6 +98,7 @@ class RunFolder:
         path = self.root / METRICS
         with paths.errors_name(path), path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row, allow_nan=False, default=float) + "\n")
+        self.tracker.update()
 
     def metrics(self) -> list[dict[str, Any]]:
         """All metrics so far; a last line that was cut by a crash is left out."""

@@ -202,7 +202,7 @@ def get_walker(arena_size: tuple[float, float] = _DEFAULT_ARENA) -> Walker:
     try:
         return Walker.load(folder)
     except InvalidInputError:
-        walker = _build(arena_size)
+        walker = build_walker(arena_size)
     # The cache only saves time: a read-only or full home must not stop the work.
     with contextlib.suppress(OSError):
         walker.save(folder)
@@ -236,7 +236,12 @@ def _has_dm_control() -> bool:
     return True
 
 
-def _build(arena_size: tuple[float, float]) -> Walker:
+def build_walker(arena_size: tuple[float, float] = _DEFAULT_ARENA) -> Walker:
+    """Build the walker from dm_control, whether or not a saved model of it is at hand.
+
+    Args:
+        arena_size: half extents of the floor in metres.
+    """
     with warnings.catch_warnings():
         # On a machine without a screen the import warns of a window library that is not needed here.
         warnings.simplefilter("ignore")

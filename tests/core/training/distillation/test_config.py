@@ -64,7 +64,7 @@ def test_the_training_is_the_papers():
 )
 def test_presets(preset, model, weighting, embed_size, split):
     settings = resolve(None, preset=preset)
-    assert (settings.training.model, settings.training.weighting, settings.split) == (model, weighting, split)
+    assert (settings.training.model, settings.training.weighting, settings.training.split) == (model, weighting, split)
     assert getattr(settings.policy, "embed_size", None) == embed_size
     assert set(RECIPES) == {"all", "locomotion", "completion", "completion-fast"}
 
@@ -139,3 +139,27 @@ def test_whether_to_compile_stands_in_a_file(tmp_path, written, expected):
 )
 def test_weightings(weighting, temperature, expected):
     assert DistillConfig(weighting=weighting, temperature=temperature).weights() == expected
+
+
+def test_a_file_may_name_its_preset(tmp_path):
+    file = tmp_path / "settings.toml"
+    file.write_text('preset = "locomotion"\nbatch_size = 8\n')
+    settings = resolve(file)
+    assert settings == resolve(None, preset="locomotion", batch_size=8)
+    assert (settings.training.preset, settings.training.split) == ("locomotion", "locomotion")
+    assert resolve(file, preset="all").policy == resolve(None, preset="all").policy
+
+
+@pytest.mark.parametrize(("text", "says"), [('policy = "npmp"', "are a table"), ('preset = "al"', "'al'")])
+def test_a_bad_file_is_refused(tmp_path, text, says):
+    file = tmp_path / "settings.toml"
+    file.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        resolve(file)
+    assert says in caught.value.message + caught.value.hint
+
+
+@pytest.mark.parametrize(("name", "value"), [("max_minutes", 0), ("threads", 0), ("seed", -1), ("n_eval_episodes", -1)])
+def test_impossible_numbers_are_named(name, value):
+    with pytest.raises(UsageError, match=f"^{name} is {value}"):
+        resolve(None, **{name: value})

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from mocapact_cli.core.config import apply_overrides, load_settings
+from mocapact_cli.core.config import apply_overrides, check_not_negative, check_positive, load_settings
 from mocapact_cli.core.errors import UsageError, did_you_mean
 from mocapact_cli.core.policies.distilled import PolicyConfig
 from mocapact_cli.core.policies.zoo import preset as policy_preset
@@ -29,16 +29,21 @@ COMPLETION_MODES = ("train_completion", "val_completion")
 class DistillConfig:
     """How a policy is distilled; the defaults are the paper's."""
 
+    preset: str | None = None
+    """Name of the recipe that these settings began as; None for none."""
     model: str = "npmp"
     """Which network: npmp, mlp-reference, mlp-time-index, hierarchical, mcp or gpt."""
+    split: str | None = None
+    """Which clips are learned from: train (validates with the validation clips of the same dataset), locomotion,
+    validation or all; None for all, but train for the downloaded dataset."""
     weighting: Literal["bc", "cwr", "awr", "rwr"] = "bc"
-    """How samples count: alike, by their snippet's return, by advantage, by value plus advantage."""
+    """How samples count: bc (alike), cwr (by their snippet's return), awr (by advantage) or rwr (by value, too)."""
     temperature: float | None = None
-    """Of the weights; None for the paper's."""
+    """Temperature of the weights; None for the paper's."""
     max_steps: int = 100_000
-    """Gradient steps."""
+    """Gradient steps to take at most."""
     max_minutes: float | None = None
-    """Stop after this wall-clock training time."""
+    """Minutes to train at most; None for no limit."""
     batch_size: int = 256
     """Samples a gradient step, of all processes together; windows where the model learns from windows."""
     learning_rate: float = 5e-4
@@ -65,7 +70,8 @@ class DistillConfig:
     eval_modes: tuple[str, ...] = EVAL_MODES
     """Which evaluations are made, as far as there is something for them; the best policy is chosen by the first."""
     n_eval_episodes: int = 1000
-    """Episodes of each evaluation, divided over at most as many snippets; 0 for none."""
+    """Episodes of each evaluation, divided over at most as many snippets; 0 for none, which needs no reference
+    motion."""
     act_noise: float = 0.0
     """Standard deviation of the noise on the actions in them."""
     min_steps: int = 10
@@ -78,26 +84,25 @@ class DistillConfig:
     """Wall-clock time between checkpoints, beside those of evaluations."""
 
     seed: int = 0
-    """Of all random choices."""
+    """Seed of every random choice."""
     threads: int | None = None
-    """Threads of learner and physics; None for all cores."""
+    """Threads of physics and learner; None for all cores."""
     device: str = "auto"
-    """Where the network is trained: auto (a GPU if there is one), cpu, cuda or cuda:N."""
+    """Where networks run: auto (a GPU if there is one), cpu, cuda or cuda:N."""
     devices: int = 1
-    """Processes on this machine, each with a GPU of its own; -1 for as many as there are GPUs."""
+    """Processes on this machine that learn together, each with a GPU of its own; -1 for as many as there are GPUs."""
     num_nodes: int = 1
-    """Machines, with as many processes each."""
+    """Machines that learn together, with as many processes each; start the same command on each."""
     strategy: Literal["auto", "ddp"] = "auto"
     """How processes learn together: auto leaves a single one alone and joins several as ddp does."""
     precision: Literal["32", "bf16", "fp16"] = "32"
-    """Numbers of the forward pass; parameters stay in single precision."""
+    """Numbers of the forward pass; parameters always have single precision."""
     compile: bool | Literal["auto"] = "auto"
     """Whether the loss is compiled, which takes minutes; auto: on a GPU."""
 
     def __post_init__(self) -> None:
-        for name in _POSITIVE:
-            if not getattr(self, name) > 0:
-                raise UsageError(f"{name} is {getattr(self, name)}.", hint="Give a number above zero.")
+        check_positive(self, _POSITIVE)
+        check_not_negative(self, ("seed", "temperature", "n_eval_episodes"))
         if self.devices < 1 and self.devices != -1:
             raise UsageError(f"devices is {self.devices}.", hint="Give their number, or -1 for all GPUs.")
         modes = (*EVAL_MODES, *COMPLETION_MODES)
@@ -116,6 +121,8 @@ class DistillConfig:
 
 _POSITIVE = (
     "max_steps",
+    "max_minutes",
+    "threads",
     "batch_size",
     "learning_rate",
     "gradient_clip",
@@ -188,12 +195,11 @@ class Settings:
     """What a training is asked to be.
 
     Attributes:
-        training: of the training. policy: of the network. split: the preset's clips; None without a preset.
+        training: of the training. policy: of the network.
     """
 
     training: DistillConfig
     policy: PolicyConfig
-    split: str | None = None
 
 
 def resolve(file: Path | None, *, preset: str | None = None, resumed: str | None = None, **overrides: Any) -> Settings:
@@ -201,25 +207,28 @@ def resolve(file: Path | None, *, preset: str | None = None, resumed: str | None
 
     Args:
         file: TOML file of settings; its table ``policy`` has those of the network.
-        preset: one of `RECIPES`. resumed: model of the run that goes on, if one does.
+        preset: one of `RECIPES`; None for the one that the file names, if it does.
+        resumed: model of the run that goes on, if one does.
         overrides: settings of training by name; None leaves one as it is.
 
     Raises:
         UsageError: a setting or the preset is unknown, or a value is of the wrong type.
     """
-    recipe = _recipe(preset) if preset is not None else None
     settings = load_settings(file) if file is not None else {}
     network = settings.pop("policy", {})
-    given = settings | {key: value for key, value in overrides.items() if value is not None}
+    if not isinstance(network, dict):
+        raise UsageError(f"policy is {network!r} in {file}.", hint="Settings of the network are a table, [policy].")
+    given = settings | {key: value for key, value in {**overrides, "preset": preset}.items() if value is not None}
+    recipe = _recipe(str(given["preset"])) if "preset" in given else None
     fallback = recipe.model if recipe else resumed or DistillConfig.model
     model = str(given.setdefault("model", fallback))
     policy, base = policy_preset(model), replace(DistillConfig(), **_OF_MODEL.get(model, {}))
     if recipe is not None:
         # Another model than the recipe's may lack what the recipe says of its own.
         known = {entry.name for entry in fields(policy)}
-        base = apply_overrides(base, recipe.training)
+        base = apply_overrides(base, {**recipe.training, "split": recipe.split})
         policy = apply_overrides(policy, {name: value for name, value in recipe.policy.items() if name in known})
-    return Settings(apply_overrides(base, given), apply_overrides(policy, network), recipe.split if recipe else None)
+    return Settings(apply_overrides(base, given), apply_overrides(policy, network))
 
 
 def _recipe(name: str) -> Recipe:

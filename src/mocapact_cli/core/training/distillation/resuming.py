@@ -12,8 +12,8 @@ import torch
 from mocapact_cli.core.config import from_dict
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError
 from mocapact_cli.core.policies.distilled import DistilledPolicy
-from mocapact_cli.core.policies.zoo import restore
-from mocapact_cli.core.training.distillation.config import DistillConfig
+from mocapact_cli.core.policies.zoo import described_config, restore
+from mocapact_cli.core.training.distillation.config import DistillConfig, Settings
 from mocapact_cli.core.training.distillation.data import Division
 from mocapact_cli.core.training.distillation.monitor import LAST, Standing
 from mocapact_cli.core.training.run_folder import RunFolder
@@ -81,6 +81,22 @@ def settings_to_resume(record: dict[str, Any], config: DistillConfig, root: Path
             hint=f"Leave out --model to go on with it, or train {config.model} in another --output-root.",
         )
     return from_dict(DistillConfig, record["training"] | {name: getattr(config, name) for name in _OF_NOW})
+
+
+def recorded_settings(root: Path, config: DistillConfig) -> Settings:
+    """Return all settings with which the run in a folder would go on.
+
+    Args:
+        root: The folder. config: What is asked for now.
+
+    Raises:
+        NotFoundError: there is no run.
+        UsageError: the run trains another model.
+        InvalidInputError: the record is damaged.
+    """
+    record = recorded(root)
+    training = settings_to_resume(record, config, root)
+    return Settings(training, described_config(record["policy"], str(root)))
 
 
 def check_same_data(record: dict[str, Any], data: Division, samples: int) -> None:

@@ -46,6 +46,7 @@ from mocapact_cli.core.training.distillation.resuming import (
     settings_to_resume,
 )
 from mocapact_cli.core.training.run_folder import RunFolder
+from mocapact_cli.core.training.tracking import Tracker
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ def distill(
     resume: bool = False,
     force: bool = False,
     progress: Progress | None = None,
+    tracker: Tracker | None = None,
 ) -> DistillResult | None:
     """Train one policy on the rollouts of many experts.
 
@@ -95,7 +97,7 @@ def distill(
         subjects: what to evaluate on. mocap: files that the clips came from, for the run's record.
         metrics: `dataset_metrics.npz`; default: beside the files.
         resume: continue the run in `root`. force: replace it.
-        progress: told of all that happens.
+        progress: told of all that happens. tracker: follows the run.
 
     Returns:
         The result; None in the other ones of several processes, which write nothing.
@@ -107,7 +109,7 @@ def distill(
         InterruptedRunError: after Ctrl-C; all is saved.
         RunError: the disk is full, or the loss is no longer a number.
     """
-    progress, folder = progress or NullProgress(), RunFolder(root)
+    progress, folder = progress or NullProgress(), RunFolder(root, tracker)
     learner = _set_up(data, config, network, folder if resume else None, metrics=metrics, progress=progress)
     config, module, dataset = learner.module.config, learner.module, learner.dataset
     if rank(config):
@@ -125,6 +127,7 @@ def distill(
         folder.keep_metrics_until(standing.step, by="step")
     else:
         folder.write_record(_record(learner, data, subjects or {}, mocap), config.seed, config.threads)
+    folder.tracker.begin(root)
     with Interrupts() as interrupts:
         validation = (
             None if held is None else BatchLoader(held, min(config.batch_size, len(held)), device=config.device)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mocapact_cli.core.training.ppo.settings import check_positive, check_shares, preset_of, resolve_preset
+from mocapact_cli.core.config import check_not_negative, check_positive
+from mocapact_cli.core.training.ppo.settings import check_shares, preset_of, resolve_preset
 
 
 @dataclass(frozen=True)
@@ -18,15 +19,15 @@ class ExpertConfig:
     total_timesteps: int = 20_000_000
     """Environment steps after which training ends at the latest."""
     max_minutes: float | None = None
-    """Wall-clock limit; None for none."""
+    """Minutes to train at most; None for no limit."""
     num_envs: int = 128
-    """Environments side by side."""
+    """Environments simulated side by side."""
     threads: int | None = None
-    """Threads of physics and learner; None for all available."""
+    """Threads of physics and learner; None for all cores."""
     seed: int = 0
-    """Of networks, starts and noise."""
+    """Seed of every random choice."""
     device: str = "auto"
-    """Where the networks are trained: auto (a GPU if there is one), cpu, cuda or cuda:N."""
+    """Where networks run: auto (a GPU if there is one), cpu, cuda or cuda:N."""
 
     steps_per_update: int = 4096
     """Environment steps collected between updates, over all environments."""
@@ -79,16 +80,16 @@ class ExpertConfig:
     """Random starts are drawn in proportion to this plus the share of the snippet that episodes from there missed so
     far; None draws all alike."""
     min_steps: int = 10
-    """Shortest episode by which random starts keep their distance from the snippet's end."""
+    """Steps that must remain in the snippet at a training episode's random start."""
     termination_error_threshold: float = 0.3
-    """Error at which an episode of an evaluation fails."""
+    """Termination error above which an episode of an evaluation fails; the original's is 0.3."""
     train_error_threshold: float = 0.15
     """Error at which a training episode fails. One that is falling passes it half a second before it lies on the floor:
     the samples between teach nothing, and the fall is charged to what caused it."""
 
     warm_start: Literal["pd", "none"] | Path = "pd"
-    """``pd`` first imitates the PD controller that aims at the next reference pose; a path is the folder of an expert,
-    ours or published, whose networks and statistics are taken over."""
+    """What to begin as: pd (a copy of the controller that aims at the next reference pose), none, or the folder of an
+    expert, ours or published, of any snippet, whose networks and statistics are taken over."""
 
     eval_every: int = 200_000
     """Environment steps between evaluations."""
@@ -111,6 +112,7 @@ class ExpertConfig:
 
     def __post_init__(self) -> None:
         check_positive(self, _ABOVE_ZERO)
+        check_not_negative(self, _NOT_BELOW_ZERO)
         check_shares(self.steps_per_update, self.num_envs)
 
     def desired_kl_after(self, timesteps: int) -> float | None:
@@ -122,9 +124,10 @@ class ExpertConfig:
 
 
 _ABOVE_ZERO = (
-    *("num_envs", "steps_per_update", "batch_size", "n_epochs", "std"),
-    *("learning_rate", "critic_learning_rate", "desired_kl", "kl_half_life"),
+    *("total_timesteps", "max_minutes", "num_envs", "threads", "steps_per_update", "batch_size", "n_epochs", "std"),
+    *("learning_rate", "critic_learning_rate", "desired_kl", "kl_half_life", "min_steps", "eval_min_steps"),
 )
+_NOT_BELOW_ZERO = ("seed", "termination_error_threshold", "train_error_threshold")
 
 PRESETS: dict[str, ExpertConfig] = {
     "fast": ExpertConfig(),

@@ -31,6 +31,7 @@ from mocapact_cli.core.training.ppo.loop import bar_of, decaying, learn
 from mocapact_cli.core.training.ppo.settings import CHANGEABLE
 from mocapact_cli.core.training.run_folder import RunFolder
 from mocapact_cli.core.training.tensorboard import tensorboard_logger
+from mocapact_cli.core.training.tracking import Tracker
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ def train_expert(
     resume: bool = False,
     force: bool = False,
     progress: Progress | None = None,
+    tracker: Tracker | None = None,
 ) -> ExpertResult:
     """Train a policy that tracks a snippet.
 
@@ -92,7 +94,7 @@ def train_expert(
         mocap: files that the clip came from, for the run's record.
         chosen: names of settings that were asked for, which must not give way to those of a warm start.
         resume: continue the run that lies in ``root``. force: replace it.
-        progress: told of all that happens.
+        progress: told of all that happens. tracker: follows the run.
 
     Raises:
         UsageError: if ``root`` holds a run and neither ``resume`` nor ``force`` is given, or if the expert to begin as
@@ -101,12 +103,12 @@ def train_expert(
         InterruptedRunError: after Ctrl-C; all is saved.
         RunError: if the learner diverged; the best model so far is kept.
     """
-    folder = RunFolder(root)
+    folder = RunFolder(root, tracker)
     if resume:
         limits = {name: getattr(config, name) for name in CHANGEABLE}
         config = recorded_config(root, snippet, limits)
     else:
-        config = _with_overlap_decided(adopt_networks(config, TIME_INDEX, root, chosen))
+        config = _with_overlap_decided(with_warm_start(config, root, chosen))
     folder.prepare(resume=resume, force=force)
     if not resume:
         record = {"kind": "expert", "snippet": str(snippet), "observables": list(TIME_INDEX)}
@@ -115,6 +117,7 @@ def train_expert(
         write_clip_info(root, snippet, TIME_INDEX, ref_steps=[0], mocap=sources)
     run = Run(config, folder, clip, snippet, TIME_INDEX, progress or NullProgress())
     threads = torch.get_num_threads()
+    folder.tracker.begin(root)
     try:
         return _train(run, resume=resume)
     finally:
@@ -136,6 +139,21 @@ def recorded_config(root: Path, snippet: Snippet, changes: Mapping[str, Any]) ->
     if not isinstance(settings, dict):
         raise InvalidInputError(f"{root} has no record of its settings.", hint="Start again with --force.")
     return from_dict(ExpertConfig, {**settings, **changes})
+
+
+def with_warm_start(config: ExpertConfig, root: Path, chosen: Collection[str] = ()) -> ExpertConfig:
+    """The settings with what follows from an expert to begin as: the sizes of its networks.
+
+    Args:
+        config: the settings. root: the new expert's folder.
+        chosen: names of settings that were asked for, which must not give way.
+
+    Raises:
+        UsageError: the expert does not fit.
+        NotFoundError: there is none.
+        InvalidInputError: it is damaged.
+    """
+    return adopt_networks(config, TIME_INDEX, root, chosen)
 
 
 def _with_overlap_decided(config: ExpertConfig) -> ExpertConfig:

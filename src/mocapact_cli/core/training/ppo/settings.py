@@ -22,6 +22,11 @@ CHANGEABLE = ("total_timesteps", "max_minutes", "threads", "device")
 """Settings that a resumed run may be given anew: how long and where, not what."""
 
 
+def changes(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What of the settings that were given, None where not, a resumed run takes over."""
+    return {name: given[name] for name in CHANGEABLE if given.get(name) is not None}
+
+
 class PpoSettings(Protocol):
     """What the parts in common read; the classes of settings say what each is."""
 
@@ -60,13 +65,6 @@ class PpoSettings(Protocol):
     @property
     def eval_every(self) -> int: ...  # noqa: D102
     def desired_kl_after(self, timesteps: int) -> float | None: ...  # noqa: D102
-
-
-def check_positive(settings: object, names: tuple[str, ...]) -> None:
-    """Raise a :class:`UsageError` that names the first setting that is given and not above zero."""
-    for name in names:
-        if (value := getattr(settings, name)) is not None and not value > 0:
-            raise UsageError(f"{name} is {value}.", hint="Give a number above zero.")
 
 
 def check_shares(steps_per_update: int, num_envs: int) -> None:

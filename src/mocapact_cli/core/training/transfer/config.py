@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from mocapact_cli.core.config import check_not_negative, check_positive
 from mocapact_cli.core.policies.low_level import MAX_EMBED
-from mocapact_cli.core.training.ppo.settings import check_positive, check_shares, preset_of, resolve_preset
+from mocapact_cli.core.training.ppo.settings import check_shares, preset_of, resolve_preset
 
 
 @dataclass(frozen=True)
@@ -21,22 +22,23 @@ class TransferConfig:
     task_settings: dict[str, Any] = field(default_factory=dict)
     """Settings of the task that differ from the original's, such as max_steps."""
     low_level_policy: Path | None = None
-    """The distilled policy whose decoder does what embeddings say; None to move the joints directly."""
+    """A distilled policy with an embedding, ours or published: actions are embeddings that its decoder turns into
+    motion; None: actions are the joints' own."""
     max_embed: float = MAX_EMBED
     """Limit of an embedding's columns."""
 
     total_timesteps: int = 20_000_000
     """Environment steps after which training ends at the latest."""
     max_minutes: float | None = None
-    """Wall-clock limit; None for none."""
+    """Minutes to train at most; None for no limit."""
     num_envs: int = 128
-    """Environments side by side."""
+    """Environments simulated side by side."""
     threads: int | None = None
-    """Threads of physics and learner; None for all available."""
+    """Threads of physics and learner; None for all cores."""
     seed: int = 0
-    """Of networks, places, goals and noise."""
+    """Seed of every random choice."""
     device: str = "auto"
-    """Where all networks run: auto (a GPU if there is one), cpu, cuda or cuda:N."""
+    """Where networks run: auto (a GPU if there is one), cpu, cuda or cuda:N."""
 
     steps_per_update: int = 8192
     """Environment steps collected between updates, over all environments."""
@@ -89,6 +91,7 @@ class TransferConfig:
 
     def __post_init__(self) -> None:
         check_positive(self, _ABOVE_ZERO)
+        check_not_negative(self, ("seed",))
         check_shares(self.steps_per_update, self.num_envs)
 
     @property
@@ -102,7 +105,8 @@ class TransferConfig:
 
 
 _ABOVE_ZERO = (
-    *("total_timesteps", "num_envs", "steps_per_update", "batch_size", "n_epochs", "n_eval_episodes", "eval_every"),
+    *("total_timesteps", "max_minutes", "threads", "num_envs", "steps_per_update", "batch_size", "n_epochs"),
+    *("n_eval_episodes", "eval_every"),
     *("embedding_std", "joint_std", "learning_rate", "desired_kl", "target_kl", "max_embed"),
 )
 

@@ -24,6 +24,7 @@ from mocapact_cli.core.training.ppo.loop import bar_of, decaying, learn
 from mocapact_cli.core.training.ppo.settings import CHANGEABLE
 from mocapact_cli.core.training.run_folder import RunFolder
 from mocapact_cli.core.training.tensorboard import tensorboard_logger
+from mocapact_cli.core.training.tracking import Tracker
 from mocapact_cli.core.training.transfer.config import TransferConfig
 from mocapact_cli.core.training.transfer.model import build_env, build_model, decoder_for, training_batch
 from mocapact_cli.core.training.transfer.monitor import TransferMonitor, TransferProgression, TransferRun
@@ -73,6 +74,7 @@ def train_transfer(
     resume: bool = False,
     force: bool = False,
     progress: Progress | None = None,
+    tracker: Tracker | None = None,
 ) -> TransferResult:
     """Train a policy for a task.
 
@@ -82,7 +84,7 @@ def train_transfer(
         root: the run's folder.
         mocap: files of motion, for the clip that gives the start pose.
         resume: continue the run that lies in ``root``. force: replace it.
-        progress: told of all that happens.
+        progress: told of all that happens. tracker: follows the run.
 
     Raises:
         UsageError: if ``root`` holds a run and neither ``resume`` nor ``force`` is given, if there is no such task or
@@ -92,7 +94,7 @@ def train_transfer(
         InterruptedRunError: after Ctrl-C; all is saved.
         RunError: if the learner diverged; the best model so far is kept.
     """
-    folder, progress = RunFolder(root), progress or NullProgress()
+    folder, progress = RunFolder(root, tracker), progress or NullProgress()
     if resume:
         limits = {name: getattr(config, name) for name in CHANGEABLE}
         config = recorded_config(root, limits)
@@ -116,6 +118,7 @@ def train_transfer(
         progress.message(f"{POSE} is not at hand: episodes begin in the first pose of {task.snippets[0].clip_id}.")
     run = TransferRun(config, folder, task, low_level, tuple(mocap), progress)
     threads = torch.get_num_threads()
+    folder.tracker.begin(root)
     try:
         return _train(run, resume=resume)
     finally:
