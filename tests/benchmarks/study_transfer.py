@@ -35,6 +35,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--low-level-policy", type=Path, required=True)
     parser.add_argument("--task", default="velocity-control")
     parser.add_argument("--steps", type=int, default=1_000_000, help="samples of each run")
+    parser.add_argument("--episode-steps", type=int, help="control steps of an episode; default: the task's")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--mocap", type=Path, action="append", default=[])
     parser.add_argument("--threads", type=int, default=2)
@@ -47,7 +48,8 @@ def studied(way: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     from mocapact_cli.core.paths import runs_dir
 
     kind = "joints" if way == "joints" else "low-level"
-    folder = runs_dir("study_transfer") / f"{options.task}-{kind}-{options.steps}"
+    length = f"-{options.episode_steps}" if options.episode_steps else ""
+    folder = runs_dir("study_transfer") / f"{options.task}{length}-{kind}-{options.steps}"
     done = folder / f"{seed}.json"
     if not done.is_file():
         folder.mkdir(parents=True, exist_ok=True)
@@ -66,6 +68,7 @@ def trained(way: str, seed: int, folder: Path, options: argparse.Namespace) -> d
     arguments = ["transfer", "train", "--task", options.task, "--log-root", folder, "--seed", seed]
     arguments += ["--total-timesteps", options.steps]
     arguments += ["--resume"] if (folder / str(seed) / "checkpoints").is_dir() else []
+    arguments += ["--episode-steps", options.episode_steps] if options.episode_steps else []
     arguments += [] if way == "joints" else ["--low-level-policy", options.low_level_policy]
     return mocapact(arguments, options)
 
