@@ -29,6 +29,7 @@ COMMANDS = (
     LazyCommand("transfer", "Train and evaluate a policy for a task, with or without learned motor skills.", LEARN),
     LazyCommand("complete", "Let a GPT go on from a prompt, beyond the end of its clip.", LEARN),
     LazyCommand("rollout", "Run experts and record their episodes as a dataset.", LEARN),
+    LazyCommand("fleet", "Train, roll out and evaluate many experts, on one machine or on many.", LEARN),
     LazyCommand("inspect", "Say what a file or folder holds, and whether it is sound.", DATA),
     LazyCommand(
         "export", "Merge, split and subset rollouts; turn them, or policies, into what other libraries read.", DATA

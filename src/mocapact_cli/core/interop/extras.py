@@ -1,4 +1,4 @@
-"""Packages of the extra `export`: asked for when they are needed."""
+"""Packages of the extras, such as `export`: asked for when they are needed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
-def require(*names: str, purpose: str) -> ModuleType:
+def require(*names: str, purpose: str, extra: str = "export") -> ModuleType:
     """Import packages and return the last.
 
     Args:
         names: Of the packages.
         purpose: What needs them, such as `ONNX files`.
+        extra: The extra that brings them.
 
     Raises:
         MissingDependencyError: One of them is not installed.
@@ -27,6 +28,7 @@ def require(*names: str, purpose: str) -> ModuleType:
         except ImportError as error:
             package = name.partition(".")[0]
             raise MissingDependencyError(
-                f"The package {package} is not installed, which {purpose} need.", hint="pip install 'mocapact[export]'"
+                f"The package {package} is not installed, which {purpose} need.",
+                hint=f"pip install 'mocapact[{extra}]'",
             ) from error
     return module
