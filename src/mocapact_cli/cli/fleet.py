@@ -279,7 +279,7 @@ def _engine(folder: Path, made: Plan, name: EngineName, address: str | None, job
         return LocalEngine(folder, made, jobs)
     from mocapact_cli.core.fleet.ray_engine import RayEngine
 
-    return RayEngine(folder, made, address, jobs)
+    return RayEngine(folder, made, address, jobs, progress=out.progress())
 
 
 def _finish(found: FleetStatus) -> None:

@@ -127,7 +127,7 @@ class _Driving:
         if not is_address(self.plan.output):
             Path(self.plan.output).mkdir(parents=True, exist_ok=True)
         self._forgive()
-        with _sigterm_as_interrupt(), self.engine:
+        with self.engine, _sigterm_as_interrupt():
             try:
                 return self._loop()
             except KeyboardInterrupt:

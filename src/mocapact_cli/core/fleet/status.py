@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 SESSION = "session.json"
 """Who drives the plan now, or did last."""
 DONE, RUNNING, FAILED, WAITING = "done", "running", "failed", "waiting"
+LOST_LIMIT = 20
+"""How often a job may go down with its machine or its driver; one that does each time may be what takes them down."""
 SHOWN = 5
 """Best and worst experts that are named."""
 
@@ -174,7 +176,9 @@ class Board:
         counted = attempts[self.forgiven.get(job.id, 0) :]
         failures = sum(attempt.counts for attempt in counted)
         hopeless = any(attempt.hopeless for attempt in counted)
-        return FAILED if hopeless or failures > self.plan.max_retries else WAITING
+        lost = sum(attempt.state in ("lost", "running") for attempt in counted)
+        over = hopeless or failures > self.plan.max_retries or lost >= LOST_LIMIT
+        return FAILED if over else WAITING
 
 
 def read_session(folder: Path) -> dict[str, Any]:

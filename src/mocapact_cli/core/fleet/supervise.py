@@ -103,11 +103,16 @@ class _Watch:
 
     def _stay(self, process: subprocess.Popen[bytes]) -> None:
         while True:
-            with contextlib.suppress(queue.Empty):
+            try:
                 said = self._said.get(timeout=_TICK)
                 if said is None:
                     break
                 self._hear(said)
+            except queue.Empty:
+                pass
+            except KeyboardInterrupt:
+                # How Ray asks a task to stop.
+                self._stop.set()
             self._stop_if_asked(process)
             self._beat_if_due(process)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -158,10 +163,11 @@ class _Watch:
 def _crash(code: int, log: Path) -> str:
     """Say how a process has ended that did not say so itself."""
     how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    lines: list[str] = []
     with contextlib.suppress(OSError):
         lines = log.read_bytes()[-_TAIL:].decode("utf-8", errors="replace").strip().splitlines()
-        return f"The process {how}{f': {lines[-1]}' if lines else '.'}"
-    return f"The process {how}."
+    # What it said before it was killed has nothing to do with that.
+    return f"The process {how}{f': {lines[-1]}' if lines and code >= 0 else '.'}"
 
 
 def _let_go(process: subprocess.Popen[bytes]) -> None:
