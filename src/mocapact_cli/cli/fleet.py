@@ -11,14 +11,22 @@ import typer
 
 from mocapact_cli.cli.app import Commands
 from mocapact_cli.cli.options import (
+    ActNoiseOpt,
+    ClipStartOpt,
     ConfigOpt,
+    LogCamerasOpt,
     MaxMinutesOpt,
     MinStepsOpt,
     MocapOpt,
     NumEnvsOpt,
     PpoPresetOpt,
+    RefStepsOpt,
+    RsiRolloutsOpt,
+    SeedOpt,
+    StartRolloutsOpt,
     TerminationErrorThresholdOpt,
     TotalTimestepsOpt,
+    whole_numbers,
 )
 from mocapact_cli.cli.output import out
 from mocapact_cli.core.errors import InterruptedRunError, UsageError
@@ -148,7 +156,7 @@ def train(
     given = {"total_timesteps": total_timesteps, "max_minutes": max_minutes, "warm_start": _absolute_start(warm_start)}
     given |= {"num_envs": num_envs, "min_steps": min_steps, "termination_error_threshold": termination_error_threshold}
     settings = to_dict(resolve(preset, config, **given))
-    wanted, files = training_jobs(selection, mocap or (), _numbers(seeds))
+    wanted, files = training_jobs(selection, mocap or (), _seeds(seeds))
     made = _plan(
         "train",
         output or str(runs_dir("experts")),
@@ -156,6 +164,122 @@ def train(
         jobs=wanted,
         mocap=files,
         chosen=tuple(load_settings(config)) if config else (),
+        threads_per_job=threads_per_job,
+        gpus_per_job=gpus_per_job,
+        max_retries=max_retries,
+    )
+    _begin(made, plan, engine, address, jobs, plan_only=plan_only)
+
+
+@app.command(
+    "rollout",
+    examples=[
+        "mocapact fleet rollout experts -o dataset",
+        "mocapact fleet rollout /shared/experts -o /shared/dataset --n-start-rollouts 100 --n-rsi-rollouts 100 "
+        "--engine ray",
+    ],
+)
+def rollout(
+    expert_roots: ExpertsArg,
+    *,
+    output: FleetOutOpt,
+    n_start_rollouts: StartRolloutsOpt = 10,
+    n_rsi_rollouts: RsiRolloutsOpt = 10,
+    act_noise: ActNoiseOpt = 0.1,
+    ref_steps: RefStepsOpt = "1,2,3,4,5",
+    min_steps: MinStepsOpt = 30,
+    termination_error_threshold: TerminationErrorThresholdOpt = 0.3,
+    log_cameras: LogCamerasOpt = False,
+    mocap: MocapOpt = None,
+    seed: SeedOpt = 0,
+    num_envs: NumEnvsOpt = None,
+    plan: PlanOpt = None,
+    plan_only: PlanOnlyOpt = False,
+    engine: EngineOpt = EngineName.LOCAL,
+    address: AddressOpt = None,
+    jobs: JobsOpt = None,
+    threads_per_job: ThreadsPerJobOpt = 1,
+    gpus_per_job: GpusPerJobOpt = 0.0,
+    max_retries: MaxRetriesOpt = 2,
+) -> None:
+    """Record experts as a dataset, one job and one HDF5 file a clip: the very files that `mocapact rollout` writes."""
+    from mocapact_cli.core.config import to_dict
+    from mocapact_cli.core.fleet.planning import absolute, rollout_jobs
+    from mocapact_cli.core.rollouts.config import RolloutConfig
+
+    config = RolloutConfig(
+        n_start_rollouts=n_start_rollouts,
+        n_rsi_rollouts=n_rsi_rollouts,
+        act_noise=act_noise,
+        ref_steps=whole_numbers("--ref-steps", ref_steps),
+        min_steps=min_steps or 30,
+        termination_error_threshold=0.3 if termination_error_threshold is None else termination_error_threshold,
+        log_cameras=log_cameras,
+        num_envs=num_envs,
+    )
+    made = _plan(
+        "rollout",
+        output,
+        to_dict(config),
+        jobs=rollout_jobs(expert_roots, seed),
+        mocap=tuple(map(absolute, mocap or ())),
+        threads_per_job=threads_per_job,
+        gpus_per_job=gpus_per_job,
+        max_retries=max_retries,
+    )
+    _begin(made, plan, engine, address, jobs, plan_only=plan_only)
+
+
+@app.command(
+    "eval",
+    examples=[
+        "mocapact fleet eval experts -o evaluations",
+        "mocapact fleet eval experts -o evaluations --n-eval-episodes 1000 --jobs 8",
+    ],
+)
+def evaluate(
+    expert_roots: ExpertsArg,
+    *,
+    output: FleetOutOpt,
+    n_eval_episodes: Annotated[int, typer.Option(min=1, help="Episodes of each expert.")] = 1000,
+    always_init_at_clip_start: ClipStartOpt = False,
+    act_noise: ActNoiseOpt = 0.1,
+    min_steps: MinStepsOpt = 10,
+    termination_error_threshold: TerminationErrorThresholdOpt = 0.3,
+    mocap: MocapOpt = None,
+    seed: SeedOpt = 0,
+    num_envs: NumEnvsOpt = None,
+    plan: PlanOpt = None,
+    plan_only: PlanOnlyOpt = False,
+    engine: EngineOpt = EngineName.LOCAL,
+    address: AddressOpt = None,
+    jobs: JobsOpt = None,
+    threads_per_job: ThreadsPerJobOpt = 1,
+    gpus_per_job: GpusPerJobOpt = 0.0,
+    max_retries: MaxRetriesOpt = 2,
+) -> None:
+    """Evaluate experts as `mocapact expert eval` does, one job each.
+
+    The document of an expert goes to DIR/<snippet>/<seed>/evaluation.json, every episode's numbers beside it.
+    """
+    from mocapact_cli.core.config import to_dict
+    from mocapact_cli.core.evaluation.evaluate import EvalConfig
+    from mocapact_cli.core.fleet.planning import absolute, evaluation_jobs
+
+    config = EvalConfig(
+        n_eval_episodes=n_eval_episodes,
+        always_init_at_clip_start=always_init_at_clip_start,
+        act_noise=act_noise,
+        min_steps=10 if min_steps is None else min_steps,
+        termination_error_threshold=0.3 if termination_error_threshold is None else termination_error_threshold,
+        num_envs=num_envs,
+    )
+    made = _plan(
+        "eval",
+        output,
+        to_dict(config),
+        jobs=evaluation_jobs(expert_roots, seed),
+        mocap=tuple(map(absolute, mocap or ())),
         threads_per_job=threads_per_job,
         gpus_per_job=gpus_per_job,
         max_retries=max_retries,
@@ -314,9 +438,8 @@ def _absolute_start(warm_start: str | None) -> str | None:
     return warm_start if warm_start in (None, "pd", "none") else str(Path(warm_start).absolute())
 
 
-def _numbers(text: str) -> list[int]:
-    """Read "0,1,2"."""
-    words = [word for word in text.replace(",", " ").split() if word.isdecimal()]
-    if not words or len(words) < len(text.replace(",", " ").split()):
-        raise UsageError(f"--seeds {text!r} is not a list of whole numbers.", hint="Write 0,1,2.")
-    return list(dict.fromkeys(map(int, words)))
+def _seeds(text: str) -> tuple[int, ...]:
+    found = tuple(dict.fromkeys(whole_numbers("--seeds", text)))
+    if not found or min(found) < 0:
+        raise UsageError(f"--seeds {text!r} names no seeds.", hint="Write 0,1,2.")
+    return found

@@ -149,7 +149,8 @@ def default_folder(output: str) -> Path:
     if "://" not in output:
         path = Path(output)
         return path.parent / f"{path.name}.fleet"
-    return paths.runs_dir("fleet") / (re.sub(r"[^\w.-]+", "-", output.partition("://")[2].partition("?")[0]) or "fleet")
+    name = re.sub(r"[^\w.]+", "-", output.partition("://")[2].partition("?")[0]).strip("-.")
+    return paths.runs_dir("fleet") / (name or "fleet")
 
 
 def _compared() -> list[str]:
