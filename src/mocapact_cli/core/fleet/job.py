@@ -84,7 +84,7 @@ class _SpokenTask:
         self._state |= {name: value for name, value in given.items() if value is not None}
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + EVERY
-            self._say({"progress": self._state})
+            self._say({"progress": dict(self._state)})
 
 
 def main(folder: str, job_id: str, cores: str) -> int:

@@ -90,7 +90,7 @@ class Records:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._where = folder / RECORDS
-        self._known: dict[str, tuple[int, Attempt]] = {}
+        self._ended: dict[str, Attempt] = {}
 
     def read(self) -> dict[str, list[Attempt]]:
         """All attempts by job, each job's in their order; what has ended is read from the disk once."""
@@ -197,17 +197,20 @@ class Records:
         return found
 
     def _read(self, entry: os.DirEntry[str], job: str, number: int) -> Attempt:
-        when, known = self._known.get(entry.name, (-1, None))
-        if known is not None and known.state != "running":
-            return known
-        try:
-            written = Path(entry.path).stat().st_mtime_ns
-        except FileNotFoundError:
-            written = when
-        if known is None or written != when:
-            known = replace(_parsed(Path(entry.path), Attempt(job, number)), heard=written / 1e9)
-            self._known[entry.name] = (written, known)
+        known = self._ended.get(entry.name)
+        if known is None:
+            path = Path(entry.path)
+            known = _parsed(path, Attempt(job, number, heard=_modified(path)))
+            if known.state != "running":
+                self._ended[entry.name] = known
         return known
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _parsed(path: Path, plain: Attempt) -> Attempt:
