@@ -26,13 +26,9 @@ def test_what_would_fail_again_is_not_tried_again(error: Exception, retry: bool)
 
 
 def test_a_full_disk_is_known_behind_other_errors() -> None:
-    try:
-        try:
-            raise OSError(errno.ENOSPC, "No space left on device", "x")
-        except OSError as error:
-            raise RunError("The file could not be written.") from error
-    except RunError as error:
-        assert description_of(error)["disk_full"]
+    error = RunError("The file could not be written.")
+    error.__cause__ = OSError(errno.ENOSPC, "No space left on device", "x")
+    assert description_of(error)["disk_full"]
 
 
 def test_progress_is_said_and_messages_go_to_the_log(capsys) -> None:

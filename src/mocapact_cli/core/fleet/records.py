@@ -158,7 +158,7 @@ class Records:
         """Whether an attempt still runs: by its process on this machine, by what was last heard of it elsewhere."""
         if attempt.state != "running":
             return False
-        if attempt.machine == machine.machine_id() and attempt.pid:
+        if attempt.machine == machine.machine_id():
             # While either is there: the watcher writes down how the job has ended, the job may be saving itself.
             processes = ((attempt.pid, attempt.stamp), (attempt.child, attempt.child_stamp))
             return any(pid and machine.lives(pid, stamp) for pid, stamp in processes)
