@@ -3,54 +3,15 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
-from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from fleets import attempts, checkpoints, evaluated_at, processes, running, settings, until
 
-from mocapact_cli.core.fleet.records import Attempt, Records
-
-PROGRAM = Path(sys.executable).with_name("mocapact")
-SETTINGS = """
-num_envs = 8
-steps_per_update = 64
-batch_size = 32
-n_epochs = 2
-layers = [16]
-eval_every = 64
-n_rsi_episodes = 4
-n_start_episodes = 2
-warm_start = "none"
-"""
 REACH, SQUAT = "demo_reach-0-40", "demo_squat-0-40"
 FEW = ("--n-start-rollouts", 1, "--n-rsi-rollouts", 2, "--min-steps", 10, "--num-envs", 3)
-
-
-def settings(folder: Path) -> Path:
-    folder.mkdir(exist_ok=True)
-    (folder / "tiny.toml").write_text(SETTINGS)
-    return folder / "tiny.toml"
-
-
-def until(found: Callable[[], object], seconds: float = 120.0) -> None:
-    end = time.monotonic() + seconds
-    while not found():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.1)
-
-
-def attempts(folder: Path) -> list[Attempt]:
-    return [attempt for tries in Records(folder).read().values() for attempt in tries]
-
-
-def checkpoints(experts: Path) -> list[Path]:
-    return list(experts.glob("*/*/checkpoints/last.pt"))
 
 
 @pytest.fixture(scope="module")
@@ -134,21 +95,16 @@ def test_kills_cost_nothing_that_was_saved(mocapact, mocapact_home: Path, tmp_pa
         assert f"process {driver.pid}" in second.stderr
         os.kill(attempts(plan)[0].child, signal.SIGKILL)
         until(lambda: len(attempts(plan)) == 2 and attempts(plan)[1].child)
-        child = attempts(plan)[1].child
         driver.kill()
         driver.wait()
-    until(lambda: not Path(f"/proc/{child}").exists())
-    saved = checkpoints(experts)[0].stat().st_mtime_ns
-    assert saved
+    until(lambda: not processes(plan))
     lower_limit(plan, 256)
     last = mocapact("fleet", "run", plan, "--json")
     assert last.code == 0, last.stderr
     assert [attempt.state for attempt in attempts(plan)] == ["failed", "lost", "finished"]
     assert "SIGKILL" in attempts(plan)[0].error["message"]
-    rows = [json.loads(line) for line in (experts / REACH / "0/metrics.jsonl").read_text().splitlines()]
-    counts = Counter(row["timesteps"] for row in rows if "rsi_norm_return" in row)
-    assert set(counts.values()) == {1}
-    assert list(counts) == sorted(counts)
+    seen = evaluated_at(experts / REACH / "0")
+    assert seen == sorted(set(seen))
 
 
 def lower_limit(plan: Path, timesteps: int) -> None:
@@ -156,23 +112,6 @@ def lower_limit(plan: Path, timesteps: int) -> None:
     record = json.loads((plan / "plan.json").read_text())
     record["settings"]["total_timesteps"] = timesteps
     (plan / "plan.json").write_text(json.dumps(record))
-
-
-class running:
-    """A fleet in a process of its own for the length of a block."""
-
-    def __init__(self, home: Path, folder: Path, *arguments: str) -> None:
-        environment = {**os.environ, "MOCAPACT_HOME": str(home)}
-        self._process = subprocess.Popen(
-            [str(PROGRAM), *arguments], cwd=folder, env=environment, stderr=subprocess.PIPE, text=True
-        )
-
-    def __enter__(self) -> subprocess.Popen[str]:
-        return self._process
-
-    def __exit__(self, *error: object) -> None:
-        self._process.kill()
-        self._process.wait()
 
 
 @pytest.mark.parametrize(
