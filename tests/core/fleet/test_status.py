@@ -105,3 +105,10 @@ def test_a_worker_begins_with_its_part_of_what_waits(tmp_path: Path) -> None:
     jobs = tuple(JobStatus(name, "waiting") for name in "abcd")
     status = FleetStatus(tmp_path, "train", "/out", jobs)
     assert [job.job for job in startable(status, {"b"}, {"d"})] == ["d", "a", "c"]
+
+
+def test_workers_without_a_driver_have_a_rate_too(tmp_path: Path) -> None:
+    first = JobStatus("a", "done", 1, Attempt("a", 1, "finished", started=100.0, ended=150.0))
+    status = FleetStatus(tmp_path, "train", "/out", (first, JobStatus("b", "waiting")), now=200.0)
+    assert status.rate == pytest.approx(1 / 100.0)
+    assert FleetStatus(tmp_path, "train", "/out", (JobStatus("b", "waiting"),), now=200.0).rate is None

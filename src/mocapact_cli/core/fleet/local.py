@@ -108,12 +108,18 @@ def _gpu_places(share: float) -> list[str]:
     """The GPU of each place for a job; one GPU has several places where jobs share it."""
     if not share:
         return []
-    import torch
-
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    names = visible.split(",") if visible else [str(number) for number in range(torch.cuda.device_count())]
+    names = _gpus_here()
     if share >= 1:
         count = int(share)
         return [",".join(names[at : at + count]) for at in range(0, len(names) - count + 1, count)]
     # Dealt out so that all are used before one is shared.
     return names * int(1 / share + 1e-9)
+
+
+def _gpus_here() -> list[str]:
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [name for name in visible.split(",") if name.strip()]
+    import torch
+
+    return [str(number) for number in range(torch.cuda.device_count())]

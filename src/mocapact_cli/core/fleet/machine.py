@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import getpass
 import os
 import platform
 import tempfile
@@ -77,6 +76,6 @@ def own_cores(count: int) -> Iterator[list[int]]:
 
 
 def _locks() -> Path:
-    folder = Path(tempfile.gettempdir()) / f"mocapact-cores-{getpass.getuser()}"
+    folder = Path(tempfile.gettempdir()) / f"mocapact-cores-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder

@@ -91,9 +91,11 @@ class Records:
         self.folder = folder
         self._where = folder / RECORDS
         self._ended: dict[str, Attempt] = {}
+        self._now: float | None = None
 
     def read(self) -> dict[str, list[Attempt]]:
         """All attempts by job, each job's in their order; what has ended is read from the disk once."""
+        self._now = None
         found: dict[str, list[Attempt]] = {}
         for attempt in self._scan():
             found.setdefault(attempt.job, []).append(attempt)
@@ -169,7 +171,12 @@ class Records:
         return self._path(replace(attempt, number=attempt.number + 1)).exists()
 
     def now(self) -> float:
-        """The time by the clock of the disk, which all machines share."""
+        """The time by the clock of the disk, which all machines share, as of the last reading."""
+        if self._now is None:
+            self._now = self._disk_time()
+        return self._now
+
+    def _disk_time(self) -> float:
         probe = self._where / f".clock.{platform.node()}.{os.getpid()}"
         try:
             probe.touch()

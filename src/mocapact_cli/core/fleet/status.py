@@ -94,14 +94,18 @@ class FleetStatus:
     @property
     def elapsed(self) -> float:
         """Seconds since the last driver began, until it ended."""
-        began = self.session.get("started", self.now)
-        return max(float(self.session.get("ended") or self.now) - float(began), 0.0)
+        return max(float(self.session.get("ended") or self.now) - self.began, 0.0)
+
+    @property
+    def began(self) -> float:
+        """When the last driver began; workers without one began with their first job."""
+        first = min((job.last.started for job in self.jobs if job.last), default=self.now)
+        return float(self.session.get("started", first))
 
     @property
     def rate(self) -> float | None:
         """Jobs a second since then, parts of running ones included; None where nothing is known yet."""
-        began = self.session.get("started", self.now)
-        ended = sum(1 for job in self.of(DONE) if job.last and (job.last.ended or 0.0) >= began)
+        ended = sum(1 for job in self.of(DONE) if job.last and (job.last.ended or 0.0) >= self.began)
         moved = ended + sum(job.share for job in self.of(RUNNING))
         return moved / self.elapsed if moved and self.elapsed else None
 
