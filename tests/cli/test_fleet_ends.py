@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import signal
 import subprocess
 from collections import Counter
@@ -77,6 +79,24 @@ def test_workers_share_a_plan_without_doing_anything_twice(mocapact_home: Path, 
     tries = attempts(plan)
     assert Counter(attempt.job for attempt in tries) == {f"{snippet}/0": 1 for snippet in FOUR}
     assert len({attempt.pid for attempt in tries}) == 2
+
+
+def test_the_array_script_of_the_page_works_and_saves_itself(mocapact_home: Path, tmp_path: Path) -> None:
+    settings(tmp_path)
+    plan = tmp_path / "experts.fleet"
+    page = (Path(__file__).resolve().parents[2] / "docs/fleet.md").read_text()
+    (script,) = re.findall(r"```bash\n(#!/bin/bash\n.*?)```", page, re.DOTALL)
+    assert call(*command(FOUR[0], steps=4096), "--plan-only", folder=tmp_path).returncode == 0
+    slurm = {"SLURM_ARRAY_TASK_ID": "1", "SLURM_ARRAY_TASK_COUNT": "1", "PLAN": str(plan)}
+    path = {"PATH": f"{PROGRAM.parent}:{os.environ['PATH']}", "MOCAPACT_HOME": str(mocapact_home)}
+    shell = subprocess.Popen(["bash", "-c", script], cwd=tmp_path, env={**os.environ, **slurm, **path})
+    try:
+        until(lambda: checkpoints(tmp_path / "experts"))
+        shell.send_signal(signal.SIGTERM)
+        assert shell.wait(100) == 130
+    finally:
+        shell.kill()
+    assert [attempt.state for attempt in attempts(plan)] == ["stopped"]
 
 
 def test_a_fleet_of_experts_becomes_a_policy(mocapact_home: Path, tmp_path: Path) -> None:
