@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -66,6 +67,31 @@ def test_twelve_experts_survive_the_death_of_a_node_and_of_the_driver(mocapact_h
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["done"] == 12
     _nothing_is_lost_and_nothing_done_twice(plan, experts, steps)
+
+
+@pytest.mark.slow
+def test_nodes_that_do_not_see_the_plan_are_given_it(mocapact_home: Path, tmp_path: Path) -> None:
+    settings(tmp_path)
+    (tmp_path / "private").mkdir()
+    address = f"file://{tmp_path}/far"
+    with RayCluster() as cluster:
+        train = fleet(cluster, "demo_reach-0-40", "demo_squat-0-40")
+        train[train.index("experts")] = address
+        mocapact = shlex.join([str(PROGRAM), *train, "--plan", str(tmp_path / "private/plan"), "--json"])
+        # A file system that only the driver sees; what it printed and recorded is copied out of it.
+        hidden = f"mount -t tmpfs tmpfs private && {mocapact} > said.json && cp -r private/plan seen"
+        done = subprocess.run(
+            ["unshare", "--mount", "bash", "-c", hidden], cwd=tmp_path, capture_output=True, text=True
+        )
+    if "unshare:" in done.stderr or "mount:" in done.stderr:
+        pytest.skip("this process may not mount a file system")
+    assert done.returncode == 0, done.stderr
+    assert not list((tmp_path / "private").iterdir())
+    assert json.loads((tmp_path / "said.json").read_text())["done"] == 2
+    for snippet in ("demo_reach-0-40", "demo_squat-0-40"):
+        assert (tmp_path / "far" / snippet / "0/eval_rsi/model/best_model.zip").is_file()
+        assert "normalized length" in (tmp_path / f"seen/logs/{snippet}~0.1.log").read_text()
+    assert {attempt.state for attempt in attempts(tmp_path / "seen")} == {"finished"}
 
 
 def _nothing_is_lost_and_nothing_done_twice(plan: Path, experts: Path, steps: int) -> None:

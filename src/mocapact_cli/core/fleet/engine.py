@@ -33,7 +33,7 @@ class Engine(Protocol):
         """How many more jobs it would take now."""
 
     def start(self, job_id: str, seen: int) -> None:
-        """Begin a job at which there were so many attempts before."""
+        """Begin a job, whose last attempt had the number `seen`; 0 for none."""
 
     def running(self) -> set[str]:
         """Jobs that were begun and have not been told as ended."""

@@ -43,7 +43,7 @@ class LocalEngine:
         return 0 if self._stop.is_set() else self._slots - len(self._threads)
 
     def start(self, job_id: str, seen: int) -> None:
-        """Begin a job at which there were so many attempts before."""
+        """Begin a job, whose last attempt had the number `seen`; 0 for none."""
         thread = threading.Thread(target=self._run, args=(job_id, seen), name=job_id)
         self._threads[job_id] = thread
         thread.start()

@@ -6,22 +6,22 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
-from mocapact_cli.core.errors import MocapactError, NotFoundError, RunError, UsageError
+from mocapact_cli.core.errors import MocapactError, RunError, UsageError
+from mocapact_cli.core.fleet.carried import bring_home, do_anywhere
 from mocapact_cli.core.fleet.engine import Ended
-from mocapact_cli.core.fleet.plan import PLAN_FILE
 from mocapact_cli.core.fleet.records import TakenError
-from mocapact_cli.core.fleet.supervise import GRACE, supervise
+from mocapact_cli.core.fleet.supervise import GRACE
 from mocapact_cli.core.formatting import counted
 from mocapact_cli.core.interop.extras import require
 from mocapact_cli.core.progress import NullProgress, Progress
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mocapact_cli.core.fleet.plan import Plan
 
 CONNECT_LIMIT = 30.0
@@ -65,8 +65,8 @@ class RayEngine:
         return 0 if self._stopping else self._most - len(self._tasks)
 
     def start(self, job_id: str, seen: int) -> None:
-        """Begin a job at which there were so many attempts before."""
-        self._tasks[self._do.remote(str(self._folder), job_id, seen)] = job_id
+        """Begin a job, whose last attempt had the number `seen`; 0 for none."""
+        self._tasks[self._do.remote(str(self._folder), self._plan, job_id, seen)] = job_id
 
     def running(self) -> set[str]:
         """Jobs that were begun and have not been told as ended."""
@@ -102,7 +102,7 @@ class RayEngine:
         options = {"num_cpus": self._plan.threads_per_job, "num_gpus": self._plan.gpus_per_job}
         # What a job is worth trying again is decided by the records, not by Ray.
         remote = self._ray.remote(max_retries=0, scheduling_strategy="SPREAD", **options)
-        self._do = remote(_do)
+        self._do = remote(do_anywhere)
         self._say_what_there_is()
         return self
 
@@ -122,7 +122,7 @@ class RayEngine:
         job_id = self._tasks.pop(task)
         errors = self._ray.exceptions
         try:
-            return Ended(job_id, self._ray.get(task))
+            return Ended(job_id, bring_home(self._folder, self._ray.get(task)))
         except errors.RayTaskError as error:
             cause = error.cause
             return Ended(job_id) if isinstance(cause, TakenError) else Ended(job_id, problem=_told(cause))
@@ -168,16 +168,6 @@ def _check_port(address: str) -> None:
         socket.create_connection(place, timeout=_PORT_LIMIT).close()
     except OSError as error:
         raise RunError(f"Nothing answers at {address}: {error.strerror or error}.", hint=_HINT) from error
-
-
-def _do(folder: str, job_id: str, seen: int) -> Any:
-    """Do a job on the node where this runs."""
-    if not Path(folder, PLAN_FILE).is_file():
-        raise NotFoundError(
-            f"{folder} is not to be seen on {socket.gethostname()}.",
-            hint="Put plan and output on a path that all nodes share (--plan, -o), or give an address as output.",
-        )
-    return supervise(Path(folder), job_id, seen, stop=threading.Event())
 
 
 def _told(cause: Any) -> Exception:

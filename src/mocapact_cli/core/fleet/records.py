@@ -111,13 +111,13 @@ class Records:
         """Begin the next attempt at a job, for this process and nobody else.
 
         Args:
-            job: its id. seen: how many attempts there were when it was decided that another one is needed.
+            job: its id. seen: number of the last attempt when it was decided that another one is needed; 0 for none.
 
         Raises:
             TakenError: an attempt is running, or another worker was faster.
         """
         before = self.of(job)
-        if len(before) > seen or (before and self.is_alive(before[-1])):
+        if before and (before[-1].number > seen or self.is_alive(before[-1])):
             raise TakenError(f"{job} is being done by another worker.")
         attempt = self._new(job, seen + 1)
         self._where.mkdir(parents=True, exist_ok=True)
@@ -141,8 +141,12 @@ class Records:
             pid=pid,
             stamp=machine.process_stamp(pid) or "",
             started=time.time(),
-            log=str(self.folder / LOGS / f"{_quoted(job)}.{number}.log"),
+            log=str(self.log_of(job, number)),
         )
+
+    def log_of(self, job: str, number: int) -> Path:
+        """Where all goes that an attempt says."""
+        return self.folder / LOGS / f"{_quoted(job)}.{number}.log"
 
     def save(self, attempt: Attempt) -> None:
         """Write an attempt's file for good."""

@@ -148,7 +148,7 @@ class Board:
     def __init__(self, folder: Path, plan: Plan, records: Records) -> None:
         self.folder, self.plan, self.records = folder, plan, records
         self.forgiven: dict[str, int] = {}
-        """Attempts of each job that no longer count as failures."""
+        """Number of each job's last attempt that no longer counts as a failure."""
         self._void: dict[str, int] | None = None
 
     def status(self) -> FleetStatus:
@@ -171,13 +171,13 @@ class Board:
             return JobStatus(job.id, WAITING)
         last = attempts[-1]
         if last.state == "finished":
-            return JobStatus(job.id, WAITING if void.get(job.id) == last.number else DONE, len(attempts), last)
-        return JobStatus(job.id, self._open_state(job, attempts), len(attempts), last)
+            return JobStatus(job.id, WAITING if void.get(job.id) == last.number else DONE, last.number, last)
+        return JobStatus(job.id, self._open_state(job, attempts), last.number, last)
 
     def _open_state(self, job: Job, attempts: list[Attempt]) -> str:
         if self.records.is_alive(attempts[-1]):
             return RUNNING
-        counted = attempts[self.forgiven.get(job.id, 0) :]
+        counted = [attempt for attempt in attempts if attempt.number > self.forgiven.get(job.id, 0)]
         failures = sum(attempt.counts for attempt in counted)
         hopeless = any(attempt.hopeless for attempt in counted)
         lost = sum(attempt.state in ("lost", "running") for attempt in counted)

@@ -37,7 +37,7 @@ def supervise(
     The process ends with this one: it saves itself when it no longer hears from here.
 
     Args:
-        folder: the plan's. job_id: the job. seen: how many attempts at it there were before.
+        folder: the plan's. job_id: the job. seen: number of the last attempt at it; 0 for none.
         stop: set to ask the job to save itself and end.
         environment: variables for the process besides this one's.
 
