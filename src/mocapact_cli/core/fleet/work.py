@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mocapact_cli.core.config import from_dict
 from mocapact_cli.core.errors import UsageError
 from mocapact_cli.core.fleet.storage import is_address, open_output
+from mocapact_cli.core.paths import data_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from mocapact_cli.core.fleet.plan import Job, Plan
     from mocapact_cli.core.progress import Progress
@@ -46,7 +47,7 @@ def _train(plan: Plan, job: Job, root: Path, progress: Progress) -> dict[str, An
     from mocapact_cli.core.training.expert.train import train_expert
     from mocapact_cli.core.training.run_folder import CONFIG
 
-    mocap = _paths(plan)
+    mocap = mocap_here(plan)
     library = open_library(mocap)
     snippet = library.resolve(job.snippets[0])
     config = from_dict(ExpertConfig, plan.settings | _machine(plan) | {"seed": job.seed})
@@ -102,7 +103,7 @@ def _roll_out(plan: Plan, job: Job, folder: Path, progress: Progress) -> dict[st
 
     with local_experts(job.experts) as roots:
         experts = [find_expert(root) for root in roots]
-        library = open_library(_paths(plan) or recorded_mocap(experts))
+        library = open_library(mocap_here(plan) or recorded_mocap(experts))
         config = from_dict(RolloutConfig, plan.settings | _machine(plan) | {"seed": job.seed})
         done = record_rollouts(experts, library, folder, config, resume=True, metrics=False, progress=progress)
     cards = _recorded_cards(folder / f"{job.id}{SUFFIX}")
@@ -122,8 +123,6 @@ def _recorded_cards(path: Path) -> list[dict[str, Any]]:
 
 
 def _evaluate(plan: Plan, job: Job, folder: Path, progress: Progress) -> dict[str, Any]:
-    from pathlib import Path
-
     from mocapact_cli.core.evaluation.evaluate import EvalConfig
     from mocapact_cli.core.evaluation.expert import evaluate_expert, open_expert
     from mocapact_cli.core.evaluation.expert_report import ExpertCard
@@ -134,7 +133,7 @@ def _evaluate(plan: Plan, job: Job, folder: Path, progress: Progress) -> dict[st
     machine = _machine(plan)
     config = from_dict(EvalConfig, plan.settings | {"seed": job.seed, "threads": machine["threads"]})
     with local_experts(job.experts) as (root,):
-        subject = open_expert(root, _paths(plan) or None, device=machine["device"])
+        subject = open_expert(root, mocap_here(plan) or None, device=machine["device"])
         result = evaluate_expert(subject, config, save=folder / EVALUATIONS_FILE, progress=progress)
     write_json(folder / "evaluation.json", result.to_json())
     card = ExpertCard(
@@ -144,10 +143,11 @@ def _evaluate(plan: Plan, job: Job, folder: Path, progress: Progress) -> dict[st
     return {"episodes": len(result.ends), "steps": steps, "cards": [card.to_json()]}
 
 
-def _paths(plan: Plan) -> list[Path]:
-    from pathlib import Path
-
-    return [Path(path) for path in plan.mocap]
+def mocap_here(plan: Plan) -> list[Path]:
+    """The plan's mocap files on this machine; one that lies in this machine's data folder instead is found there."""
+    own = data_dir("mocap")
+    files = [Path(path) for path in plan.mocap]
+    return [path for path in files if path.is_file() or not (own / path.name).is_file()]
 
 
 def _machine(plan: Plan) -> dict[str, Any]:
