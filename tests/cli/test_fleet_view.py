@@ -35,7 +35,7 @@ def test_the_table_says_what_runs_where_and_what_failed_why() -> None:
     )
     text = shown(status_tables(fleet(done, running("now"), FAILED, JobStatus("later", "waiting"))))
     assert "1 done, 1 running, 1 failed, 1 waiting" in text
-    assert "37.5 jobs an hour" in text
+    assert "38 jobs an hour" in text
     assert "good (0.812)" in text
     for part in ("now", "25%", "1.0", "node7", "length 0.62", "It broke.", "/l/bad.3.log"):
         assert part in text

@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from mocapact_cli.cli.output import facts, out, table
-from mocapact_cli.cli.progress import format_seconds
+from mocapact_cli.cli.progress import format_rate, format_seconds
 from mocapact_cli.core.fleet.status import DONE, FAILED, RUNNING, SHOWN, WAITING
 from mocapact_cli.core.formatting import counted
 
@@ -84,7 +84,9 @@ def _summary(status: FleetStatus) -> dict[str, Any]:
     counts = status.counts()
     rows = {"Jobs": ", ".join(f"{counts[state]:,} {state}" for state in (DONE, RUNNING, FAILED, WAITING))}
     if status.rate:
-        rows["Rate"] = f"{3600.0 * status.rate:,.3g} jobs an hour, {format_seconds(status.remaining or 0.0)} left"
+        rows["Rate"] = (
+            f"{format_rate(3600.0 * status.rate)} jobs an hour, {format_seconds(status.remaining or 0.0)} left"
+        )
     ranked = status.ranked()
     if ranked:
         rows["Best"] = _named(ranked[:SHOWN])
