@@ -137,6 +137,16 @@ def test_bad_requests_end_in_one_line_and_their_code(mocapact, arguments, code: 
     assert "Traceback" not in outcome.stderr
 
 
+def test_seeds_are_those_of_the_line_or_of_the_settings(mocapact, tmp_path: Path) -> None:
+    (tmp_path / "seven.toml").write_text("seed = 7\n")
+    for options, seeds in ((("--seeds", "1,2,1"), {1, 2}), ((), {7})):
+        plan = f"plan{len(options)}"
+        call = ("fleet", "train", REACH, "-o", "x", "--plan-only", "--config", "seven.toml", "--plan", plan)
+        assert mocapact(*call, *options).code == 0
+        jobs = json.loads((tmp_path / plan / "plan.json").read_text())["jobs"]
+        assert {(job["id"], job["seed"]) for job in jobs} == {(f"{REACH}/{seed}", seed) for seed in seeds}
+
+
 def test_a_plan_of_another_version_is_refused(mocapact, tmp_path: Path) -> None:
     assert mocapact("fleet", "train", REACH, "-o", "x", "--plan-only").code == 0
     record = json.loads((tmp_path / "x.fleet/plan.json").read_text())

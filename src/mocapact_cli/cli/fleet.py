@@ -123,7 +123,10 @@ def train(
             help="Experts go to DIR/<snippet>/<seed>; default: MOCAPACT_HOME/runs/experts.",
         ),
     ] = None,
-    seeds: Annotated[str, typer.Option(metavar="N,N,...", help="One expert of every snippet for each.")] = "0",
+    seeds: Annotated[
+        str | None,
+        typer.Option(metavar="N,N,...", help="One expert of every snippet for each; default: that of the settings."),
+    ] = None,
     preset: PpoPresetOpt = None,
     total_timesteps: TotalTimestepsOpt = None,
     max_minutes: MaxMinutesOpt = None,
@@ -156,7 +159,8 @@ def train(
     given = {"total_timesteps": total_timesteps, "max_minutes": max_minutes, "warm_start": _absolute_start(warm_start)}
     given |= {"num_envs": num_envs, "min_steps": min_steps, "termination_error_threshold": termination_error_threshold}
     settings = to_dict(resolve(preset, config, **given))
-    wanted, files = training_jobs(selection, mocap or (), _seeds(seeds))
+    own = (settings["seed"],) if seeds is None else _seeds(seeds)
+    wanted, files = training_jobs(selection, mocap or (), own)
     made = _plan(
         "train",
         output or str(runs_dir("experts")),
