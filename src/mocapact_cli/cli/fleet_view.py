@@ -84,9 +84,8 @@ def _summary(status: FleetStatus) -> dict[str, Any]:
     counts = status.counts()
     rows = {"Jobs": ", ".join(f"{counts[state]:,} {state}" for state in (DONE, RUNNING, FAILED, WAITING))}
     if status.rate:
-        rows["Rate"] = (
-            f"{format_rate(3600.0 * status.rate)} jobs an hour, {format_seconds(status.remaining or 0.0)} left"
-        )
+        left = f", {format_seconds(status.remaining)} left" if status.remaining else ""
+        rows["Rate"] = f"{format_rate(3600.0 * status.rate)} jobs an hour{left}"
     ranked = status.ranked()
     if ranked:
         rows["Best"] = _named(ranked[:SHOWN])
