@@ -24,7 +24,7 @@ LIBRARIES = (
 )  # fmt: skip
 COMMANDS = (
     "quickstart", "download", "clips", "expert", "distill", "transfer", "complete", "rollout", "inspect", "export",
-    "view", "push", "doctor", "bench",
+    "view", "push", "doctor", "fleet", "bench",
 )  # fmt: skip
 PAUSE_S = 0.01
 

@@ -30,6 +30,7 @@ COMMANDS = (
     LazyCommand("transfer", "Train and evaluate a policy for a task, with or without learned motor skills.", LEARN),
     LazyCommand("complete", "Let a GPT go on from a prompt, beyond the end of its clip.", LEARN),
     LazyCommand("rollout", "Run experts and record their episodes as a dataset.", LEARN),
+    LazyCommand("fleet", "Train, roll out and evaluate many experts, on one machine or on many.", LEARN),
     LazyCommand("inspect", "Say what a file or folder holds, and whether it is sound.", DATA),
     LazyCommand("view", "Look at clips, rollouts and policies in 3D in the browser; policies act live.", DATA),
     LazyCommand(

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from mocapact_cli.cli import completion
+from mocapact_cli.core.errors import UsageError
 
 
 class Checksum(StrEnum):
@@ -117,6 +118,18 @@ ClipStartOpt = Annotated[
     bool, typer.Option("--always-init-at-clip-start", help="Start at the snippet's first step, not at random ones.")
 ]
 ActNoiseOpt = Annotated[float, typer.Option("--act-noise", min=0.0, help="Standard deviation of noise on the actions.")]
+StartRolloutsOpt = Annotated[
+    int, typer.Option("--n-start-rollouts", min=0, help="Episodes of each snippet from its start.")
+]
+RsiRolloutsOpt = Annotated[
+    int, typer.Option("--n-rsi-rollouts", min=0, help="Episodes of each snippet from random steps.")
+]
+RefStepsOpt = Annotated[
+    str, typer.Option("--ref-steps", metavar="N,N,...", help="Steps ahead at which the recorded references look.")
+]
+LogCamerasOpt = Annotated[
+    bool, typer.Option("--log-cameras", help="Record the walker's two cameras too, 64 x 64 pixels.")
+]
 SaveOpt = Annotated[
     Path | None,
     typer.Option("--save", metavar="FILE", help="Write every episode's numbers as npz, with the published keys."),
@@ -134,3 +147,15 @@ ChecksumOpt = Annotated[
     Checksum,
     typer.Option("--checksum", help="What a wrong checksum means, where the source has any.", rich_help_panel=TRANSFER),
 ]
+
+
+def whole_numbers(option: str, text: str) -> tuple[int, ...]:
+    """Read the list of whole numbers, such as "1,2,3", that was given to an option.
+
+    Raises:
+        UsageError: It is none.
+    """
+    try:
+        return tuple(int(part) for part in text.replace(",", " ").split())
+    except ValueError as error:
+        raise UsageError(f"{option} {text!r} is not a list of whole numbers.", hint="Write 1,2,3.") from error

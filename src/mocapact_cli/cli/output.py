@@ -120,6 +120,11 @@ class Output:
         if hint:
             self.stderr.print(f"  {_escaped(hint)}", highlight=False, soft_wrap=True)
 
+    @property
+    def is_live(self) -> bool:
+        """Whether what is shown on stderr can be redrawn: it is a terminal, and not to be silent."""
+        return not self._silent and self.stderr.is_terminal and not self.stderr.is_dumb_terminal
+
     @functools.cached_property
     def _live_progress(self) -> Progress:
         from mocapact_cli.cli.progress import make_progress

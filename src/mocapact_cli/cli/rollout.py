@@ -10,20 +10,26 @@ import typer
 
 from mocapact_cli.cli.app import Commands
 from mocapact_cli.cli.options import (
+    ActNoiseOpt,
     DeviceOpt,
     ForceOpt,
+    LogCamerasOpt,
     MinStepsOpt,
     MocapOpt,
     NumEnvsOpt,
     OutDirOpt,
+    RefStepsOpt,
     ResumeOpt,
+    RsiRolloutsOpt,
     SeedOpt,
+    StartRolloutsOpt,
     TerminationErrorThresholdOpt,
     ThreadsOpt,
+    whole_numbers,
 )
 from mocapact_cli.cli.output import facts, out
 from mocapact_cli.cli.resume import resume_command
-from mocapact_cli.core.errors import InterruptedRunError, UsageError
+from mocapact_cli.core.errors import InterruptedRunError
 from mocapact_cli.core.formatting import counted
 
 if TYPE_CHECKING:
@@ -49,19 +55,13 @@ def rollout(
     ],
     *,
     output: OutDirOpt,
-    n_start_rollouts: Annotated[int, typer.Option(min=0, help="Episodes of each snippet from its start.")] = 10,
-    n_rsi_rollouts: Annotated[int, typer.Option(min=0, help="Episodes of each snippet from random steps.")] = 10,
-    act_noise: Annotated[
-        float, typer.Option(min=0.0, help="Standard deviation of the noise on the experts' actions.")
-    ] = 0.1,
-    ref_steps: Annotated[
-        str, typer.Option(metavar="N,N,...", help="Steps ahead at which the recorded references look.")
-    ] = "1,2,3,4,5",
+    n_start_rollouts: StartRolloutsOpt = 10,
+    n_rsi_rollouts: RsiRolloutsOpt = 10,
+    act_noise: ActNoiseOpt = 0.1,
+    ref_steps: RefStepsOpt = "1,2,3,4,5",
     min_steps: MinStepsOpt = 30,
     termination_error_threshold: TerminationErrorThresholdOpt = 0.3,
-    log_cameras: Annotated[
-        bool, typer.Option("--log-cameras", help="Record the walker's two cameras too, 64 x 64 pixels.")
-    ] = False,
+    log_cameras: LogCamerasOpt = False,
     resume: ResumeOpt = False,
     force: ForceOpt = False,
     mocap: MocapOpt = None,
@@ -86,7 +86,7 @@ def rollout(
         n_start_rollouts=n_start_rollouts,
         n_rsi_rollouts=n_rsi_rollouts,
         act_noise=act_noise,
-        ref_steps=_whole_numbers(ref_steps),
+        ref_steps=whole_numbers("--ref-steps", ref_steps),
         min_steps=min_steps or 30,
         termination_error_threshold=0.3 if termination_error_threshold is None else termination_error_threshold,
         log_cameras=log_cameras,
@@ -128,11 +128,3 @@ def _show(summary: RolloutSummary) -> None:
         ("Next", f"mocapact inspect {summary.folder}"),
     ]
     out.show(document, lambda: facts(shown), short=str(summary.folder))
-
-
-def _whole_numbers(text: str) -> tuple[int, ...]:
-    """Read "1,2,3"."""
-    try:
-        return tuple(int(part) for part in text.replace(",", " ").split())
-    except ValueError as error:
-        raise UsageError(f"--ref-steps {text!r} is not a list of whole numbers.", hint="Write 1,2,3,4,5.") from error

@@ -65,8 +65,10 @@ TRAPS = (
 """Known by trying. Ranges that mocapact or its requirements ask for are read from the installed packages instead."""
 
 _COMMANDS = {
+    "cloud": "mocapact fleet with addresses",
     "export": "mocapact export --to minari|lerobot|safetensors|onnx",
     "push": "mocapact push",
+    "ray": "mocapact fleet --engine ray",
     "viewer": "mocapact view",
     "wandb": "--wandb of every training",
 }

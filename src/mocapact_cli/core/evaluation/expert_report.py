@@ -36,7 +36,8 @@ class ExpertCard:
     """What is known of one expert.
 
     Attributes:
-        root: its folder. snippet: what it tracks; the folder's name where nothing says so.
+        root: its folder, or the address where it lies.
+        snippet: what it tracks; the folder's name where nothing says so.
         reason: why it fails; empty if it does not.
         timesteps: environment steps at the last evaluation. seconds: wall-clock training until then, if recorded.
         kept_at: environment steps of the model that is kept: that of the highest normalized return from random steps.
@@ -45,7 +46,7 @@ class ExpertCard:
         curves: the evaluations, by `rsi` and `start`.
     """
 
-    root: Path
+    root: Path | str
     snippet: str
     reason: str = ""
     timesteps: int | None = None

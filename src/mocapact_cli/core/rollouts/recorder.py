@@ -69,6 +69,7 @@ def record_rollouts(
     *,
     resume: bool = False,
     force: bool = False,
+    metrics: bool = True,
     walker: Walker | None = None,
     progress: Progress | None = None,
 ) -> RolloutSummary:
@@ -84,6 +85,8 @@ def record_rollouts(
         config: What to record.
         resume: Continue in a folder that holds files of the same recording.
         force: Replace the rollouts that the folder holds.
+        metrics: Write `dataset_metrics.npz`, for which all files of the folder are read; who records into it in parts
+            does so after the last one.
         walker: The body; default: the CMU humanoid.
         progress: Told of every episode.
 
@@ -106,7 +109,7 @@ def record_rollouts(
     waiting = {clip_id: members for clip_id, members in by_clip.items() if clip_id not in done}
     if waiting:
         recording.run(waiting, progress or NullProgress())
-    if waiting or not (folder / METRICS_FILE).exists():
+    if metrics and (waiting or not (folder / METRICS_FILE).exists()):
         write_metrics(folder)
     return RolloutSummary(folder, tuple(waiting), tuple(done), recording.episodes, recording.steps, recording.failed)
 
