@@ -35,6 +35,8 @@ def shortened(line, folder):
     group, *rest = arguments
     if rest and rest[0] == "train":
         kept = [*re.sub(r"--(max-minutes|max-steps|total-timesteps) \S+", "", line).split()[1:]]
+        if group == "fleet":
+            return [*kept, "--config", folder / "expert.toml"]
         return [*kept, "--config", folder / f"{group}.toml", "--threads", 1]
     for name, value in BRIEF.items():
         arguments += [name, value] if name in OPTIONS.get(tuple(arguments[:2]), OPTIONS.get(group, ())) else []
