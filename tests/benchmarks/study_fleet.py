@@ -6,12 +6,14 @@
 The rates are those of fleets that have run: their plans name the settings, their records the seconds of every job, the
 results are weighed on the disk. What a plan did for its snippets is scaled to all 2,589 by the steps of their motion
 for rollouts and evaluations, and by their number for experts, whose training has its limit in steps or minutes.
+`--timesteps 4_000_000` scales plans of shorter training to so many steps an expert, begin and end included, so it is an
+upper limit.
 """
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mocapact_cli.core.clips.published import published_snippets
@@ -37,6 +39,13 @@ class Measured:
     size: int
     steps: int
     part: float
+
+    def at(self, timesteps: int) -> Measured:
+        """What the same training would cost with so many steps an expert; other work is as it is."""
+        if self.plan.kind != "train" or not timesteps:
+            return self
+        factor = timesteps * self.jobs / self.steps
+        return replace(self, hours=self.hours * factor, steps=timesteps * self.jobs)
 
     @property
     def core_hours(self) -> float:
@@ -112,13 +121,14 @@ def main() -> None:
     parser.add_argument("--gpus", type=float, default=0.0, help="GPUs of a machine")
     parser.add_argument("--machines", type=int, nargs="+", default=[1, 10, 100])
     parser.add_argument("--price", type=float, default=0.0, help="of a machine and hour, for a column of costs")
+    parser.add_argument("--timesteps", type=int, default=0, help="steps of an expert, if not those of the plan")
     chosen = parser.parse_args()
     headings = ["work", "measured on", "minutes a job", "steps/s a core", "core-hours", "GPU-hours", "disk"]
     headings += [f"hours on {count:,} x {chosen.cores} cores" for count in chosen.machines]
     headings += ["price"] if chosen.price else []
     print(f"| {' | '.join(headings)} |\n|{' --- |' * len(headings)}")
     for folder in chosen.plans:
-        found = rows(measure(folder), chosen.machines, chosen.cores, chosen.gpus, chosen.price)
+        found = rows(measure(folder).at(chosen.timesteps), chosen.machines, chosen.cores, chosen.gpus, chosen.price)
         print(f"| {' | '.join(found)} |")
 
 

@@ -45,6 +45,8 @@ def test_the_full_set_is_computed_from_what_was_measured(study, plan: Path) -> N
     assert measured.core_hours == pytest.approx(2589 * 2 * 600 / 3600)
     assert measured.size / measured.part == pytest.approx(2_589_000)
     assert measured.wall_hours(10, 32, 0) == pytest.approx(2589 * 600 / 3600 / 160)
+    longer = measured.at(5000)
+    assert (longer.steps, longer.hours) == (10_000, pytest.approx(100 * measured.hours))
     # No number of machines makes a single job shorter, and none can be done where there is no room for it.
     assert measured.wall_hours(10_000, 32, 0) == pytest.approx(1 / 6)
     assert measured.wall_hours(1, 1, 0) == float("inf")
