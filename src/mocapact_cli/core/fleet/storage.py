@@ -1,7 +1,9 @@
 """Where results go: a folder that all workers see, or any address that fsspec knows.
 
 With an address a job works in a folder of its own machine. A training run is copied out with every checkpoint, so that
-another machine can go on with it; what is finished is copied to a temporary name beside its place and then moved.
+another machine can go on with it. What is finished is copied to a temporary name beside its place and then moved. In an
+object store, where folders are no more than names and a file appears when it is complete, it is copied to its place,
+and the file by which it is known to be finished comes last.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ CHECKPOINT = Path("checkpoints", "last.pt")
 _LAST = "last_machine.txt"
 """Which machine has copied a run out."""
 _LOOK_EVERY = 5.0
+_WITH_FOLDERS = {"file", "local", "sftp", "ssh", "smb", "ftp", "hdfs", "arrow_hdfs", "webhdfs", "memory"}
+"""Protocols of file systems that move a folder as one."""
 
 
 class Output(Protocol):
@@ -116,7 +120,7 @@ class AddressOutput:
             name = self._plan.result_of(job)
             self._far.put_file(folder / name, name)
         else:
-            self._far.put_folder(folder, job.id)
+            self._far.put_folder(folder, job.id, last=Path(self._plan.result_of(job)).relative_to(job.id))
 
     def _scratch(self, job: Job) -> Path:
         place = hashlib.sha256(self._plan.output.encode()).hexdigest()[:12]
@@ -175,26 +179,39 @@ class Far:
 
     def put_file(self, source: Path, name: str) -> None:
         """Copy a file to its place, which it takes when it is complete."""
-        path = PurePosixPath(name)
-        beside = str(path.with_name(f".{path.name}.{secrets.token_hex(4)}"))
+        beside = self._beside(name) if self._has_folders else name
         self._put(source, beside)
-        with self._named():
-            self._fs.mv(self._at(beside), self._at(name))
+        if beside != name:
+            with self._named():
+                self._fs.mv(self._at(beside), self._at(name))
 
-    def put_folder(self, source: Path, name: str) -> None:
-        """Copy a folder to its place, which it takes when it is complete, as one where the file system can."""
-        path = PurePosixPath(name)
-        beside = str(path.with_name(f".{path.name}.{secrets.token_hex(4)}"))
-        self.mirror(source, beside)
+    def put_folder(self, source: Path, name: str, *, last: Path) -> None:
+        """Copy a folder to its place, as one where the file system can, else with one of its files last."""
+        if not self._has_folders:
+            self.remove(name)
+            self.mirror(source, name, last=last)
+            return
+        beside = self._beside(name)
+        self.mirror(source, beside, last=last)
         self.remove(name)
         with self._named():
             self._fs.mv(self._at(beside), self._at(name), recursive=True)
 
-    def mirror(self, source: Path, name: str) -> None:
-        """Copy a folder's files, the checkpoint last."""
+    def mirror(self, source: Path, name: str, *, last: Path = CHECKPOINT) -> None:
+        """Copy a folder's files, one of them last."""
         files = [path for path in sorted(source.rglob("*")) if path.is_file() and not path.name.startswith(".")]
-        for path in sorted(files, key=lambda path: path.relative_to(source) == CHECKPOINT):
+        for path in sorted(files, key=lambda path: path.relative_to(source) == last):
             self._put(path, f"{name}/{path.relative_to(source).as_posix()}")
+
+    @property
+    def _has_folders(self) -> bool:
+        protocol = self._fs.protocol
+        return not _WITH_FOLDERS.isdisjoint((protocol,) if isinstance(protocol, str) else protocol)
+
+    @staticmethod
+    def _beside(name: str) -> str:
+        path = PurePosixPath(name)
+        return str(path.with_name(f".{path.name}.{secrets.token_hex(4)}"))
 
     def remove(self, name: str) -> None:
         """Remove a folder, if it is there."""
