@@ -107,6 +107,13 @@ def test_kills_cost_nothing_that_was_saved(mocapact, mocapact_home: Path, tmp_pa
     assert seen == sorted(set(seen))
 
 
+def test_an_address_of_no_kind_leaves_no_plan_behind(mocapact, tmp_path: Path) -> None:
+    done = mocapact("fleet", "train", REACH, "-o", "foo://bar/experts", "--plan", "plan")
+    assert done.code == 2
+    assert "foo://bar/experts is no address" in done.stderr
+    assert not (tmp_path / "plan").exists()
+
+
 def lower_limit(plan: Path, timesteps: int) -> None:
     """Let a run that was to be long end soon."""
     record = json.loads((plan / "plan.json").read_text())

@@ -373,8 +373,12 @@ def _begin(
 ) -> None:
     """Write a plan, and run it unless only that is wanted."""
     from mocapact_cli.core.fleet.plan import default_folder, write_plan
+    from mocapact_cli.core.fleet.storage import open_output
 
     folder = (folder or default_folder(made.output)).absolute()
+    if not plan_only:
+        # An address that is of no use here leaves no plan behind; where plans are only made, it need not be.
+        open_output(made)
     write_plan(folder, made)
     if plan_only:
         out.show({"plan": folder, "jobs": len(made.jobs)}, f"{folder}: {len(made.jobs):,} jobs", short=str(folder))
