@@ -89,3 +89,10 @@ def test_experts_at_an_address_are_known_by_their_names(expert, tmp_path: Path) 
     assert (job.id, job.experts) == ("demo_reach-0-30/0", (f"{address}/demo_reach-0-30/0",))
     with pytest.raises(NotFoundError, match="no expert"):
         rollout_jobs([f"file://{tmp_path}/nothing"], seed=0)
+
+
+def test_a_recording_is_to_be_imported_first(tmp_path: Path) -> None:
+    (tmp_path / "07_01.amc").write_text("#!OML:ASF")
+    with pytest.raises(UsageError, match="is a recording") as caught:
+        training_jobs([str(tmp_path / "07_01.amc")])
+    assert "mocapact clips import" in caught.value.hint

@@ -40,7 +40,7 @@ def training_jobs(
     Raises:
         NotFoundError: a file or a clip does not exist.
         InvalidInputError: a file is damaged.
-        UsageError: nothing is named.
+        UsageError: nothing is named, or a recording that was not imported.
     """
     files = [Path(word) for word in chosen if _is_mocap(word)]
     library = open_library([*mocap, *files])
@@ -95,6 +95,10 @@ def _is_mocap(word: str) -> bool:
 
 def _names(word: str, library: ClipLibrary) -> list[str]:
     """The clips and snippets that a word stands for; of a subset none may be missing."""
+    if Path(word).suffix.lower() == ".amc":
+        raise UsageError(
+            f"{word} is a recording.", hint=f"Make clips of it first: mocapact clips import {word} -o x.h5"
+        )
     names = sorted(parse_selection(word).names or ())
     missing = [name for name in clip_ids(word) if name not in library.ids()] if word in SUBSETS else []
     if missing:
