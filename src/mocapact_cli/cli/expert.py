@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mocapact_cli.cli import completion
+from mocapact_cli.cli import completion, expert_tune
 from mocapact_cli.cli.app import Commands
 from mocapact_cli.cli.evaluations import check_evaluation, shown_without_film
 from mocapact_cli.cli.expert_eval_view import evaluation_table
@@ -123,6 +123,9 @@ def train(
         )
         conclude(training_json(result))
     _show_training(result)
+
+
+app.command("tune", examples=expert_tune.EXAMPLES)(expert_tune.tune)
 
 
 @app.command(

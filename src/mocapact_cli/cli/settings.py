@@ -60,12 +60,13 @@ _COMPLETIONS = {
 _TYPES: Mapping[str, type] = {"int": int, "float": float, "bool": bool, "str": str, "Path": Path}
 
 
-def with_settings(configuration: str, *names: str) -> Callable[[Function], Function]:
-    """Give a command options for some settings; it gets them as one argument, `settings`.
+def with_settings(configuration: str, *names: str, argument: str = "settings") -> Callable[[Function], Function]:
+    """Give a command options for some settings; it gets them as one argument.
 
     Args:
         configuration: "package.module:Class", where the settings are declared.
         names: The settings.
+        argument: Which one, as a command may take the settings of several configurations.
     """
     declared = declared_in(*configuration.split(":"))
     options = [_option(declared[name]) for name in names]
@@ -74,10 +75,10 @@ def with_settings(configuration: str, *names: str) -> Callable[[Function], Funct
         @functools.wraps(function)
         def run(**values: Any) -> None:
             given: Given = {name: values.pop(name) for name in names}
-            function(**values, settings=given)
+            function(**values, **{argument: given})
 
         signature = inspect.signature(function, eval_str=True)
-        slots = [options if one.name == "settings" else [one] for one in signature.parameters.values()]
+        slots = [options if one.name == argument else [one] for one in signature.parameters.values()]
         run.__signature__ = signature.replace(parameters=[*itertools.chain(*slots)])  # type: ignore[attr-defined]
         return run
 
