@@ -22,7 +22,7 @@ import traceback
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from mocapact_cli.core import errors
-from mocapact_cli.core.errors import InvalidInputError, MocapactError
+from mocapact_cli.core.errors import InvalidInputError, MocapactError, RunError
 from mocapact_cli.core.formatting import one_line
 from mocapact_cli.core.paths import jsonable
 from mocapact_cli.core.progress import NullProgress, Progress
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from mocapact_cli.core.progress import ProgressTask
 
 TIMEOUT_S = 30.0
+_PATIENCE = 10.0
+"""How much longer than its time of work a child may take by the clock: other programs are no fault of the file."""
 MEMORY_BYTES = 4 << 30
 _PROGRAM = "from mocapact_cli.core.guarded import serve; serve()"
 _LAST_WORDS_S = 1.0
@@ -55,12 +57,14 @@ def run_guarded(
     Args:
         function: "package.module:name"; the child imports it.
         arguments: Keyword arguments, plain JSON values; `path` is the file that messages name.
-        timeout_s: Seconds without a word of `now_reading`; a large file as a whole may take longer.
+        timeout_s: Seconds of the processor's time without a word of `now_reading`; a large file as a whole may take
+            longer. By the clock it may be ten times as many, as the machine or the disk may be busy.
         memory_bytes: How much the child may allocate, where the system can limit it; None for no limit.
         progress: Told how far the child is, where the function counts.
 
     Raises:
         InvalidInputError: The child crashed, hung, ran out of memory or met what no reader foresaw.
+        RunError: The child waited for too long, such as for a disk that does not answer.
         MocapactError: What the function raised, of the same class.
         OSError: What the function raised, such as missing permission.
     """
@@ -77,7 +81,7 @@ class GuardedProcess:
     """
 
     def __init__(self, *, timeout_s: float = TIMEOUT_S, memory_bytes: int | None = MEMORY_BYTES) -> None:
-        self._limits = {"timeout_s": timeout_s, "memory_bytes": memory_bytes}
+        self._timeout_s, self._memory_bytes = timeout_s, memory_bytes
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> GuardedProcess:
@@ -90,7 +94,8 @@ class GuardedProcess:
 
     def call(self, function: str, arguments: Mapping[str, Any], *, progress: Progress | None = None) -> Any:
         """Call a function in the child; see `run_guarded`."""
-        request = {"function": function, "arguments": dict(arguments), **self._limits}
+        limits = {"timeout_s": self._timeout_s, "memory_bytes": self._memory_bytes}
+        request = {"function": function, "arguments": dict(arguments), **limits}
         try:
             outcome, place = self._exchange(request, progress or NullProgress())
         except BaseException:
@@ -144,14 +149,19 @@ class GuardedProcess:
             )
         return self._process
 
-    def _death(self, subject: str, place: str) -> InvalidInputError:
+    def _death(self, subject: str, place: str) -> MocapactError:
         code = _exit_code(self._process)
         self.close()
         where = f" while reading {place}" if place else ""
-        if code == -signal.SIGALRM:
+        if code == -signal.SIGPROF:
             return InvalidInputError(
-                f"{subject} is damaged: {self._limits['timeout_s']:g} seconds passed without an end{where}.",
+                f"{subject} is damaged: {self._timeout_s:g} seconds of work passed without an end{where}.",
                 hint=_DAMAGED,
+            )
+        if code == -signal.SIGALRM:
+            return RunError(
+                f"{subject}: nothing happened for {_PATIENCE * self._timeout_s:g} seconds{where}.",
+                hint="The disk or the machine may be too busy: try again, or copy the file to another disk.",
             )
         how = signal.Signals(-code).name if -code in set(signal.Signals) else f"exit code {code}"
         return InvalidInputError(f"{subject} is damaged: the reading process crashed ({how}){where}.", hint=_DAMAGED)
@@ -232,12 +242,17 @@ class _Child:
             request = json.loads(line)
             self._limit(float(request["timeout_s"]), request["memory_bytes"])
             answer = json.dumps(_outcome(request), default=jsonable)
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            self._wind_up(0.0)
             self._send(answer)
 
     def report(self, message: Mapping[str, Any]) -> None:
-        signal.setitimer(signal.ITIMER_REAL, self._timeout)
+        self._wind_up(self._timeout)
         self._send(json.dumps(message))
+
+    def _wind_up(self, timeout_s: float) -> None:
+        """Begin to count anew, the processor's time and the clock's; 0 for neither."""
+        signal.setitimer(signal.ITIMER_PROF, timeout_s)
+        signal.setitimer(signal.ITIMER_REAL, _PATIENCE * timeout_s)
 
     def _send(self, text: str) -> None:
         content = memoryview(text.encode() + b"\n")
@@ -247,10 +262,11 @@ class _Child:
     def _limit(self, timeout_s: float, memory_bytes: int | None) -> None:
         import resource
 
-        # The alarm's default action ends the process even inside C code, and also where the parent is gone.
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        # The alarms' default action ends the process even inside C code, and also where the parent is gone.
+        for alarm in (signal.SIGALRM, signal.SIGPROF):
+            signal.signal(alarm, signal.SIG_DFL)
         self._timeout = timeout_s
-        signal.setitimer(signal.ITIMER_REAL, timeout_s)
+        self._wind_up(timeout_s)
         for limit, size in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_DATA, memory_bytes)):
             if size is not None:
                 # Some systems know no such limit, or have set a lower one already.
