@@ -12,14 +12,7 @@ from mocapact_cli.cli import completion
 from mocapact_cli.cli.app import Commands
 from mocapact_cli.cli.evaluations import check_files, shown_without_film
 from mocapact_cli.cli.expert_eval_view import evaluation_table
-from mocapact_cli.cli.options import (
-    DeviceOpt,
-    MocapOpt,
-    NumEnvsOpt,
-    SeedOpt,
-    TerminationErrorThresholdOpt,
-    ThreadsOpt,
-)
+from mocapact_cli.cli.options import ClipStartOpt, SimulationOptions, TerminationErrorThresholdOpt
 from mocapact_cli.cli.output import facts, out, table
 from mocapact_cli.core.errors import UsageError
 from mocapact_cli.core.formatting import counted
@@ -92,9 +85,7 @@ def complete(
     samples: Annotated[
         int | None, typer.Option(min=1, max=25, help="Go on so many times from one and the same prompt.")
     ] = None,
-    always_init_at_clip_start: Annotated[
-        bool, typer.Option("--always-init-at-clip-start", help="Begin at the snippet's first step, not at random ones.")
-    ] = False,
+    always_init_at_clip_start: ClipStartOpt = False,
     act_noise: Annotated[
         float | None,
         typer.Option(
@@ -112,11 +103,7 @@ def complete(
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw survival after the prompt: .png, .svg or .pdf.")
     ] = None,
-    mocap: MocapOpt = None,
-    seed: SeedOpt = 0,
-    num_envs: NumEnvsOpt = None,
-    threads: ThreadsOpt = None,
-    device: DeviceOpt = "auto",
+    simulation: SimulationOptions,
     termination_error_threshold: TerminationErrorThresholdOpt = 0.3,
 ) -> None:
     """Let a GPT go on from a prompt: it sees what an expert does for a while, then acts itself, beyond the clip's end.
@@ -131,13 +118,12 @@ def complete(
     from mocapact_cli.core.evaluation.policy import policy_file
     from mocapact_cli.core.evaluation.prompts import PromptRequest, check_completer
     from mocapact_cli.core.interop.policies import load_policy
-    from mocapact_cli.core.policies.device import choose_device
 
     request = PromptRequest(clip_snippet, experts, prompt_policy, prompt)
-    device = choose_device(device)
+    device = simulation.network_device()
     opened = load_policy(policy, device=device)
     check_completer(opened, str(policy))
-    given = request.open(mocap, device=device)
+    given = request.open(simulation.mocap, device=device)
     given.starts(prompt_length)
     noise = act_noise if act_noise is not None else 0.0 if samples is None or stochastic else SAMPLE_NOISE
     config = CompletionConfig(
@@ -147,10 +133,8 @@ def complete(
         always_init_at_clip_start=always_init_at_clip_start,
         act_noise=noise,
         stochastic=stochastic,
-        termination_error_threshold=0.3 if termination_error_threshold is None else termination_error_threshold,
-        seed=seed,
-        num_envs=num_envs,
-        threads=threads,
+        termination_error_threshold=termination_error_threshold,
+        **simulation.work(),
     )
     episodes = samples or n_eval_episodes or default_episodes(given, config)
     result = run(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,18 +16,13 @@ from mocapact_cli.cli.options import (
     EVALUATION,
     ActNoiseOpt,
     BaselineOpt,
-    ClipStartOpt,
     ConfigOpt,
-    DeviceOpt,
+    EpisodeOptions,
     ForceOpt,
-    MinStepsOpt,
     MocapOpt,
-    NumEnvsOpt,
     ResumeOpt,
     SaveOpt,
-    SeedOpt,
-    TerminationErrorThresholdOpt,
-    ThreadsOpt,
+    SimulationOptions,
 )
 from mocapact_cli.cli.output import facts, out
 from mocapact_cli.cli.resume import naming_the_way_on
@@ -200,6 +195,13 @@ def train(
         _show_training(result)
 
 
+@dataclass(frozen=True)
+class _EpisodeOptions(EpisodeOptions):
+    """Those of policies for many clips, which the paper evaluates without noise."""
+
+    act_noise: ActNoiseOpt = 0.0
+
+
 @app.command(
     "eval",
     examples=[
@@ -228,8 +230,7 @@ def evaluate_policy(
             "a snippet, and just one where all would be alike.",
         ),
     ] = None,
-    always_init_at_clip_start: ClipStartOpt = False,
-    act_noise: ActNoiseOpt = 0.0,
+    episodes: _EpisodeOptions,
     stochastic: Annotated[
         bool, typer.Option("--stochastic", help="Draw the embedding of npmp, mcp and hierarchical, not take its mean.")
     ] = False,
@@ -250,13 +251,7 @@ def evaluate_policy(
         typer.Option(min=1, max=25, help="Snippets in the film, at most: from the worst to the best in even steps."),
     ] = 9,
     save: SaveOpt = None,
-    mocap: MocapOpt = None,
-    seed: SeedOpt = 0,
-    num_envs: NumEnvsOpt = None,
-    threads: ThreadsOpt = None,
-    device: DeviceOpt = "auto",
-    min_steps: MinStepsOpt = 10,
-    termination_error_threshold: TerminationErrorThresholdOpt = 0.3,
+    simulation: SimulationOptions,
 ) -> None:
     """Evaluate a policy for many clips: overall and on each snippet, with those on which it fails and why.
 
@@ -273,25 +268,15 @@ def evaluate_policy(
         spread_choice,
     )
     from mocapact_cli.core.evaluation.policy import open_subjects, policy_file
-    from mocapact_cli.core.policies.device import choose_device
 
-    opened, pairs = open_subjects(policy, snippets, mocap, device=choose_device(device))
-    config = EvalConfig(
-        always_init_at_clip_start=always_init_at_clip_start,
-        act_noise=act_noise,
-        stochastic=stochastic,
-        min_steps=10 if min_steps is None else min_steps,
-        termination_error_threshold=0.3 if termination_error_threshold is None else termination_error_threshold,
-        seed=seed,
-        num_envs=num_envs,
-        threads=threads,
-    )
+    opened, pairs = open_subjects(policy, snippets, simulation.mocap, device=simulation.network_device())
+    config = EvalConfig(stochastic=stochastic, **asdict(episodes), **simulation.work())
     check_request(opened, config, baseline or ())
-    episodes = default_episodes(len(pairs), config) if n_eval_episodes is None else n_eval_episodes
-    config = replace(config, n_eval_episodes=episodes)
+    wanted = default_episodes(len(pairs), config) if n_eval_episodes is None else n_eval_episodes
+    config = replace(config, n_eval_episodes=wanted)
     document: dict[str, Any] = {"policy": policy_file(policy)}
     report = None
-    if episodes:
+    if wanted:
         report = evaluate_snippets(
             opened,
             pairs,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,21 +13,15 @@ from mocapact_cli.cli.app import Commands
 from mocapact_cli.cli.evaluations import check_evaluation, shown_without_film
 from mocapact_cli.cli.expert_eval_view import evaluation_table
 from mocapact_cli.cli.options import (
-    ActNoiseOpt,
     BaselineOpt,
-    ClipStartOpt,
     ConfigOpt,
-    DeviceOpt,
+    EpisodeOptions,
     ForceOpt,
-    MinStepsOpt,
     MocapOpt,
-    NumEnvsOpt,
     PpoPresetOpt,
     ResumeOpt,
     SaveOpt,
-    SeedOpt,
-    TerminationErrorThresholdOpt,
-    ThreadsOpt,
+    SimulationOptions,
     VideoOpt,
 )
 from mocapact_cli.cli.output import facts, out
@@ -140,8 +134,7 @@ def evaluate(
     ],
     *,
     n_eval_episodes: Annotated[int, typer.Option(min=0, help="Episodes; 0 for the video alone.")] = 1000,
-    always_init_at_clip_start: ClipStartOpt = False,
-    act_noise: ActNoiseOpt = 0.1,
+    episodes: EpisodeOptions,
     baseline: BaselineOpt = None,
     plot: Annotated[
         Path | None,
@@ -149,31 +142,15 @@ def evaluate(
     ] = None,
     video: VideoOpt = None,
     save: SaveOpt = None,
-    mocap: MocapOpt = None,
-    seed: SeedOpt = 0,
-    num_envs: NumEnvsOpt = None,
-    threads: ThreadsOpt = None,
-    device: DeviceOpt = "auto",
-    min_steps: MinStepsOpt = 10,
-    termination_error_threshold: TerminationErrorThresholdOpt = 0.3,
+    simulation: SimulationOptions,
 ) -> None:
     """Evaluate an expert as the published ones were: many episodes, noise on the actions."""
     from mocapact_cli.core.evaluation.evaluate import EvalConfig
     from mocapact_cli.core.evaluation.expert import evaluate_expert, film_expert, open_expert
-    from mocapact_cli.core.policies.device import choose_device
 
     check_evaluation(n_eval_episodes, baseline, plot=plot, video=video, save=save)
-    subject = open_expert(policy_root, mocap, device=choose_device(device))
-    config = EvalConfig(
-        n_eval_episodes=n_eval_episodes,
-        always_init_at_clip_start=always_init_at_clip_start,
-        act_noise=act_noise,
-        min_steps=10 if min_steps is None else min_steps,
-        termination_error_threshold=0.3 if termination_error_threshold is None else termination_error_threshold,
-        seed=seed,
-        num_envs=num_envs,
-        threads=threads,
-    )
+    subject = open_expert(policy_root, simulation.mocap, device=simulation.network_device())
+    config = EvalConfig(n_eval_episodes=n_eval_episodes, **asdict(episodes), **simulation.work())
     document: dict[str, Any] = {}
     if n_eval_episodes:
         document = evaluate_expert(

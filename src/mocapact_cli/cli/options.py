@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mocapact_cli.cli import completion
 from mocapact_cli.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from mocapact_cli.core.rollouts.config import RolloutConfig
 
 
 class Checksum(StrEnum):
@@ -80,7 +84,7 @@ DeviceOpt = Annotated[
     ),
 ]
 MinStepsOpt = Annotated[
-    int | None,
+    int,
     typer.Option(
         "--min-steps",
         min=1,
@@ -89,11 +93,11 @@ MinStepsOpt = Annotated[
     ),
 ]
 TerminationErrorThresholdOpt = Annotated[
-    float | None,
+    float,
     typer.Option(
         "--termination-error-threshold",
         min=0.0,
-        help="Termination error above which an episode fails (the original's is 0.3).",
+        help="Termination error above which an episode fails; the original's is 0.3.",
         rich_help_panel=SIMULATION,
     ),
 ]
@@ -147,6 +151,64 @@ ChecksumOpt = Annotated[
     Checksum,
     typer.Option("--checksum", help="What a wrong checksum means, where the source has any.", rich_help_panel=TRANSFER),
 ]
+
+
+@dataclass(frozen=True)
+class SimulationOptions:
+    """What every command that steps physics takes."""
+
+    mocap: MocapOpt = None
+    seed: SeedOpt = 0
+    num_envs: NumEnvsOpt = None
+    threads: ThreadsOpt = None
+    device: DeviceOpt = "auto"
+
+    def work(self) -> dict[str, Any]:
+        """Return seed, environments and threads, by the names that they have in every configuration of episodes."""
+        return {"seed": self.seed, "num_envs": self.num_envs, "threads": self.threads}
+
+    def network_device(self) -> str:
+        """Return where networks run.
+
+        Raises:
+            UsageError: There is no such device here.
+        """
+        from mocapact_cli.core.policies.device import choose_device
+
+        return choose_device(self.device)
+
+
+@dataclass(frozen=True)
+class EpisodeOptions:
+    """How the episodes of an evaluation begin, act and fail, by the names of `EvalConfig`."""
+
+    always_init_at_clip_start: ClipStartOpt = False
+    act_noise: ActNoiseOpt = 0.1
+    min_steps: MinStepsOpt = 10
+    termination_error_threshold: TerminationErrorThresholdOpt = 0.3
+
+
+@dataclass(frozen=True)
+class RecordingOptions:
+    """What is recorded of experts, by the names of `RolloutConfig`."""
+
+    n_start_rollouts: StartRolloutsOpt = 10
+    n_rsi_rollouts: RsiRolloutsOpt = 10
+    act_noise: ActNoiseOpt = 0.1
+    ref_steps: RefStepsOpt = "1,2,3,4,5"
+    min_steps: MinStepsOpt = 30
+    termination_error_threshold: TerminationErrorThresholdOpt = 0.3
+    log_cameras: LogCamerasOpt = False
+
+    def config(self, **machine: Any) -> RolloutConfig:
+        """Return the configuration, with what the machine is to do.
+
+        Raises:
+            UsageError: Nothing would be recorded, or the reference steps are no numbers.
+        """
+        from mocapact_cli.core.rollouts.config import RolloutConfig
+
+        return RolloutConfig(**asdict(self) | {"ref_steps": whole_numbers("--ref-steps", self.ref_steps)} | machine)
 
 
 def whole_numbers(option: str, text: str) -> tuple[int, ...]:

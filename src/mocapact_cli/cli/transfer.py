@@ -14,14 +14,11 @@ from mocapact_cli.cli.evaluations import check_files, shown_without_film
 from mocapact_cli.cli.options import (
     ActNoiseOpt,
     ConfigOpt,
-    DeviceOpt,
     ForceOpt,
     MocapOpt,
-    NumEnvsOpt,
     PpoPresetOpt,
     ResumeOpt,
-    SeedOpt,
-    ThreadsOpt,
+    SimulationOptions,
     VideoOpt,
 )
 from mocapact_cli.cli.output import facts, out
@@ -151,11 +148,7 @@ def evaluate(
     act_noise: ActNoiseOpt = 0.0,
     baseline: TaskBaselineOpt = None,
     video: VideoOpt = None,
-    mocap: MocapOpt = None,
-    seed: SeedOpt = 0,
-    num_envs: NumEnvsOpt = None,
-    threads: ThreadsOpt = None,
-    device: DeviceOpt = "auto",
+    simulation: SimulationOptions,
 ) -> None:
     """Evaluate a policy for a task: what it collects, how often it falls and how well it does what it is told.
 
@@ -169,14 +162,15 @@ def evaluate(
         film_transfer,
         open_transfer,
     )
-    from mocapact_cli.core.policies.device import choose_device
 
     if n_eval_episodes == 0 and (video is None or baseline):
         raise UsageError("With --n-eval-episodes 0 there is only a --video to make.", hint="Raise --n-eval-episodes.")
     check_baselines(baseline or ())
     check_files(video=video)
-    subject = open_transfer(model_root, mocap, task=task, max_steps=episode_steps, device=choose_device(device))
-    config = TransferEvalConfig(n_eval_episodes, act_noise, seed, num_envs, threads)
+    subject = open_transfer(
+        model_root, simulation.mocap, task=task, max_steps=episode_steps, device=simulation.network_device()
+    )
+    config = TransferEvalConfig(n_eval_episodes, act_noise, **simulation.work())
     document: dict[str, Any] = {}
     if n_eval_episodes:
         result = evaluate_transfer(subject, config, baselines=baseline or (), progress=out.progress())

@@ -106,6 +106,7 @@ def view(
     check_viser()
     _hush_viser()
 
+    from mocapact_cli.core.policies.device import choose_device
     from mocapact_cli.core.viewer.acting import Acting
     from mocapact_cli.core.viewer.opening import Wish, open_source
 
@@ -113,8 +114,8 @@ def view(
         start_step=start_step,
         act_noise=act_noise,
         seed=seed,
-        device=_device(device),
-        threshold=0.3 if termination_error_threshold is None else termination_error_threshold,
+        device=choose_device(device),
+        threshold=termination_error_threshold,
         prompt_length=prompt_length,
         max_steps=max_steps,
     )
@@ -135,12 +136,6 @@ def _hush_viser() -> None:
     import rich
 
     rich.reconfigure(quiet=True)
-
-
-def _device(name: str) -> str:
-    from mocapact_cli.core.policies.device import choose_device
-
-    return choose_device(name)
 
 
 def _announce(page: View) -> None:
