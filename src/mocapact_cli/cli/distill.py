@@ -20,9 +20,12 @@ from mocapact_cli.cli.options import (
     EpisodeOptions,
     ForceOpt,
     MocapOpt,
+    PolicyArg,
     ResumeOpt,
     SaveOpt,
     SimulationOptions,
+    clips_option,
+    plot_option,
 )
 from mocapact_cli.cli.output import facts, out
 from mocapact_cli.cli.resume import naming_the_way_on
@@ -46,31 +49,17 @@ _Dataset = Annotated[
     list[Path] | None,
     typer.Option(metavar="PATH", help="Rollout files or folders; default: MOCAPACT_HOME/data/small_dataset."),
 ]
-_Clips = Annotated[
-    str | None,
-    typer.Option(
-        metavar="CLIPS|SUBSET|FILE",
-        autocompletion=completion.selections,
-        help="Only these: clips or snippets with commas, a subset such as walk_tiny, or a text file of them.",
-        rich_help_panel=DATA,
-    ),
-]
-_HoldOut = Annotated[
-    str | None,
-    typer.Option(
-        metavar="CLIPS|SUBSET|FILE",
-        autocompletion=completion.selections,
-        help="Do not learn from these, but validate with them.",
-        rich_help_panel=DATA,
-    ),
-]
+_Clips = Annotated[str | None, clips_option(panel=DATA)]
+_HoldOut = Annotated[str | None, clips_option(help="Do not learn from these, but validate with them.", panel=DATA)]
 _Val = Annotated[
     list[Path] | None,
     typer.Option(metavar="PATH", help="Rollout files or folders to validate with.", rich_help_panel=DATA),
 ]
 _Metrics = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="dataset_metrics.npz; default: beside the first file.", rich_help_panel=DATA),
+    typer.Option(
+        metavar="FILE", help="Statistics, dataset_metrics.npz; default: beside the first file.", rich_help_panel=DATA
+    ),
 ]
 _Preset = Annotated[
     str | None,
@@ -86,13 +75,8 @@ _OutputRoot = Annotated[
 ]
 _ExtraClips = Annotated[
     str | None,
-    typer.Option(
-        "--extra-clips",
-        "--eval-snippets",
-        metavar="CLIPS|SUBSET|FILE",
-        autocompletion=completion.selections,
-        help="Also evaluate on these clips and snippets.",
-        rich_help_panel=EVALUATION,
+    clips_option(
+        "--extra-clips", "--eval-snippets", help="Also evaluate on these clips and snippets.", panel=EVALUATION
     ),
 ]
 
@@ -212,7 +196,7 @@ class _EpisodeOptions(EpisodeOptions):
     ],
 )
 def evaluate_policy(
-    policy: Annotated[Path, typer.Argument(metavar="POLICY", help="A .ckpt or its folder, ours or a published one.")],
+    policy: PolicyArg,
     *,
     snippets: Annotated[
         list[str] | None,
@@ -238,10 +222,7 @@ def evaluate_policy(
         float, typer.Option(min=0.0, max=1.0, help="Normalized length below which the policy fails on a snippet.")
     ] = 0.98,
     baseline: BaselineOpt = None,
-    plot: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Draw the snippets' scores and the episodes' survival: .png, .svg or .pdf."),
-    ] = None,
+    plot: Annotated[Path | None, plot_option("Draw the snippets' scores and the episodes' survival")] = None,
     video: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Also film several snippets side by side: .mp4, .gif or .png (strips)."),

@@ -9,7 +9,14 @@ import typer
 
 from mocapact_cli.cli import completion
 from mocapact_cli.cli.evaluations import check_files, shown_without_film
-from mocapact_cli.cli.options import ClipStartOpt, SimulationOptions, TerminationErrorThresholdOpt, VideoOpt
+from mocapact_cli.cli.options import (
+    ClipStartOpt,
+    PolicyArg,
+    SimulationOptions,
+    TerminationErrorThresholdOpt,
+    VideoOpt,
+    plot_option,
+)
 from mocapact_cli.cli.output import facts, out, table
 from mocapact_cli.core.errors import UsageError
 
@@ -39,7 +46,7 @@ EXAMPLES = (
 
 
 def sample(
-    policy: Annotated[Path, typer.Argument(metavar="POLICY", help="A .ckpt or its folder, ours or a published one.")],
+    policy: PolicyArg,
     *,
     interpolate: Annotated[
         tuple[str, str] | None,
@@ -68,10 +75,7 @@ def sample(
     ] = None,
     always_init_at_clip_start: ClipStartOpt = False,
     video: VideoOpt = None,
-    plot: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Draw the embeddings in two dimensions (PCA): .png, .svg or .pdf."),
-    ] = None,
+    plot: Annotated[Path | None, plot_option("Draw the embeddings in two dimensions (PCA)")] = None,
     simulation: SimulationOptions,
     termination_error_threshold: TerminationErrorThresholdOpt = 0.3,
 ) -> None:

@@ -23,6 +23,7 @@ from mocapact_cli.cli.options import (
     SaveOpt,
     SimulationOptions,
     VideoOpt,
+    plot_option,
 )
 from mocapact_cli.cli.output import facts, out
 from mocapact_cli.cli.resume import naming_the_way_on
@@ -136,10 +137,7 @@ def evaluate(
     n_eval_episodes: Annotated[int, typer.Option(min=0, help="Episodes; 0 for the video alone.")] = 1000,
     episodes: EpisodeOptions,
     baseline: BaselineOpt = None,
-    plot: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Draw reward channels and survival over clip time: .png, .svg or .pdf."),
-    ] = None,
+    plot: Annotated[Path | None, plot_option("Draw reward channels and survival over clip time")] = None,
     video: VideoOpt = None,
     save: SaveOpt = None,
     simulation: SimulationOptions,

@@ -70,7 +70,7 @@ PpoPresetOpt = Annotated[
     str | None,
     typer.Option(
         "--preset",
-        help="fast (made for small machines; the default) or paper (the published recipe).",
+        help="Recipe: fast (made for small machines; the default) or paper (the published one).",
         autocompletion=completion.ppo_presets,
     ),
 ]
@@ -78,7 +78,7 @@ DeviceOpt = Annotated[
     str,
     typer.Option(
         "--device",
-        help="Where networks run: auto, cpu, cuda or cuda:N.",
+        help="Where networks run: auto (a GPU if there is one), cpu, cuda or cuda:N.",
         rich_help_panel=SIMULATION,
         autocompletion=completion.devices,
     ),
@@ -121,6 +121,7 @@ BaselineOpt = Annotated[
 ClipStartOpt = Annotated[
     bool, typer.Option("--always-init-at-clip-start", help="Start at the snippet's first step, not at random ones.")
 ]
+PolicyArg = Annotated[Path, typer.Argument(metavar="POLICY", help="A .ckpt or its folder, ours or a published one.")]
 ActNoiseOpt = Annotated[float, typer.Option("--act-noise", min=0.0, help="Standard deviation of noise on the actions.")]
 StartRolloutsOpt = Annotated[
     int, typer.Option("--n-start-rollouts", min=0, help="Episodes of each snippet from its start.")
@@ -144,13 +145,37 @@ ConfigOpt = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="TOML file of settings; options on the line win.")
 ]
 
-TRANSFER = "Transfer"
+TRANSFER, PROMPTS = "Transfer", "Prompts"
 
 TransferJobsOpt = Annotated[int, typer.Option("--jobs", min=1, help="Connections at once.", rich_help_panel=TRANSFER)]
 ChecksumOpt = Annotated[
     Checksum,
     typer.Option("--checksum", help="What a wrong checksum means, where the source has any.", rich_help_panel=TRANSFER),
 ]
+
+
+def clips_option(*names: str, help: str = "", panel: str | None = None) -> Any:  # noqa: A002 - Typer's own word for it
+    """Return an option that chooses among clips and snippets.
+
+    Args:
+        names: As typed on the line; that of the parameter where left out.
+        help: What is done with them; by default nothing but them is taken.
+        panel: Heading in the help.
+    """
+    return typer.Option(
+        *names,
+        metavar="CLIPS|SUBSET|FILE",
+        autocompletion=completion.selections,
+        help=help
+        or "Only these: clips or snippets with commas, a subset (get_up, walk_tiny, run_jump_tiny, locomotion_small, "
+        "all), or a text file of them.",
+        rich_help_panel=panel,
+    )
+
+
+def plot_option(help: str) -> Any:  # noqa: A002 - Typer's own word for it
+    """Return an option that names a picture; its help says what is drawn."""
+    return typer.Option("--plot", metavar="FILE", help=f"{help}: .png, .svg or .pdf.")
 
 
 @dataclass(frozen=True)
@@ -186,6 +211,39 @@ class EpisodeOptions:
     act_noise: ActNoiseOpt = 0.1
     min_steps: MinStepsOpt = 10
     termination_error_threshold: TerminationErrorThresholdOpt = 0.3
+
+
+@dataclass(frozen=True)
+class PromptOptions:
+    """Who gives a GPT its prompt, and how long it goes on."""
+
+    experts: Annotated[
+        Path | None,
+        typer.Option(
+            "--experts",
+            metavar="DIR",
+            help="Prompt a GPT by the expert in this folder whose snippet covers the wanted one.",
+            rich_help_panel=PROMPTS,
+        ),
+    ] = None
+    prompt_policy: Annotated[
+        Path | None,
+        typer.Option(
+            "--prompt-policy", metavar="POLICY", help="Prompt it by a policy for many clips.", rich_help_panel=PROMPTS
+        ),
+    ] = None
+    prompt_length: Annotated[
+        int, typer.Option("--prompt-length", min=1, help="Control steps of the prompt.", rich_help_panel=PROMPTS)
+    ] = 32
+    max_steps: Annotated[
+        int,
+        typer.Option(
+            "--max-steps",
+            min=1,
+            help="Control steps that it takes beyond the clip's end at most.",
+            rich_help_panel=PROMPTS,
+        ),
+    ] = 500
 
 
 @dataclass(frozen=True)
