@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mocapact_cli.core.clips.clip import ARRAYS, Clip, FloatArray
-from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError, did_you_mean
+from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError, did_you_mean, first_line
 from mocapact_cli.core.paths import atomic_write, existing_file
 from mocapact_cli.core.safe import h5
 
@@ -141,9 +141,8 @@ class MocapFile:
         except (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError, OverflowError) as error:
             if isinstance(error, PermissionError):
                 raise
-            message = str(error).strip().split("\n", maxsplit=1)[0].strip("'\"")
             raise InvalidInputError(
-                f"{self.path} is not a readable mocap HDF5 file: {message}.",
+                f"{self.path} is not a readable mocap HDF5 file: {first_line(error)}.",
                 hint=_DAMAGED,
             ) from error
 

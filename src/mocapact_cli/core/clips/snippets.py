@@ -65,6 +65,14 @@ class Snippet:
         return cls(match["clip"], int(match["start"]), int(match["end"]))
 
 
+def snippet_named(text: str) -> Snippet | None:
+    """Read a snippet's name; None where the text is not one."""
+    try:
+        return Snippet.parse(text)
+    except InvalidInputError:
+        return None
+
+
 def cut(clip_id: str, last_step: int) -> list[Snippet]:
     """Cut a clip into snippets by the rule of MoCapAct (Wagener et al. 2022), as read off its published snippets.
 

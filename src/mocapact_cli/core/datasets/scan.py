@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mocapact_cli.core.datasets.reader import RolloutFile
+from mocapact_cli.core.datasets.reader import RolloutFile, column_numbers
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, did_you_mean
 from mocapact_cli.core.safe import h5
 
@@ -101,7 +101,7 @@ def scan_dataset(
     taken, episodes = [], []
     for number, path in enumerate(map(Path, paths)):
         with RolloutFile(path) as file, h5.damage_named(path):
-            layout = _Layout(path, _columns(file), file.ref_steps)
+            layout = _Layout(path, column_numbers(file), file.ref_steps)
             first = first or layout
             first.must_equal(layout)
             taken.append(_chosen(sorted(file.snippets), clip_ids))
@@ -118,13 +118,6 @@ def scan_dataset(
         ref_steps=np.array(first.ref_steps, dtype=np.int64),
         act_size=_act_size(Path(paths[episodes[0].file]), episodes[0]),
     )
-
-
-def _columns(file: RolloutFile) -> dict[str, NDArray[np.int64]]:
-    return {
-        name: np.arange(columns.start, columns.stop) if isinstance(columns, slice) else columns
-        for name, columns in file.observables.items()
-    }
 
 
 def _chosen(snippets: Sequence[str], wanted: Sequence[str] | None) -> tuple[str, ...]:

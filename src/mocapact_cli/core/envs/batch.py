@@ -226,10 +226,6 @@ class TrackingBatch:
         """(N,) rows of the task's reference bank ``ahead`` steps from now (the last ones near the clip's end)."""
         return np.concatenate([shard.cursor.rows(shard.size, ahead) for shard in self._shards])
 
-    def reference_joints(self, ahead: int) -> FloatArray:
-        """(N, 56) joint angles of the reference ``ahead`` steps from now (the last ones near the clip's end)."""
-        return self.task.bank.joints[self.reference_rows(ahead)]
-
     def push(self, env: int, velocity: FloatArray) -> None:
         """Shove the walker of an environment between two steps.
 

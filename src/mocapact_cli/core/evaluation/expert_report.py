@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import numpy as np
 from mocapact_cli.core.errors import InvalidInputError, MocapactError, NotFoundError
 from mocapact_cli.core.evaluation.report import EVALUATIONS_FILE, EvaluationHistory, read_evaluations
 from mocapact_cli.core.interop.expert_folder import RSI_MODEL, check_model, find_expert_folders, locate_expert
+from mocapact_cli.core.json_lines import json_object
 from mocapact_cli.core.media.curves import CURVE_FILE, Evaluations, ExpertMark, plot_experts, plot_training
 from mocapact_cli.core.progress import NullProgress, Progress
 
@@ -221,16 +221,8 @@ def _means(history: EvaluationHistory, seconds: dict[int, float]) -> Evaluations
 def _recorded_seconds(metrics: Path) -> dict[int, float]:
     """Return training seconds by environment steps; published runs have none, a line that a crash has cut says none."""
     lines = metrics.read_text(encoding="utf-8", errors="replace").splitlines() if metrics.is_file() else []
-    rows = [row for row in map(_parsed, lines) if "rsi_norm_return" in row]
+    rows = [row for line in lines if (row := json_object(line)) and "rsi_norm_return" in row]
     return {row["timesteps"]: float(row["seconds"]) for row in rows if {"timesteps", "seconds"} <= row.keys()}
-
-
-def _parsed(line: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError:
-        return {}
-    return row if isinstance(row, dict) else {}
 
 
 def _name(root: Path, location: ExpertLocation | None) -> str:

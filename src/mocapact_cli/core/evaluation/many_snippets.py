@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     Pair = tuple[Clip, Snippet]
 
 DEFAULT_EPISODES = 1000
-FILMED_SNIPPETS = 9
 
 
 @dataclass(frozen=True)

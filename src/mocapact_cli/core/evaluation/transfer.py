@@ -11,7 +11,7 @@ import numpy as np
 from mocapact_cli.core.clips.library import open_library
 from mocapact_cli.core.envs.batch import TrackingBatch
 from mocapact_cli.core.envs.starts import MAX_SEED, EpisodeQueue
-from mocapact_cli.core.errors import UsageError, did_you_mean
+from mocapact_cli.core.errors import UsageError, check_known
 from mocapact_cli.core.evaluation.evaluate import versions
 from mocapact_cli.core.evaluation.metrics import spread
 from mocapact_cli.core.interop.transfer_folder import LoadedTransfer, load_transfer
@@ -286,9 +286,7 @@ BASELINES = tuple(_MAKERS)
 def check_baselines(names: Sequence[str]) -> None:
     """Raise a `UsageError` unless all `names` are known."""
     for name in names:
-        if name not in _MAKERS:
-            hint = did_you_mean(name, BASELINES) or f"Known are {', '.join(BASELINES)}."
-            raise UsageError(f"There is no baseline {name!r} for a task.", hint=hint)
+        check_known(name, BASELINES, "baseline")
 
 
 def film_transfer(subject: TransferSubject, path: Path, config: TransferEvalConfig, *, progress: Progress) -> Path:

@@ -14,13 +14,14 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 from mocapact_cli.core.clips.published import published_snippets
-from mocapact_cli.core.clips.snippets import Snippet
-from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError, did_you_mean
+from mocapact_cli.core.clips.snippets import snippet_named
+from mocapact_cli.core.errors import NotFoundError, UsageError, check_known, did_you_mean
+from mocapact_cli.core.formatting import some_of
 from mocapact_cli.core.remote.files import Checksum
 from mocapact_cli.core.remote.wanted import Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from mocapact_cli.core.datasets.selection import Selection
 
@@ -62,7 +63,7 @@ class Kind:
             return path.name if path.suffix == _ROLLOUTS or path.name == METRICS else None
         if self.unit == "snippet":
             parts = path.parts
-            start = next((index for index, part in enumerate(parts) if snippet_of(part)), None)
+            start = next((index for index, part in enumerate(parts) if snippet_named(part)), None)
             return None if start is None else "/".join(parts[start:])
         if self.is_one_file:
             return self.archives
@@ -128,23 +129,13 @@ def kind_of(name: str) -> Kind:
     Raises:
         UsageError: it is none.
     """
-    if name not in TYPES:
-        hint = did_you_mean(name, TYPES) or f"Types: {', '.join(TYPES)}."
-        raise UsageError(f"There is no type {name!r} to download.", hint=hint)
+    check_known(name, TYPES, "type of data")
     return KINDS[name]
-
-
-def snippet_of(text: str) -> Snippet | None:
-    """The snippet of that name; None if it is no name of one."""
-    try:
-        return Snippet.parse(text)
-    except InvalidInputError:
-        return None
 
 
 def clip_of(name: str) -> str:
     """The clip of a clip or snippet."""
-    snippet = snippet_of(name)
+    snippet = snippet_named(name)
     return snippet.clip_id if snippet else name
 
 
@@ -229,14 +220,14 @@ class Choice:
         if unknown:
             hint = did_you_mean(unknown[0], known_names())
             raise NotFoundError(
-                f"MoCapAct has no clip or snippet {_some(unknown)}.",
+                f"MoCapAct has no clip or snippet {some_of(unknown, 3)}.",
                 hint=hint or "Clips are named like CMU_016_22, snippets like CMU_016_22-0-82.",
             )
         required = [name for name in missing if name in self.required]
         if required or (self.names is not None and len(missing) == len(self.names)):
             what = self.kind.name.replace("_", " ")
             raise NotFoundError(
-                f"{source} has no {what} of {_some(required or missing)}.",
+                f"{source} has no {what} of {some_of(required or missing, 3)}.",
                 hint="Leave it out, or try another --source.",
             )
 
@@ -244,11 +235,6 @@ class Choice:
 def _unit(place: str) -> str:
     """The snippet or clip that a place below the destination belongs to."""
     return place.split("/", 1)[0].removesuffix(_ROLLOUTS)
-
-
-def _some(names: Sequence[str], most: int = 3) -> str:
-    shown = ", ".join(names[:most])
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
 
 
 @cache

@@ -65,10 +65,6 @@ class Ranges:
         gaps = zip(edges[::2], edges[1::2], strict=True)
         return [(start, min(stop, size)) for start, stop in gaps if start < min(stop, size)]
 
-    def covers(self, size: int) -> bool:
-        """Whether a file of `size` bytes is complete."""
-        return not self.missing(size)
-
 
 def split(gaps: Iterable[tuple[int, int]], longest: int) -> list[tuple[int, int]]:
     """Cut ranges into pieces of at most `longest` bytes, in order."""

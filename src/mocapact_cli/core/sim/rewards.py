@@ -28,7 +28,6 @@ class TrackingState:
         threshold: termination error at which an episode fails.
         motion_error: (n, 125) walker minus reference qpos and qvel.
         com_error: (n, 3) walker minus reference centre of mass, metres.
-        body_error: (n, 93) walker minus reference body positions, metres.
         error: (n,) termination error.
     """
 
@@ -38,7 +37,6 @@ class TrackingState:
     threshold: float
     motion_error: FloatArray
     com_error: FloatArray
-    body_error: FloatArray
     error: FloatArray
 
     @classmethod
@@ -47,7 +45,7 @@ class TrackingState:
         motion = features.motion[: len(target)] - bank.motion[target]
         points = features.points[: len(target)] - bank.points[target]
         error = termination_error(motion[:, 7:63], points[:, 6:])
-        return cls(features, bank, target, threshold, motion, points[:, :3], points[:, 6:], error)
+        return cls(features, bank, target, threshold, motion, points[:, :3], error)
 
 
 def termination_error(joints: FloatArray, bodies: FloatArray) -> FloatArray:

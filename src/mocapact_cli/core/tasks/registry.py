@@ -8,7 +8,7 @@ from typing import Any
 from mocapact_cli.core.clips.clip import Clip
 from mocapact_cli.core.clips.library import ClipLibrary
 from mocapact_cli.core.config import from_dict
-from mocapact_cli.core.errors import UsageError, did_you_mean
+from mocapact_cli.core.errors import UsageError, check_known
 from mocapact_cli.core.tasks.go_to_target import GoToTarget
 from mocapact_cli.core.tasks.goal import GoalTask
 from mocapact_cli.core.tasks.velocity_control import VelocityControl
@@ -39,10 +39,7 @@ def task_class(name: str) -> type[GoalTask]:
         UsageError: there is none.
     """
     known = name.replace("_", "-")
-    if known not in TASKS:
-        raise UsageError(
-            f"There is no task {name!r}.", hint=did_you_mean(known, TASKS) or f"Known are {', '.join(TASKS)}."
-        )
+    check_known(known, TASKS, "task")
     return TASKS[known]
 
 
