@@ -28,7 +28,7 @@ from mocapact_cli.cli.options import (
     plot_option,
 )
 from mocapact_cli.cli.output import facts, out
-from mocapact_cli.cli.resume import naming_the_way_on
+from mocapact_cli.cli.resume import naming_the_way_on, resume_command
 from mocapact_cli.cli.settings import Given, PrintConfigOpt, print_settings, with_settings
 from mocapact_cli.cli.tracking import WandbOpt, tracked
 from mocapact_cli.core.errors import NotFoundError, UsageError
@@ -157,7 +157,7 @@ def train(
     evaluates = leads and resolved.training.n_eval_episodes
     root = output_root or _new_root(resolved.training.model)
     with (
-        naming_the_way_on(*([] if output_root else ["--output-root", str(root)])),
+        naming_the_way_on(resume_command(*([] if output_root else ["--output-root", str(root)]))),
         tracked(wandb and leads) as (tracker, conclude),
     ):
         result = distill(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,8 @@ from mocapact_cli.cli import completion
 from mocapact_cli.cli.app import Commands
 from mocapact_cli.cli.options import Checksum, ChecksumOpt, TransferJobsOpt, clips_option
 from mocapact_cli.cli.output import facts, out
-from mocapact_cli.cli.transfers import Secrecy, announce, naming_the_way_on, plan_view, result_view
+from mocapact_cli.cli.resume import naming_the_way_on
+from mocapact_cli.cli.transfers import Secrecy, announce, plan_view, result_view
 
 if TYPE_CHECKING:
     from mocapact_cli.core.remote.acquire import Acquired
@@ -71,7 +73,7 @@ def download(
 
     secrecy = Secrecy(sas_url, source)
     secrecy.warn()
-    with naming_the_way_on(secrecy):
+    with naming_the_way_on(secrecy.command(sys.argv[1:]), kept="what has come is kept"):
         plan = prepare(
             kind,
             clips=clips,

@@ -25,15 +25,14 @@ from mocapact_cli.cli.options import (
     VideoOpt,
     plot_option,
 )
-from mocapact_cli.cli.output import facts, out
-from mocapact_cli.cli.resume import naming_the_way_on
+from mocapact_cli.cli.output import out
+from mocapact_cli.cli.resume import naming_the_way_on, resume_command
 from mocapact_cli.cli.settings import Given, PrintConfigOpt, print_settings, with_settings
 from mocapact_cli.cli.tracking import WandbOpt, tracked
 from mocapact_cli.core.formatting import counted
 
 if TYPE_CHECKING:
     from mocapact_cli.core.clips.snippets import Snippet
-    from mocapact_cli.core.training.expert.train import ExpertResult
 
 app = Commands("Train, evaluate and compare experts: policies that track one snippet.")
 
@@ -84,7 +83,7 @@ def train(
     The best models are kept in eval_rsi/model and eval_start/model; they load in Stable-Baselines3 as they are. A
     killed run continues with --resume.
     """
-    from mocapact_cli.cli.expert_report_view import training_json
+    from mocapact_cli.cli.training_view import expert_json, show_expert
     from mocapact_cli.core.clips.library import open_library
     from mocapact_cli.core.clips.selection import choose_snippet
     from mocapact_cli.core.config import load_settings
@@ -103,7 +102,7 @@ def train(
     if print_config:
         print_settings(resolved if resume else with_warm_start(resolved, root, chosen))
         return
-    with naming_the_way_on(), tracked(wandb) as (tracker, conclude):
+    with naming_the_way_on(resume_command()), tracked(wandb) as (tracker, conclude):
         result = train_expert(
             library.get(snippet.clip_id),
             snippet,
@@ -116,8 +115,8 @@ def train(
             progress=out.progress(),
             tracker=tracker,
         )
-        conclude(training_json(result))
-    _show_training(result)
+        conclude(expert_json(result))
+    show_expert(result)
 
 
 @app.command(
@@ -204,16 +203,6 @@ def _default_root() -> Path:
     from mocapact_cli.core.paths import runs_dir
 
     return runs_dir("experts")
-
-
-def _show_training(result: ExpertResult) -> None:
-    from mocapact_cli.cli.expert_report_view import training_facts, training_json
-
-    out.show(
-        training_json(result),
-        lambda: [facts(training_facts(result), title="Expert"), f"Next: mocapact expert eval {result.root}"],
-        short=str(result.model),
-    )
 
 
 def _show_evaluation(snippet: Snippet, document: dict[str, Any]) -> None:

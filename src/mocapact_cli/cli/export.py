@@ -182,7 +182,7 @@ def _show(summary: ExportSummary, output: Path) -> None:
     shown = [
         ("Export", summary.path),
         ("Episodes", f"{summary.episodes:,} with {steps}, of {snippets}"),
-        ("Size", f"{summary.bytes / 1e6:,.4g} MB"),
+        ("Size", size_text(summary.bytes)),
         ("Next", _next(summary, output)),
     ]
     out.show(document, lambda: facts(shown), short=str(summary.path))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -31,11 +30,12 @@ from mocapact_cli.cli.options import (
     whole_numbers,
 )
 from mocapact_cli.cli.output import out
+from mocapact_cli.cli.resume import naming_the_way_on
 from mocapact_cli.cli.settings import Given, PrintConfigOpt, print_settings, with_settings
-from mocapact_cli.core.errors import InterruptedRunError, UsageError
+from mocapact_cli.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from mocapact_cli.core.fleet.engine import Engine
     from mocapact_cli.core.fleet.plan import Kind, Plan
@@ -222,7 +222,7 @@ def work(
 
     folder, share = plan_folder(plan), Share.parse(shard)
     made = read_plan(folder)
-    with _names_the_way_on(folder), watching(len(made.jobs)) as watch:
+    with naming_the_way_on(f"mocapact fleet run {folder}"), watching(len(made.jobs)) as watch:
         status = help_out(folder, LocalEngine(folder, made, jobs), share, watch=watch)
     _finish(status)
 
@@ -285,7 +285,7 @@ def _run(folder: Path, running: RunOptions, *, retry_failed: bool = False) -> No
     made = read_plan(folder)
     engine = _engine(folder, made, running)
     out.message(f"Plan: {folder} (from elsewhere: mocapact fleet status {folder})")
-    with _names_the_way_on(folder), watching(len(made.jobs)) as watch:
+    with naming_the_way_on(f"mocapact fleet run {folder}"), watching(len(made.jobs)) as watch:
         found = drive(folder, engine, retry_failed=retry_failed, watch=watch)
     _finish(found)
 
@@ -318,15 +318,6 @@ def _show_report(found: FleetStatus) -> None:
     out.show(result.to_json(), lambda: report_views(result), short=found.output)
     if result.failed:
         raise typer.Exit(1)
-
-
-@contextlib.contextmanager
-def _names_the_way_on(folder: Path) -> Iterator[None]:
-    """Add the command that goes on to the message after Ctrl-C."""
-    try:
-        yield
-    except InterruptedRunError as error:
-        raise InterruptedRunError(error.message, hint=f"Continue with: mocapact fleet run {folder}") from error
 
 
 def _absolute_start(warm_start: str | None) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,13 +10,10 @@ import typer
 from mocapact_cli.cli.app import Commands
 from mocapact_cli.cli.options import ForceOpt, OutDirOpt, RecordingOptions, ResumeOpt, SimulationOptions
 from mocapact_cli.cli.output import facts, out
-from mocapact_cli.cli.resume import resume_command
-from mocapact_cli.core.errors import InterruptedRunError
+from mocapact_cli.cli.resume import naming_the_way_on, resume_command
 from mocapact_cli.core.formatting import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from mocapact_cli.core.rollouts.recorder import RolloutSummary
 
 app = Commands()
@@ -55,19 +51,9 @@ def rollout(
     experts = [place for root in expert_roots for place in find_experts(root)]
     config = recording.config(**simulation.work(), device=simulation.network_device())
     library = open_library(simulation.mocap or recorded_mocap(experts))
-    with _says_how_to_resume():
+    with naming_the_way_on(resume_command(), kept="complete clips are kept"):
         summary = record_rollouts(experts, library, output, config, resume=resume, force=force, progress=out.progress())
     _show(summary)
-
-
-@contextlib.contextmanager
-def _says_how_to_resume() -> Iterator[None]:
-    """Turn Ctrl-C into a message with the command that continues."""
-    try:
-        yield
-    except KeyboardInterrupt as error:
-        hint = f"Continue with: {resume_command()}"
-        raise InterruptedRunError("Interrupted; complete clips are kept.", hint=hint) from error
 
 
 def _show(summary: RolloutSummary) -> None:

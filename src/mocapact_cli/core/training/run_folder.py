@@ -10,12 +10,21 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mocapact_cli.core import paths
+from mocapact_cli.core.config import from_dict
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError
+from mocapact_cli.core.json_lines import json_object
 from mocapact_cli.core.processors import available_threads
 from mocapact_cli.core.training.tracking import METRICS, NullTracker, Tracker
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    C = TypeVar("C", bound=DataclassInstance)
+else:
+    C = TypeVar("C")
 
 CONFIG = "config.json"
 VERSIONS = "versions.json"
@@ -88,10 +97,27 @@ class RunFolder:
         path = self.root / CONFIG
         if not path.is_file():
             raise NotFoundError(f"There is no run to resume in {self.root}.", hint="Leave out --resume to start one.")
-        record = _parsed(path.read_text(encoding="utf-8", errors="replace"))
+        record = json_object(path.read_text(encoding="utf-8", errors="replace"))
         if record is None:
             raise InvalidInputError(f"{path} is damaged.", hint="Start again with --force.")
         return record
+
+    def read_settings(self, cls: type[C], changes: Mapping[str, Any]) -> C:
+        """Return the settings of the training that lies here, with some of them changed.
+
+        Args:
+            cls: Their class.
+            changes: New values by name.
+
+        Raises:
+            NotFoundError: No run lies here.
+            InvalidInputError: Its record is damaged.
+            UsageError: A setting is unknown or of the wrong type.
+        """
+        settings = self.read_config().get("training")
+        if not isinstance(settings, dict):
+            raise InvalidInputError(f"{self.root} has no record of its settings.", hint="Start again with --force.")
+        return from_dict(cls, {**settings, **changes})
 
     def add_metrics(self, row: Mapping[str, Any]) -> None:
         """Append one line to the metrics."""
@@ -104,7 +130,7 @@ class RunFolder:
         """All metrics so far; a last line that was cut by a crash is left out."""
         path = self.root / METRICS
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        return [row for row in map(_parsed, lines) if row is not None]
+        return [row for row in map(json_object, lines) if row is not None]
 
     def keep_metrics_until(self, last: int, by: str = "timesteps") -> None:
         """Drop what a run wrote after the checkpoint from which it is now resumed.
@@ -114,14 +140,6 @@ class RunFolder:
         """
         rows = [row for row in self.metrics() if row[by] <= last]
         paths.write_text(self.root / METRICS, "".join(json.dumps(row) + "\n" for row in rows))
-
-
-def _parsed(line: str) -> dict[str, Any] | None:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError:
-        return None
-    return row if isinstance(row, dict) else None
 
 
 def versions() -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mocapact_cli.core.config import apply_overrides, check_not_negative, check_positive, load_settings
-from mocapact_cli.core.errors import UsageError, did_you_mean
+from mocapact_cli.core.errors import UsageError, check_known
 from mocapact_cli.core.policies.distilled import PolicyConfig
 from mocapact_cli.core.policies.zoo import preset as policy_preset
 
@@ -106,10 +106,8 @@ class DistillConfig:
         if self.devices < 1 and self.devices != -1:
             raise UsageError(f"devices is {self.devices}.", hint="Give their number, or -1 for all GPUs.")
         modes = (*EVAL_MODES, *COMPLETION_MODES)
-        unknown = next((mode for mode in self.eval_modes if mode not in modes), None)
-        if unknown is not None:
-            hint = did_you_mean(unknown, modes) or f"Choose from {', '.join(modes)}."
-            raise UsageError(f"There is no evaluation {unknown!r}.", hint=hint)
+        for mode in self.eval_modes:
+            check_known(mode, modes, "evaluation")
 
     def weights(self) -> dict[str, Any]:
         """Return the arguments of `ExpertDataset` that give the weights."""
@@ -232,7 +230,5 @@ def resolve(file: Path | None, *, preset: str | None = None, resumed: str | None
 
 
 def _recipe(name: str) -> Recipe:
-    if name not in RECIPES:
-        hint = did_you_mean(name, RECIPES) or f"Choose from {', '.join(RECIPES)}."
-        raise UsageError(f"There is no preset {name!r}.", hint=hint)
+    check_known(name, RECIPES, "preset")
     return RECIPES[name]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from mocapact_cli.core.config import apply_overrides, load_settings
-from mocapact_cli.core.errors import UsageError, did_you_mean
+from mocapact_cli.core.errors import UsageError, check_known
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -82,8 +82,7 @@ def preset_of(presets: Mapping[str, C], name: str) -> C:
     Raises:
         UsageError: there is none of that name.
     """
-    if name not in presets:
-        raise UsageError(f"There is no preset {name!r}.", hint=did_you_mean(name, presets) or "Use fast or paper.")
+    check_known(name, presets, "preset")
     return replace(presets[name])
 
 
