@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def resume_command(*more: str) -> str:
-    """The command line of this process with ``--resume``, and what was chosen for it."""
+    """The command line of this process with `--resume`, and what was chosen for it."""
     arguments = [argument for argument in sys.argv[1:] if argument not in ("--force", "--resume")]
     return shlex.join(["mocapact", *arguments, *more, "--resume"])
 

@@ -25,8 +25,8 @@ class Secrecy:
     """What on the command line must not be shown again.
 
     Attributes:
-        sas_url: value of `--sas-url`.
-        address: of the source, which may hold a signature or a password.
+        sas_url: Value of `--sas-url`.
+        address: Of the source, which may hold a signature or a password.
     """
 
     sas_url: str | None = None

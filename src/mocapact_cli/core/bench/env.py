@@ -1,4 +1,4 @@
-"""How fast the batched physics is: against bare ``mj_step`` and against dm_control's environment."""
+"""How fast the batched physics is: against bare `mj_step` and against dm_control's environment."""
 
 from __future__ import annotations
 
@@ -52,8 +52,9 @@ class _Turn:
     """What one turn did, so that bare physics can do the same.
 
     Attributes:
-        seconds: it took. actions: (K, N, 56).
-        resets: for each step the environments that began anew, and where.
+        seconds: It took.
+        actions: (K, N, 56).
+        resets: For each step the environments that began anew, and where.
     """
 
     seconds: float
@@ -87,15 +88,15 @@ def measure_env(
     Ratios are medians of ratios between turns that ran one right after the other.
 
     Args:
-        num_envs: environments in our batch.
-        threads: threads of our batch, and processes of dm_control's environment; default: all processors.
-        progress: told of every turn.
+        num_envs: Environments in our batch.
+        threads: Threads of our batch, and processes of dm_control's environment; default: all processors.
+        progress: Told of every turn.
 
     Returns:
-        Control steps a second of each side (``steps_per_s``, ``raw_mj_step_per_s``, ``dm_control_per_s``, ...), ratios
-        (``of_raw``, ``of_raw_all_proprios``, ``over_dm_control``, ``over_dm_control_long``, ``over_original``,
-        ``over_original_long``) and how it was measured. Where dm_control's environment cannot run, what depends on it
-        is None and ``dm_control_problem`` says why.
+        Control steps a second of each side (`steps_per_s`, `raw_mj_step_per_s`, `dm_control_per_s`, ...), ratios
+        (`of_raw`, `of_raw_all_proprios`, `over_dm_control`, `over_dm_control_long`, `over_original`,
+        `over_original_long`) and how it was measured. Where dm_control's environment cannot run, what depends on it
+        is None and `dm_control_problem` says why.
     """
     threads = threads or available_threads()
     sides = {
@@ -162,7 +163,7 @@ class _OurSide:
         return _Turn(time.perf_counter() - begun, actions, resets)
 
     def replay(self, turn: _Turn) -> float:
-        """Control steps a second of bare ``mj_step`` with the same starts, actions and resets on as many threads."""
+        """Control steps a second of bare `mj_step` with the same starts, actions and resets on as many threads."""
         resets = [[(env, self._state(start)) for env, start in ended] for ended in turn.resets]
         return turn.steps / self.raw.replay(turn.actions, resets)
 

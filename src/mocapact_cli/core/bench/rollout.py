@@ -1,4 +1,4 @@
-"""How fast experts are recorded: everything from reading them to files on disk, against bare ``mj_step``."""
+"""How fast experts are recorded: everything from reading them to files on disk, against bare `mj_step`."""
 
 from __future__ import annotations
 
@@ -58,16 +58,16 @@ def measure_rollout(
     This is done with experts as large as those that the preset `fast` trains, and with some as large as the published.
 
     Args:
-        num_envs: environments of the batch; default: as `mocapact rollout` chooses.
-        threads: threads of both sides; default: all processors.
-        config: what is recorded; default: 30 episodes of each snippet that run to the snippet's end, as those of
+        num_envs: Environments of the batch; default: as `mocapact rollout` chooses.
+        threads: Threads of both sides; default: all processors.
+        config: What is recorded; default: 30 episodes of each snippet that run to the snippet's end, as those of
             trained experts do.
-        snippets: of built-in clips; default: seven of four clips.
-        progress: told of every round.
+        snippets: Of built-in clips; default: seven of four clips.
+        progress: Told of every round.
 
     Returns:
-        Control steps a second of both sides (``steps_per_s``, ``raw_mj_step_per_s``), the median ``of_raw`` of their
-        ratios, the same with the ending ``_published``, and how they were measured.
+        Control steps a second of both sides (`steps_per_s`, `raw_mj_step_per_s`), the median `of_raw` of their
+        ratios, the same with the ending `_published`, and how they were measured.
     """
     threads = threads or available_threads()
     config = replace(config or TO_THE_END, num_envs=num_envs, threads=threads)

@@ -32,9 +32,11 @@ class Side:
     """One way to train.
 
     Attributes:
-        collector: PPO whose buffer is what a turn collects. collecting_threads: PyTorch's meanwhile.
-        learner: PPO that learns in a turn. learning_threads: PyTorch's meanwhile.
-        epochs: passes over the samples in a whole iteration.
+        collector: PPO whose buffer is what a turn collects.
+        collecting_threads: PyTorch's meanwhile.
+        learner: PPO that learns in a turn.
+        learning_threads: PyTorch's meanwhile.
+        epochs: Passes over the samples in a whole iteration.
     """
 
     collector: PPO
@@ -98,10 +100,12 @@ def stock_ppo(
     """PPO as the original sets it up.
 
     Args:
-        env: the environments. config: the paper's settings. n_steps: that each environment takes in a turn.
-        std: standard deviation of the actions at first.
-        learning_rate: step size of Adam.
-        features: what the policy picks of a dictionary of observations; default: all.
+        env: The environments.
+        config: The paper's settings.
+        n_steps: That each environment takes in a turn.
+        std: Standard deviation of the actions at first.
+        learning_rate: Step size of Adam.
+        features: What the policy picks of a dictionary of observations; default: all.
     """
     dictionary = isinstance(env.observation_space, spaces.Dict)
     return PPO(
@@ -140,7 +144,8 @@ def measure_rounds(sides: Mapping[str, Turning], progress: Progress) -> list[Rou
     """Let all sides take turns, several times; the first round, which only warms up, is left out.
 
     Args:
-        sides: what is measured, by the prefix of its speeds' names. progress: told of every round.
+        sides: What is measured, by the prefix of its speeds' names.
+        progress: Told of every round.
     """
     rounds: list[Round] = []
     begun = time.perf_counter()

@@ -26,9 +26,9 @@ class Motion:
     """A recording.
 
     Attributes:
-        channels: C names, bone and degree of freedom joined: ``roottx``, ``lfemurrx``.
+        channels: C names, bone and degree of freedom joined: `roottx`, `lfemurrx`.
         values: (N, C) metres for translations, radians for rotations, one row a frame.
-        skeleton: what the channels were read by.
+        skeleton: What the channels were read by.
     """
 
     channels: tuple[str, ...]
@@ -44,7 +44,7 @@ class Motion:
         """(N, len(names)) the named channels.
 
         Raises:
-            KeyError: a channel does not exist.
+            KeyError: A channel does not exist.
         """
         index = {name: column for column, name in enumerate(self.channels)}
         return self.values[:, [index[name] for name in names]]
@@ -54,21 +54,21 @@ def read_amc(path: Path, skeleton: Skeleton | None = None) -> Motion:
     """Read a recording.
 
     Args:
-        skeleton: names the channels of each bone; without it those of the CMU recordings are taken.
+        skeleton: Names the channels of each bone; without it those of the CMU recordings are taken.
 
     Raises:
-        NotFoundError: there is no such file.
-        InvalidInputError: it is not a complete AMC file or does not fit the skeleton; the message names the line.
+        NotFoundError: There is no such file.
+        InvalidInputError: It is not a complete AMC file or does not fit the skeleton; the message names the line.
     """
     text = existing_file(path).read_bytes().decode("utf-8", errors="replace")
     return parse_amc(text, str(path), skeleton)
 
 
 def parse_amc(text: str, path: str = "recording", skeleton: Skeleton | None = None) -> Motion:
-    """Read the text of an AMC file; ``path`` is named in messages.
+    """Read the text of an AMC file; `path` is named in messages.
 
     Raises:
-        InvalidInputError: the text is not a complete AMC recording; the message names the line.
+        InvalidInputError: The text is not a complete AMC recording; the message names the line.
     """
     parser = _Parser(path, skeleton or CMU_SKELETON)
     for number, line in enumerate(text.splitlines(), start=1):

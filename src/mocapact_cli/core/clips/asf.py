@@ -24,12 +24,12 @@ class Skeleton:
     """The parts of an ASF file that the import needs.
 
     Attributes:
-        path: where it was read from, for messages; may be empty.
-        meters: metres in one unit of length of this skeleton and its recordings.
-        degrees: whether angles are in degrees.
-        channels: bone (``root`` included) -> its degrees of freedom in the order of the recording, such as
-            ``("rx", "ry", "rz")``.
-        lengths: bone -> length in metres.
+        path: Where it was read from, for messages; may be empty.
+        meters: Metres in one unit of length of this skeleton and its recordings.
+        degrees: Whether angles are in degrees.
+        channels: Bone (`root` included) -> its degrees of freedom in the order of the recording, such as
+            `("rx", "ry", "rz")`.
+        lengths: Bone -> length in metres.
     """
 
     path: str = ""
@@ -43,7 +43,7 @@ class Skeleton:
         """Femur and tibia, mean of both legs, metres.
 
         Raises:
-            InvalidInputError: the skeleton lacks one of these bones.
+            InvalidInputError: The skeleton lacks one of these bones.
         """
         bones = ("lfemur", "ltibia", "rfemur", "rtibia")
         missing = [bone for bone in bones if self.lengths.get(bone, 0.0) <= 0.0]
@@ -56,18 +56,18 @@ def read_asf(path: Path) -> Skeleton:
     """Read a skeleton.
 
     Raises:
-        NotFoundError: there is no such file.
-        InvalidInputError: it is not an ASF file; the message names the line.
+        NotFoundError: There is no such file.
+        InvalidInputError: It is not an ASF file; the message names the line.
     """
     text = existing_file(path).read_bytes().decode("utf-8", errors="replace")
     return parse_asf(text, str(path))
 
 
 def parse_asf(text: str, path: str = "skeleton") -> Skeleton:
-    """Read the text of an ASF file; ``path`` is named in messages.
+    """Read the text of an ASF file; `path` is named in messages.
 
     Raises:
-        InvalidInputError: the text is not a complete ASF skeleton; the message names the line.
+        InvalidInputError: The text is not a complete ASF skeleton; the message names the line.
     """
     parser = _Parser(path)
     for number, line in enumerate(text.splitlines(), start=1):

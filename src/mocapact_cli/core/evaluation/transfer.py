@@ -71,10 +71,10 @@ class TransferEvaluation:
     """The outcome of an evaluation.
 
     Attributes:
-        task: what was done.
-        ends: how the episodes ended, in the order of the plan.
-        seed: of everything that is drawn.
-        baselines: evaluations of other controllers in the same episodes, by name.
+        task: What was done.
+        ends: How the episodes ended, in the order of the plan.
+        seed: Of everything that is drawn.
+        baselines: Evaluations of other controllers in the same episodes, by name.
     """
 
     task: GoalTask
@@ -88,7 +88,7 @@ class TransferEvaluation:
         return float(np.mean([end.episode_return for end in self.ends]))
 
     def scores(self) -> dict[str, Any]:
-        """Return what holds of any task, and under ``task`` what this one measures."""
+        """Return what holds of any task, and under `task` what this one measures."""
         return {
             "episodes": len(self.ends),
             "return": spread([end.episode_return for end in self.ends]),
@@ -110,8 +110,8 @@ class TransferSubject:
     """A policy and the task that it is for.
 
     Attributes:
-        loaded: the policy and where it lies.
-        task: the task with the policy's settings.
+        loaded: The policy and where it lies.
+        task: The task with the policy's settings.
     """
 
     loaded: LoadedTransfer
@@ -129,16 +129,16 @@ def open_transfer(
     """Read a policy for a task and make the task.
 
     Args:
-        root: the model's folder or one above it.
-        mocap: files with the clip that gives the start pose; default: those of the run's record, then the usual places.
-        task: its name; default: what the files say.
-        max_steps: control steps of an episode; default: as in the run.
-        device: where the networks run.
+        root: The model's folder or one above it.
+        mocap: Files with the clip that gives the start pose; default: those of the run's record, then the usual places.
+        task: Its name; default: what the files say.
+        max_steps: Control steps of an episode; default: as in the run.
+        device: Where the networks run.
 
     Raises:
-        NotFoundError: there is no policy.
-        InvalidInputError: a file is damaged, or the low-level policy is missing.
-        UsageError: there are several policies, or no such task.
+        NotFoundError: There is no policy.
+        InvalidInputError: A file is damaged, or the low-level policy is missing.
+        UsageError: There are several policies, or no such task.
     """
     loaded = load_transfer(root, task=task, device=device)
     settings = dict(loaded.settings) | ({"max_steps": max_steps} if max_steps else {})
@@ -156,10 +156,10 @@ def evaluate_transfer(
     """Run a policy's evaluation, and baselines that act in its place, through the same low-level policy.
 
     Args:
-        baselines: of :data:`BASELINES`.
+        baselines: Of `BASELINES`.
 
     Raises:
-        UsageError: there is no such baseline.
+        UsageError: There is no such baseline.
     """
     check_baselines(baselines)
     policy = subject.loaded.policy
@@ -293,8 +293,8 @@ def film_transfer(subject: TransferSubject, path: Path, config: TransferEvalConf
     """Film the first twelve seconds of an evaluation's first episode, with what the walker is told to do.
 
     Raises:
-        MissingDependencyError: no OpenGL works here.
-        UsageError: the file's ending is unknown.
+        MissingDependencyError: No OpenGL works here.
+        UsageError: The file's ending is unknown.
     """
     seen: list[_Sight] = []
 

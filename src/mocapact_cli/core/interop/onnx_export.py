@@ -148,8 +148,8 @@ def onnx_difference(policy: AnyPolicy, path: Path | str, *, seed: int = 0, progr
 
     Raises:
         NotFoundError: There is no such file.
-        MissingDependencyError: onnxruntime is not installed.
-        RunError: onnxruntime cannot run it.
+        MissingDependencyError: Onnxruntime is not installed.
+        RunError: Onnxruntime cannot run it.
     """
     runtime = require("onnxruntime", purpose=_PURPOSE)
     path = existing_file(path)

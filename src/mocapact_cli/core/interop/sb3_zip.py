@@ -39,7 +39,7 @@ class Sb3Archive:
     Attributes:
         hyperparameters: The plain numbers among the algorithm's attributes, such as `gamma` and `num_timesteps`.
         policy_kwargs: Plain fields of the policy's arguments; classes are given by name.
-        extra: mocapact's own record; empty in zips of others.
+        extra: Mocapact's own record; empty in zips of others.
     """
 
     hyperparameters: Mapping[str, float | int | bool | None]
@@ -130,7 +130,7 @@ def write_sb3_zip(
     Args:
         path: The (temporary) file to write.
         policy: The expert.
-        extra: mocapact's own record, as JSON.
+        extra: Mocapact's own record, as JSON.
         hyperparameters: Numbers of the algorithm, such as `gamma`, `n_steps`, `learning_rate`, `num_timesteps`.
         bound: Limit of the actions.
     """

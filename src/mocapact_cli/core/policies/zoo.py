@@ -97,7 +97,8 @@ def described_config(description: Mapping[str, Any], source: str) -> PolicyConfi
     """Return the configuration in a description.
 
     Args:
-        description: What `describe` returned. source: Where it comes from, for messages.
+        description: What `describe` returned.
+        source: Where it comes from, for messages.
 
     Raises:
         InvalidInputError: It is not that of a policy.

@@ -34,7 +34,9 @@ class Pushed:
     """What was sent.
 
     Attributes:
-        repository: Its full name. url: Where it can be looked at. commit: Which it is now.
+        repository: Its full name.
+        url: Where it can be looked at.
+        commit: Which it is now.
         created: Whether the repository was made for it.
     """
 
@@ -62,9 +64,11 @@ def push(
     """Send a parcel to a repository, which is made where there is none.
 
     Args:
-        parcel: What is sent. repository: `owner/name`, or a name below the token's account.
+        parcel: What is sent.
+        repository: `owner/name`, or a name below the token's account.
         files: All files, from `with_card`.
-        private: Whether a new repository is private. message: Of the commit.
+        private: Whether a new repository is private.
+        message: Of the commit.
         progress: Told how much is sent.
 
     Raises:

@@ -1,7 +1,7 @@
 """What is published: the types, where a source keeps them, and where their files belong here.
 
-In the original layout a container, mirror or folder has ``experts/<snippet>/...``, ``dataset/small/<clip>.hdf5`` and
-``dataset/large/<clip>.hdf5`` with ``dataset_metrics.npz`` beside them. Hugging Face has the same files in archives. How
+In the original layout a container, mirror or folder has `experts/<snippet>/...`, `dataset/small/<clip>.hdf5` and
+`dataset/large/<clip>.hdf5` with `dataset_metrics.npz` beside them. Hugging Face has the same files in archives. How
 deep a file lies in either does not matter: it goes by the part of its path that names a snippet or clip.
 """
 
@@ -37,13 +37,13 @@ class Kind:
     """One type of published data.
 
     Attributes:
-        name: as it is asked for.
-        unit: what it has a folder or file of; None where it is one whole.
-        folder: in the original layout, with a slash at its end; empty where it is a file at the top.
-        repository: on Hugging Face.
-        repository_kind: what that is of.
-        archives: pattern of the names of its archives, or of its file, there.
-        sample: the archive with a small sample; empty where there is none.
+        name: As it is asked for.
+        unit: What it has a folder or file of; None where it is one whole.
+        folder: In the original layout, with a slash at its end; empty where it is a file at the top.
+        repository: On Hugging Face.
+        repository_kind: What that is of.
+        archives: Pattern of the names of its archives, or of its file, there.
+        sample: The archive with a small sample; empty where there is none.
     """
 
     name: str
@@ -127,7 +127,7 @@ def kind_of(name: str) -> Kind:
     """The type of that name.
 
     Raises:
-        UsageError: it is none.
+        UsageError: It is none.
     """
     check_known(name, TYPES, "type of data")
     return KINDS[name]
@@ -144,9 +144,9 @@ class Choice:
     """What is wanted of a type.
 
     Attributes:
-        kind: the type.
-        names: clips and snippets; None for everything.
-        required: those of them whose absence is an error.
+        kind: The type.
+        names: Clips and snippets; None for everything.
+        required: Those of them whose absence is an error.
     """
 
     kind: Kind
@@ -158,7 +158,7 @@ class Choice:
         """The part of a type that a selection names.
 
         Raises:
-            UsageError: the type is one whole.
+            UsageError: The type is one whole.
         """
         if selection.names is not None and kind.unit is None:
             raise UsageError(f"{kind.name} is not divided by clips.", hint="Leave out -c.")
@@ -213,7 +213,7 @@ class Choice:
         """See that nothing that was asked for by name is absent from a source.
 
         Raises:
-            NotFoundError: something is; the nearest names are given where nothing is called so anywhere.
+            NotFoundError: Something is; the nearest names are given where nothing is called so anywhere.
         """
         missing = sorted(absent)
         unknown = [name for name in missing if name not in known_names()]

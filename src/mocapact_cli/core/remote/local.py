@@ -18,10 +18,10 @@ class LocalSource:
     """The files of a folder.
 
     Args:
-        folder: the folder.
+        folder: The folder.
 
     Raises:
-        NotFoundError: there is none.
+        NotFoundError: There is none.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -13,10 +13,10 @@ class Ranges:
     """Bytes that are there, as ranges from the first to before the last, which are in order and never touch.
 
     Args:
-        pairs: ranges in any order; they may overlap.
+        pairs: Ranges in any order; they may overlap.
 
     Raises:
-        ValueError: a range ends before it begins, or begins below zero.
+        ValueError: A range ends before it begins, or begins below zero.
     """
 
     def __init__(self, pairs: Iterable[tuple[int, int]] = ()) -> None:

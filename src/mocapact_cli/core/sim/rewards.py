@@ -1,6 +1,6 @@
 """Rewards of dm_control's reference pose task, over a batch.
 
-Formulas: ``dm_control.locomotion.tasks.reference_pose.rewards``; ``comic`` is from Hasenclever et al., "CoMic:
+Formulas: `dm_control.locomotion.tasks.reference_pose.rewards`; `comic` is from Hasenclever et al., "CoMic:
 Complementary Task Learning & Mimicry for Reusable Skills", ICML 2020.
 """
 
@@ -22,10 +22,10 @@ class TrackingState:
     """The walker and its target in n environments.
 
     Attributes:
-        features: the walkers; the first n rows count.
-        bank: the references.
+        features: The walkers; the first n rows count.
+        bank: The references.
         target: (n,) rows of the bank to compare with.
-        threshold: termination error at which an episode fails.
+        threshold: Termination error at which an episode fails.
         motion_error: (n, 125) walker minus reference qpos and qvel.
         com_error: (n, 3) walker minus reference centre of mass, metres.
         error: (n,) termination error.
@@ -41,7 +41,7 @@ class TrackingState:
 
     @classmethod
     def compare(cls, features: Features, bank: ReferenceBank, target: IntArray, threshold: float) -> TrackingState:
-        """Compare the first ``len(target)`` walkers with their targets."""
+        """Compare the first `len(target)` walkers with their targets."""
         motion = features.motion[: len(target)] - bank.motion[target]
         points = features.points[: len(target)] - bank.points[target]
         error = termination_error(motion[:, 7:63], points[:, 6:])
@@ -84,7 +84,7 @@ def multi_term_pose_reward(state: TrackingState) -> Channels:
 
 
 def comic(state: TrackingState) -> Channels:
-    """The mean of :func:`termination_reward` and :func:`multi_term_pose_reward`."""
+    """The mean of `termination_reward` and `multi_term_pose_reward`."""
     parts = termination_reward(state) | multi_term_pose_reward(state)
     return {name: 0.5 * value for name, value in parts.items()}
 

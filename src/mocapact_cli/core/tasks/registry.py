@@ -25,7 +25,7 @@ def register_task(task: type[GoalTask]) -> type[GoalTask]:
     """Make a task known by its name; to be used as a decorator of its class.
 
     Raises:
-        UsageError: there is another one of that name.
+        UsageError: There is another one of that name.
     """
     if TASKS.setdefault(task.name, task) is not task:
         raise UsageError(f"There is a task {task.name!r} already.", hint="Choose another name.")
@@ -36,7 +36,7 @@ def task_class(name: str) -> type[GoalTask]:
     """The task of a name; underscores stand for hyphens, as the original writes them.
 
     Raises:
-        UsageError: there is none.
+        UsageError: There is none.
     """
     known = name.replace("_", "-")
     check_known(known, TASKS, "task")
@@ -47,11 +47,12 @@ def make_task(name: str, pose: Clip, settings: Mapping[str, Any] | None = None) 
     """A task with its settings.
 
     Args:
-        name: the task. pose: the clip in whose first pose episodes begin.
-        settings: values that differ from the original's, by name.
+        name: The task.
+        pose: The clip in whose first pose episodes begin.
+        settings: Values that differ from the original's, by name.
 
     Raises:
-        UsageError: there is no such task or setting, or a value does not fit.
+        UsageError: There is no such task or setting, or a value does not fit.
     """
     task = task_class(name)
     return task(pose, from_dict(task.Settings, dict(settings or {})))
@@ -61,7 +62,7 @@ def start_pose(library: ClipLibrary) -> Clip:
     """The clip in whose first pose episodes begin: the original's, else a built-in one that stands as well.
 
     Args:
-        library: the clips at hand.
+        library: The clips at hand.
     """
     return library.get(POSE if POSE in library.ids() else BUILT_IN_POSE)
 

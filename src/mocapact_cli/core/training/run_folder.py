@@ -49,7 +49,8 @@ class RunFolder:
     """A run's folder.
 
     Args:
-        root: the folder. tracker: follows the run.
+        root: The folder.
+        tracker: Follows the run.
     """
 
     def __init__(self, root: Path, tracker: Tracker | None = None) -> None:
@@ -64,7 +65,7 @@ class RunFolder:
         """Make the folder ready for a new or a resumed run.
 
         Raises:
-            UsageError: if a run lies there and neither ``resume`` nor ``force`` was given.
+            UsageError: If a run lies there and neither `resume` nor `force` was given.
         """
         if not resume and any((self.root / name).exists() for name in _RUN):
             if not force:
@@ -79,8 +80,9 @@ class RunFolder:
         """Write the resolved configuration, and what else its numbers depend on.
 
         Args:
-            config: the configuration. seed: of all random choices.
-            threads: of physics and learner; None for all cores.
+            config: The configuration.
+            seed: Of all random choices.
+            threads: Of physics and learner; None for all cores.
         """
         cores = available_threads()
         ran_with = {"seed": seed, "cpus": cores, "threads": threads or cores}
@@ -91,8 +93,8 @@ class RunFolder:
         """The configuration of the run that lies here.
 
         Raises:
-            NotFoundError: no run lies here.
-            InvalidInputError: its record is damaged.
+            NotFoundError: No run lies here.
+            InvalidInputError: Its record is damaged.
         """
         path = self.root / CONFIG
         if not path.is_file():
@@ -136,7 +138,8 @@ class RunFolder:
         """Drop what a run wrote after the checkpoint from which it is now resumed.
 
         Args:
-            last: what the checkpoint had counted. by: under which name the rows count it.
+            last: What the checkpoint had counted.
+            by: Under which name the rows count it.
         """
         rows = [row for row in self.metrics() if row[by] <= last]
         paths.write_text(self.root / METRICS, "".join(json.dumps(row) + "\n" for row in rows))

@@ -150,8 +150,10 @@ class Recipe:
     """Settings that belong together, such as those of a training of the paper.
 
     Attributes:
-        model: name of the network. split: which clips it learns from.
-        training: its settings. policy: those of the network.
+        model: Name of the network.
+        split: Which clips it learns from.
+        training: Its settings.
+        policy: Those of the network.
     """
 
     model: str
@@ -193,7 +195,8 @@ class Settings:
     """What a training is asked to be.
 
     Attributes:
-        training: of the training. policy: of the network.
+        training: Of the training.
+        policy: Of the network.
     """
 
     training: DistillConfig
@@ -204,13 +207,13 @@ def resolve(file: Path | None, *, preset: str | None = None, resumed: str | None
     """Return the settings: of the model, then the preset, then the file, then the overrides.
 
     Args:
-        file: TOML file of settings; its table ``policy`` has those of the network.
-        preset: one of `RECIPES`; None for the one that the file names, if it does.
-        resumed: model of the run that goes on, if one does.
-        overrides: settings of training by name; None leaves one as it is.
+        file: TOML file of settings; its table `policy` has those of the network.
+        preset: One of `RECIPES`; None for the one that the file names, if it does.
+        resumed: Model of the run that goes on, if one does.
+        overrides: Settings of training by name; None leaves one as it is.
 
     Raises:
-        UsageError: a setting or the preset is unknown, or a value is of the wrong type.
+        UsageError: A setting or the preset is unknown, or a value is of the wrong type.
     """
     settings = load_settings(file) if file is not None else {}
     network = settings.pop("policy", {})

@@ -52,7 +52,7 @@ class ExpertResult(PpoResult):
 
 
 def expert_root(log_root: Path, snippet: Snippet, seed: int) -> Path:
-    """The folder of an expert below ``log_root``: ``<snippet>/<seed>``."""
+    """The folder of an expert below `log_root`: `<snippet>/<seed>`."""
     return log_root / str(snippet) / str(seed)
 
 
@@ -72,21 +72,24 @@ def train_expert(
     """Train a policy that tracks a snippet.
 
     Args:
-        clip: the whole clip. snippet: the part to track.
-        config: the settings; a resumed run keeps those it began with, but for its limits, threads and device. Limits
+        clip: The whole clip.
+        snippet: The part to track.
+        config: The settings; a resumed run keeps those it began with, but for its limits, threads and device. Limits
             are of the whole run, what came before an interruption included.
-        root: the expert's folder.
-        mocap: files that the clip came from, for the run's record.
-        chosen: names of settings that were asked for, which must not give way to those of a warm start.
-        resume: continue the run that lies in ``root``. force: replace it.
-        progress: told of all that happens. tracker: follows the run.
+        root: The expert's folder.
+        mocap: Files that the clip came from, for the run's record.
+        chosen: Names of settings that were asked for, which must not give way to those of a warm start.
+        resume: Continue the run that lies in `root`.
+        force: Replace it.
+        progress: Told of all that happens.
+        tracker: Follows the run.
 
     Raises:
-        UsageError: if ``root`` holds a run and neither ``resume`` nor ``force`` is given, or if the expert to begin as
+        UsageError: If `root` holds a run and neither `resume` nor `force` is given, or if the expert to begin as
             does not fit.
-        NotFoundError: if there is nothing to resume, or no expert to begin as.
-        InterruptedRunError: after Ctrl-C; all is saved.
-        RunError: if the learner diverged; the best model so far is kept.
+        NotFoundError: If there is nothing to resume, or no expert to begin as.
+        InterruptedRunError: After Ctrl-C; all is saved.
+        RunError: If the learner diverged; the best model so far is kept.
     """
     folder = RunFolder(root, tracker)
     if resume:
@@ -110,12 +113,12 @@ def train_expert(
 
 
 def recorded_config(root: Path, snippet: Snippet, changes: Mapping[str, Any]) -> ExpertConfig:
-    """The settings that the run in ``root`` began with, with some of them changed.
+    """The settings that the run in `root` began with, with some of them changed.
 
     Raises:
-        NotFoundError: no run lies there.
-        InvalidInputError: its record is damaged.
-        UsageError: it tracks another snippet.
+        NotFoundError: No run lies there.
+        InvalidInputError: Its record is damaged.
+        UsageError: It tracks another snippet.
     """
     folder = RunFolder(root)
     record = folder.read_config()
@@ -128,13 +131,14 @@ def with_warm_start(config: ExpertConfig, root: Path, chosen: Collection[str] = 
     """The settings with what follows from an expert to begin as: the sizes of its networks.
 
     Args:
-        config: the settings. root: the new expert's folder.
-        chosen: names of settings that were asked for, which must not give way.
+        config: The settings.
+        root: The new expert's folder.
+        chosen: Names of settings that were asked for, which must not give way.
 
     Raises:
-        UsageError: the expert does not fit.
-        NotFoundError: there is none.
-        InvalidInputError: it is damaged.
+        UsageError: The expert does not fit.
+        NotFoundError: There is none.
+        InvalidInputError: It is damaged.
     """
     return adopt_networks(config, TIME_INDEX, root, chosen)
 

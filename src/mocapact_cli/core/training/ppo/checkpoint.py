@@ -30,8 +30,11 @@ class Progression:
     """Numbers that training carries from update to update.
 
     Attributes:
-        timesteps: environment steps taken. next_eval: how many there are when the next evaluation is due.
-        seconds: wall-clock training time so far. step_size: Adam's now. kl: divergence of the last update.
+        timesteps: Environment steps taken.
+        next_eval: How many there are when the next evaluation is due.
+        seconds: Wall-clock training time so far.
+        step_size: Adam's now.
+        kl: Divergence of the last update.
     """
 
     timesteps: int = 0
@@ -61,15 +64,16 @@ def save_checkpoint(folder: Path, model: PPO, env: VecNormalize, progression: Pr
 
 
 def load_checkpoint(folder: Path, model: PPO, env: VecNormalize, kind: type[P]) -> P:
-    """Restore what :func:`save_checkpoint` wrote.
+    """Restore what `save_checkpoint` wrote.
 
     Args:
-        folder: where it lies. model, env: what is restored.
-        kind: the class of the numbers that were saved with it.
+        folder: Where it lies.
+        model, env: What is restored.
+        kind: The class of the numbers that were saved with it.
 
     Raises:
-        NotFoundError: there is no checkpoint.
-        InvalidInputError: it is damaged or of other networks.
+        NotFoundError: There is no checkpoint.
+        InvalidInputError: It is damaged or of other networks.
     """
     path = folder / FILE
     if not path.is_file():

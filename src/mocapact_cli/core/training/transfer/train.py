@@ -46,7 +46,7 @@ class TransferResult(PpoResult):
 
 
 def transfer_root(log_root: Path, seed: int) -> Path:
-    """The folder of a run below ``log_root``: its seed, as the original has it."""
+    """The folder of a run below `log_root`: its seed, as the original has it."""
     return log_root / str(seed)
 
 
@@ -63,20 +63,22 @@ def train_transfer(
     """Train a policy for a task.
 
     Args:
-        config: the settings; a resumed run keeps those it began with, but for its limits, threads and device. Limits
+        config: The settings; a resumed run keeps those it began with, but for its limits, threads and device. Limits
             are of the whole run, what came before an interruption included.
-        root: the run's folder.
-        mocap: files of motion, for the clip that gives the start pose.
-        resume: continue the run that lies in ``root``. force: replace it.
-        progress: told of all that happens. tracker: follows the run.
+        root: The run's folder.
+        mocap: Files of motion, for the clip that gives the start pose.
+        resume: Continue the run that lies in `root`.
+        force: Replace it.
+        progress: Told of all that happens.
+        tracker: Follows the run.
 
     Raises:
-        UsageError: if ``root`` holds a run and neither ``resume`` nor ``force`` is given, if there is no such task or
+        UsageError: If `root` holds a run and neither `resume` nor `force` is given, if there is no such task or
             setting, or the low-level policy has no decoder.
-        NotFoundError: if there is nothing to resume, or no low-level policy.
-        InvalidInputError: the low-level policy is damaged.
-        InterruptedRunError: after Ctrl-C; all is saved.
-        RunError: if the learner diverged; the best model so far is kept.
+        NotFoundError: If there is nothing to resume, or no low-level policy.
+        InvalidInputError: The low-level policy is damaged.
+        InterruptedRunError: After Ctrl-C; all is saved.
+        RunError: If the learner diverged; the best model so far is kept.
     """
     folder, progress = RunFolder(root, tracker), progress or NullProgress()
     if resume:
@@ -110,12 +112,12 @@ def train_transfer(
 
 
 def recorded_config(root: Path, changes: Mapping[str, Any]) -> TransferConfig:
-    """The settings that the run in ``root`` began with, with some of them changed.
+    """The settings that the run in `root` began with, with some of them changed.
 
     Raises:
-        NotFoundError: no run lies there.
-        InvalidInputError: its record is damaged.
-        UsageError: it is a run of another kind.
+        NotFoundError: No run lies there.
+        InvalidInputError: Its record is damaged.
+        UsageError: It is a run of another kind.
     """
     folder = RunFolder(root)
     record = folder.read_config()
@@ -125,7 +127,7 @@ def recorded_config(root: Path, changes: Mapping[str, Any]) -> TransferConfig:
 
 
 def recorded_mocap(root: Path) -> tuple[Path, ...]:
-    """The files of motion that the run in ``root`` began with, as far as they still exist."""
+    """The files of motion that the run in `root` began with, as far as they still exist."""
     named = RunFolder(root).read_config().get("mocap")
     return tuple(path for path in map(Path, named if isinstance(named, list) else ()) if path.is_file())
 
