@@ -188,6 +188,9 @@ def test_play_films_a_snippet(mocapact, opengl, tmp_path):
     before = (tmp_path / "walk.gif").read_bytes()
     fails(mocapact("clips", "play", "demo_walk", "-o", "walk.gif"), 2, "already exists")
     assert (tmp_path / "walk.gif").read_bytes() == before
+    (tmp_path / "folder.gif").mkdir()
+    fails(mocapact("clips", "play", "demo_walk", "-o", "folder.gif"), 2, "is a folder")
+    fails(mocapact("clips", "play", "demo_walk", "-o", "walk.avi"), 2, ".mp4, .gif or .png")
 
 
 def test_play_of_what_is_not_there(mocapact):

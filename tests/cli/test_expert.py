@@ -194,9 +194,10 @@ def test_a_film_shows_the_walker_and_its_ghost(mocapact, expert: Path, opengl: s
     assert pixels.std() > 10.0
 
 
-def test_without_opengl_the_numbers_come_out_all_the_same(mocapact, expert: Path) -> None:
-    outcome = mocapact("expert", "eval", expert, *FEW, "--video", "film.mp4", "--json", MUJOCO_GL="disable")
+def test_without_opengl_the_numbers_come_out_all_the_same(mocapact, expert: Path, tmp_path: Path) -> None:
+    outcome = mocapact("expert", "eval", expert, *FEW, "--video", "new/film.mp4", "--json", MUJOCO_GL="disable")
     assert outcome.code == 1
+    assert not (tmp_path / "new").exists()
     assert outcome.json["episodes"] == 6
     assert "video" not in outcome.json
     assert "There is no film" in outcome.stderr

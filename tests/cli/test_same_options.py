@@ -40,7 +40,7 @@ def meaning(text):
 
 MEANINGS = {
     # A word for its place: each command says what it writes, draws, films or shows there.
-    "--output": 6,
+    "--output": 7,
     "--log-root": 2,
     "--plot": 5,
     "--video": 3,

@@ -56,6 +56,7 @@ def test_a_folder_without_its_low_level_policy_is_invalid(published, tmp_path, m
         (["--task", "go-to-targt"], 2, "go-to-target"),
         (["--baseline", "randm"], 2, "random"),
         (["--n-eval-episodes", "0"], 2, "--video"),
+        (["--n-eval-episodes", "0", "--video", "film.mp4", "--baseline", "zero"], 2, "--baseline needs episodes"),
         (["--video", "film.avi"], 2, ".mp4"),
     ],
 )

@@ -10,6 +10,7 @@ import typer
 
 from mocapact_cli.cli import completion
 from mocapact_cli.cli.app import Commands
+from mocapact_cli.cli.evaluations import check_files
 from mocapact_cli.cli.options import Checksum, ChecksumOpt, ForceOpt, MocapOpt, OutFileOpt, TransferJobsOpt
 from mocapact_cli.cli.output import facts, out, table
 from mocapact_cli.cli.resume import naming_the_way_on
@@ -247,9 +248,10 @@ def play(
     force: ForceOpt = False,
 ) -> None:
     """Film a clip or snippet as .mp4, .gif or .png (a strip of frames)."""
+    check_files(video=output)
+    _refuse_existing(output, force=force)
     library = _open(mocap)
     snippet = library.resolve(clip)
-    _refuse_existing(output, force=force)
     from mocapact_cli.core.media.clip_film import film_clip
 
     film_clip(

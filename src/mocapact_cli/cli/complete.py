@@ -99,7 +99,9 @@ def complete(
     video: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Film the first episode beside its reference, or all samples: .mp4, .gif or .png."
+            metavar="FILE",
+            help="Also film the first episode beside its reference, or all samples: .mp4, .gif or .png (strips of "
+            "frames).",
         ),
     ] = None,
     plot: Annotated[Path | None, plot_option("Draw survival after the prompt")] = None,

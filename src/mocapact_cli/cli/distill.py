@@ -225,7 +225,9 @@ def evaluate_policy(
     plot: Annotated[Path | None, plot_option("Draw the snippets' scores and the episodes' survival")] = None,
     video: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Also film several snippets side by side: .mp4, .gif or .png (strips)."),
+        typer.Option(
+            metavar="FILE", help="Also film several snippets side by side: .mp4, .gif or .png (strips of frames)."
+        ),
     ] = None,
     video_snippets: Annotated[
         int,

@@ -30,14 +30,27 @@ def check_evaluation(
     Raises:
         UsageError: There is nothing to do, or a file could not be written.
     """
-    if episodes == 0 and video is None:
-        raise UsageError("With --n-eval-episodes 0 there is nothing to do.", hint="Ask for episodes or for a --video.")
+    check_work(episodes, video)
     if episodes == 0 and (baselines or plot is not None or save is not None):
         raise UsageError("--baseline, --plot and --save need episodes.", hint="Raise --n-eval-episodes.")
     from mocapact_cli.core.rollouts.controllers import check_baselines
 
     check_baselines(baselines or ())
     check_files(plot=plot, video=video, save=save)
+
+
+def check_work(episodes: int | None, video: Path | None) -> None:
+    """Refuse to evaluate no episodes and to film none either.
+
+    Args:
+        episodes: How many are asked for; None for as many as suit.
+        video: A film.
+
+    Raises:
+        UsageError: There is nothing to do.
+    """
+    if episodes == 0 and video is None:
+        raise UsageError("With --n-eval-episodes 0 there is nothing to do.", hint="Ask for episodes or for a --video.")
 
 
 def check_files(*, plot: Path | None = None, video: Path | None = None, save: Path | None = None) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mocapact_cli.cli import completion
+from mocapact_cli.cli import expert_tune
 from mocapact_cli.cli.app import Commands
 from mocapact_cli.cli.evaluations import check_evaluation, shown_without_film
 from mocapact_cli.cli.expert_eval_view import evaluation_table
@@ -22,6 +22,7 @@ from mocapact_cli.cli.options import (
     ResumeOpt,
     SaveOpt,
     SimulationOptions,
+    TrackedArg,
     VideoOpt,
     plot_option,
 )
@@ -54,14 +55,7 @@ app = Commands("Train, evaluate and compare experts: policies that track one sni
     *("min_steps", "termination_error_threshold"),
 )
 def train(
-    clip: Annotated[
-        str,
-        typer.Argument(
-            metavar="CLIP|SNIPPET",
-            autocompletion=completion.clips_and_snippets,
-            help="What to track: demo_squat, CMU_016_22-0-82.",
-        ),
-    ],
+    clip: TrackedArg,
     *,
     start_step: Annotated[int, typer.Option(min=0, help="First step of the clip to track.")] = 0,
     max_steps: Annotated[int, typer.Option(min=2, help="Longest part to track, in steps.")] = 210,
@@ -117,6 +111,9 @@ def train(
         )
         conclude(expert_json(result))
     show_expert(result)
+
+
+app.command("tune", examples=expert_tune.EXAMPLES)(expert_tune.tune)
 
 
 @app.command(

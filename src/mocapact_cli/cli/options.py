@@ -121,6 +121,14 @@ BaselineOpt = Annotated[
 ClipStartOpt = Annotated[
     bool, typer.Option("--always-init-at-clip-start", help="Start at the snippet's first step, not at random ones.")
 ]
+TrackedArg = Annotated[
+    str,
+    typer.Argument(
+        metavar="CLIP|SNIPPET",
+        autocompletion=completion.clips_and_snippets,
+        help="What to track: demo_squat, CMU_016_22-0-82.",
+    ),
+]
 PolicyArg = Annotated[Path, typer.Argument(metavar="POLICY", help="A .ckpt or its folder, ours or a published one.")]
 ActNoiseOpt = Annotated[float, typer.Option("--act-noise", min=0.0, help="Standard deviation of noise on the actions.")]
 StartRolloutsOpt = Annotated[

@@ -59,17 +59,18 @@ _COMPLETIONS = {
 _TYPES: Mapping[str, type] = {"int": int, "float": float, "bool": bool, "str": str, "Path": Path}
 
 
-def with_settings(configuration: str, *names: str) -> Callable[[Function], Function]:
-    """Give a command options for some settings; it gets them as one argument, `settings`.
+def with_settings(configuration: str, *names: str, argument: str = "settings") -> Callable[[Function], Function]:
+    """Give a command options for some settings; it gets them as one argument.
 
     Args:
         configuration: "package.module:Class", where the settings are declared.
         names: The settings.
+        argument: Which one, as a command may take the settings of several configurations.
     """
     declared = declared_in(*configuration.split(":"))
     options = [_option(declared[name]) for name in names]
 
-    return lambda function: in_place_of(function, "settings", options, dict)
+    return lambda function: in_place_of(function, argument, options, dict)
 
 
 def print_settings(config: DataclassInstance, **tables: DataclassInstance) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from mocapact_cli.cli import completion
 from mocapact_cli.cli.app import Commands
-from mocapact_cli.cli.evaluations import check_files, shown_without_film
+from mocapact_cli.cli.evaluations import check_files, check_work, shown_without_film
 from mocapact_cli.cli.options import (
     ActNoiseOpt,
     ConfigOpt,
@@ -162,8 +162,9 @@ def evaluate(
         open_transfer,
     )
 
-    if n_eval_episodes == 0 and (video is None or baseline):
-        raise UsageError("With --n-eval-episodes 0 there is only a --video to make.", hint="Raise --n-eval-episodes.")
+    check_work(n_eval_episodes, video)
+    if n_eval_episodes == 0 and baseline:
+        raise UsageError("--baseline needs episodes.", hint="Raise --n-eval-episodes.")
     check_baselines(baseline or ())
     check_files(video=video)
     subject = open_transfer(

@@ -90,3 +90,5 @@ def test_a_film_begins_at_the_snippets_start_and_names_the_reward(
     np.testing.assert_array_equal(shown["ghost"][0], subject.clip.qpos()[0])
     assert len(shown["captions"]) == len(shown["qpos"])
     assert shown["captions"][2].startswith("demo_reach-0-40   0.06 s   reward ")
+    steps = len(shown["captions"])
+    assert shown["captions"][-1] == f"demo_reach-0-40   ended early at {0.03 * steps:.2f} s"

@@ -121,6 +121,7 @@ def test_tiles_say_how_each_episode_ended(npmp, tmp_path: Path, monkeypatch) -> 
     assert shown[0].ending == "complete, 0.21 s"
     assert shown[1].ending.startswith("ended early at 0.")
     assert [tile.failed for tile in shown] == [False, True]
+    assert [len(tile.rewards) for tile in shown] == [len(tile.qpos) for tile in shown]
     # References look five steps ahead.
     assert len(shown[0].qpos) == 12 - 5
     np.testing.assert_array_equal(shown[1].reference_qpos[0], demo("demo_squat").qpos()[0])

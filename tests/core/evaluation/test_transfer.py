@@ -7,12 +7,14 @@ import pytest
 
 from mocapact_cli.core.clips.demos import demo
 from mocapact_cli.core.errors import UsageError
+from mocapact_cli.core.evaluation import transfer
 from mocapact_cli.core.evaluation.transfer import (
     TransferEvalConfig,
     TransferSubject,
     check_baselines,
     evaluate_task,
     evaluate_transfer,
+    film_transfer,
 )
 from mocapact_cli.core.interop.transfer_folder import LoadedTransfer
 from mocapact_cli.core.policies.expert import ExpertPolicy
@@ -20,6 +22,7 @@ from mocapact_cli.core.policies.low_level import LowLevelPolicy
 from mocapact_cli.core.policies.npmp import NpmpConfig
 from mocapact_cli.core.policies.transfer import TransferPolicy
 from mocapact_cli.core.policies.zoo import build_policy
+from mocapact_cli.core.progress import NullProgress
 from mocapact_cli.core.sim.observables import ObservableLayout
 from mocapact_cli.core.tasks.go_to_target import GoToTarget, GoToTargetSettings
 from mocapact_cli.core.tasks.velocity_control import VelocityControl
@@ -88,3 +91,13 @@ def test_an_unknown_baseline_names_the_known():
     with pytest.raises(UsageError) as caught:
         check_baselines(["randm"])
     assert "random" in caught.value.hint
+
+
+@pytest.mark.parametrize(("steps", "fell"), [(3, False), (200, True)])
+def test_a_film_says_whether_the_walker_fell(tmp_path, monkeypatch, steps, fell):
+    shown = []
+    monkeypatch.setattr(transfer, "film_goal", lambda poses, marks, path, captions, progress: shown.extend(captions))
+    task = GoToTarget(demo("demo_squat"), GoToTargetSettings(max_steps=steps))
+    film_transfer(subject(task), tmp_path / "a.mp4", TransferEvalConfig(), progress=NullProgress())
+    assert shown[1] == "go-to-target   0.03 s   return 0.0"
+    assert [caption.endswith("fell") for caption in shown] == [False] * (len(shown) - 1) + [fell]

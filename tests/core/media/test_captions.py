@@ -24,6 +24,17 @@ def test_a_caption_below_keeps_its_height_whatever_the_letters():
     assert bands[0][-1] == 239
 
 
+def test_a_name_that_is_too_long_leaves_room_for_what_follows():
+    frame = np.full((60, 240, 3), 128, np.uint8)
+    long = "a_recording_with_a_very_long_name_indeed-1021-1200"
+    ends = [draw_caption(frame, f"{name}   1.20 s   reward 0.71", size=10) for name in ("short", long)]
+    bright = [np.flatnonzero((end[:20] > 200).all(axis=2).any(axis=0)) for end in ends]
+    assert bright[0][-1] < 180 < bright[1][-1] < 238
+    # The last letters are the same, wherever they begin.
+    tails = [end[:16, columns[-1] - 25 : columns[-1]] for end, columns in zip(ends, bright, strict=True)]
+    np.testing.assert_array_equal(tails[0], tails[1])
+
+
 def test_what_is_too_wide_loses_its_middle():
     assert fitted("CMU_016_22-0-82", 400, 16) == "CMU_016_22-0-82"
     short = fitted("a_recording_with_a_very_long_name-0-82", 120, 16)

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mocapact_cli.core.clips.demos import demo
 from mocapact_cli.core.errors import UsageError
 from mocapact_cli.core.media.camera import Camera
+from mocapact_cli.core.media.captions import draw_caption
 from mocapact_cli.core.media.clip_film import film_clip, film_episode, film_goal, resampled
 from mocapact_cli.core.media.render import TrackRenderer
 from mocapact_cli.core.progress import NullTask
@@ -66,8 +68,9 @@ def test_a_clip_becomes_an_mp4(opengl, tmp_path):
     progress = Frames()
     path = film_clip(clip(), tmp_path / "demo.mp4", width=161, height=120, fps=20, progress=progress)
     film = iio.imread(path, plugin="FFMPEG")
-    assert film.shape == (12, 120, 160, 3)
-    assert (progress.seen, progress.total) == (12, 12)
+    # 0.57 s of motion, its end, and a second of standing still, twenty a second.
+    assert film.shape == (12 + 1 + 20, 120, 160, 3)
+    assert (progress.seen, progress.total) == (13, 13)
     assert film.std() > 10
 
 
@@ -81,6 +84,19 @@ def test_an_episode_becomes_a_strip(opengl, tmp_path):
     captions = [f"step {step}" for step in range(len(qpos))]
     with Image.open(film_episode(qpos, qpos, tmp_path / "e.png", captions=captions)) as strip:
         assert strip.size == (8 * 240, 180)
+
+
+def test_words_do_not_cover_the_head_of_a_walker_alone(opengl, tmp_path):
+    film_clip(demo("demo_walk"), tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as strip:
+        pixels = np.asarray(strip).astype(int)
+    orange = pixels[..., 0] > pixels[..., 2] + 20
+    assert np.flatnonzero(orange.any(axis=1))[0] >= caption_height(240, 180)
+
+
+def caption_height(width, height):
+    grey = np.full((height, width, 3), 128, np.uint8)
+    return int(np.flatnonzero((draw_caption(grey, "A")[:, -1] < 128).all(axis=1))[-1]) + 1
 
 
 def test_an_unknown_ending_is_refused_before_anything_is_drawn(tmp_path):

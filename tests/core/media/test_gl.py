@@ -40,8 +40,9 @@ def test_the_users_choice_is_respected(monkeypatch):
 def test_the_users_choice_is_not_replaced_by_another(monkeypatch):
     monkeypatch.setenv("MUJOCO_GL", "egl")
     works_with(monkeypatch, "osmesa")
-    with pytest.raises(MissingDependencyError, match="tried egl"):
+    with pytest.raises(MissingDependencyError, match="tried egl") as caught:
         gl.find_backend()
+    assert "Unset MUJOCO_GL" in caught.value.hint
 
 
 def test_the_error_names_the_debian_packages(monkeypatch):
@@ -50,6 +51,7 @@ def test_the_error_names_the_debian_packages(monkeypatch):
     with pytest.raises(MissingDependencyError) as caught:
         gl.find_backend()
     assert "libegl1" in caught.value.hint
+    assert "MUJOCO_GL" not in caught.value.hint
     assert "libosmesa6" in caught.value.hint
 
 

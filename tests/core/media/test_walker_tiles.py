@@ -35,7 +35,7 @@ def test_a_film_of_three_ends_with_what_became_of_each(opengl, tmp_path, monkeyp
     assert film.shape[2] % 2 == film.shape[1] % 2 == 0
     assert 940 <= film.shape[2] <= 960
     # 0.6 s of motion and a second of standing still, five a second.
-    assert len(film) == 9
+    assert len(film) == 4 + 5
     left, middle = film[:, 60:180, :310], film[:, 60:180, 330:630]
     brightness = middle.mean(axis=(1, 2, 3))
     assert brightness[1] < 0.7 * brightness[0]
@@ -73,6 +73,12 @@ def test_a_prompt_has_another_colour_and_time_counts_from_its_end(tmp_path, open
     assert (difference[4:] < 10).all()
     assert [tiles[0].status(time) for time in (0.3, 0.6, 0.9)] == ["prompt, 0.30 s", "+0.00 s", "+0.30 s"]
     assert tiles[1].status(0.3) == "0.30 s"
+
+
+def test_a_reward_stands_beside_the_time() -> None:
+    tile = Tile("a", QPOS[:3], rewards=[0.5, 0.25, 0.125])
+    assert tile.status(0.03) == "0.03 s   reward 0.25"
+    assert tile.status(0.09) == "0.09 s"
 
 
 def test_the_camera_stays_with_a_walker_that_leaves_its_reference_behind() -> None:

@@ -62,6 +62,17 @@ def test_an_episode_depends_on_its_seed_alone(pose, make):
     np.testing.assert_array_equal(episode(task, 11, 0, 1), episode(task, 11, 2, 4))
 
 
+def test_an_arrow_points_to_a_target_that_is_far_away(pose):
+    cursor = GoToTarget(pose).cursor(None, 1)
+    cursor.target[0] = [4.0, 3.0, 0.0]
+    spot, arrow = cursor.marks(0, np.array([0.0, 0.0, 1.1]))
+    assert (spot.kind, arrow.kind) == ("spot", "arrow")
+    assert spot.position == pytest.approx([4.0, 3.0, 0.0])
+    assert arrow.position[:2] == pytest.approx([0.24, 0.18])
+    assert arrow.extent == pytest.approx([0.8, 0.6, 0.0])
+    assert [mark.kind for mark in cursor.marks(0, np.array([3.5, 3.0, 1.1]))] == ["spot"]
+
+
 def test_targets_and_walkers_are_spread_over_the_middle_of_the_arena(pose):
     task = GoToTarget(pose, GoToTargetSettings(arena_size=(4.0, 8.0)))
     cursor = task.cursor(None, 1)

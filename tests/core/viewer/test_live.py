@@ -120,6 +120,6 @@ def test_a_policy_for_a_task_does_what_its_evaluation_says(test_data: Path) -> N
     (end,) = evaluate_transfer(source._subject, TransferEvalConfig(1, seed=5)).ends
     assert take.end == end
     assert take.first_step is None
-    assert {mark.kind for marks in take.marks for mark in marks} == {"spot"}
+    assert {mark.kind for marks in take.marks for mark in marks} == {"spot", "arrow"}
     assert len(take.marks) == take.frames
     assert take.ghosts == [None] * take.frames

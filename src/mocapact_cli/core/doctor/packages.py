@@ -69,6 +69,7 @@ _COMMANDS = {
     "export": "mocapact export --to minari|lerobot|safetensors|onnx",
     "push": "mocapact push",
     "ray": "mocapact fleet --engine ray",
+    "tune": "mocapact expert tune",
     "viewer": "mocapact view",
     "wandb": "--wandb of every training",
 }

@@ -13,6 +13,7 @@ from mocapact_cli.core.evaluation.evaluate import EvalConfig, Evaluation, evalua
 from mocapact_cli.core.evaluation.report import EvaluationHistory
 from mocapact_cli.core.formatting import counted
 from mocapact_cli.core.interop.expert_folder import LoadedExpert, load_expert, recorded_mocap
+from mocapact_cli.core.media.captions import GAP
 from mocapact_cli.core.media.clip_film import film_episode
 from mocapact_cli.core.media.tracking_plot import EpisodeSpans, check_plot_path, plot_tracking
 from mocapact_cli.core.rollouts.controllers import check_baselines
@@ -137,4 +138,7 @@ def film_expert(subject: Subject, path: Path, config: EvalConfig, *, progress: P
 
 
 def _captions(snippet: Snippet, seen: Trajectory, dt: float) -> list[str]:
-    return [f"{snippet}   {step * dt:.2f} s   reward {reward:.2f}" for step, reward in enumerate(seen.rewards)]
+    said = [f"{step * dt:.2f} s{GAP}reward {reward:.2f}" for step, reward in enumerate(seen.rewards)]
+    if seen.end.early_termination:
+        said[-1] = f"ended early at {seen.end.length * dt:.2f} s"
+    return [f"{snippet}{GAP}{words}" for words in said]

@@ -89,5 +89,5 @@ def shown_kind(kind: str) -> str:
 
 def _tile(walker: LatentWalker) -> Tile:
     seconds = walker.measures.seconds
-    ending = f"fell at {seconds:.1f} s" if walker.measures.fell else f"done at {seconds:.1f} s"
+    ending = f"fell at {seconds:.2f} s" if walker.measures.fell else f"done at {seconds:.2f} s"
     return Tile(shown_kind(walker.kind), walker.motion.qpos, ending)

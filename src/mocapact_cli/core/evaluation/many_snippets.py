@@ -204,7 +204,7 @@ def film_snippets(policy: Policy, pairs: Sequence[Pair], path: Path, config: Eva
 def _tile(snippet: Snippet, episode: Trajectory) -> Tile:
     seconds, failed = episode.end.length * CONTROL_TIMESTEP, episode.end.early_termination
     ending = f"ended early at {seconds:.2f} s" if failed else f"complete, {seconds:.2f} s"
-    return Tile(str(snippet), episode.qpos, ending, episode.reference_qpos, failed)
+    return Tile(str(snippet), episode.qpos, ending, episode.reference_qpos, failed, rewards=list(episode.rewards))
 
 
 def spread_choice(pairs: Sequence[Pair], count: int, report: SnippetsReport | None = None) -> list[Pair]:

@@ -15,6 +15,7 @@ from mocapact_cli.core.errors import UsageError, check_known
 from mocapact_cli.core.evaluation.evaluate import versions
 from mocapact_cli.core.evaluation.metrics import spread
 from mocapact_cli.core.interop.transfer_folder import LoadedTransfer, load_transfer
+from mocapact_cli.core.media.captions import GAP
 from mocapact_cli.core.media.clip_film import film_goal
 from mocapact_cli.core.policies.packed import pack_linears
 from mocapact_cli.core.rollouts.actors import few_torch_threads, pad_rows
@@ -305,9 +306,11 @@ def film_transfer(subject: TransferSubject, path: Path, config: TransferEvalConf
     single = TransferEvalConfig(1, config.act_noise, config.seed, num_envs=1, threads=1)
     evaluate_task(subject.loaded.policy, subject.task, single, listeners=[watch])
     sight = seen[0]
+    said = [f"return {total:.1f}" for total in np.cumsum(sight.rewards)]
+    if sight.fell:
+        said[-1] += f"{GAP}fell"
     captions = [
-        f"{subject.task.name}   {step * CONTROL_TIMESTEP:.2f} s   return {total:.1f}"
-        for step, total in enumerate(np.cumsum(sight.rewards))
+        f"{subject.task.name}{GAP}{step * CONTROL_TIMESTEP:.2f} s{GAP}{words}" for step, words in enumerate(said)
     ]
     return film_goal(np.array(sight.poses), sight.marks, path, captions=captions, progress=progress)
 
@@ -320,7 +323,7 @@ class _Sight:
         self.poses: list[FloatArray] = []
         self.marks: list[list[Mark]] = []
         self.rewards: list[float] = []
-        self.ended = False
+        self.ended = self.fell = False
 
     def on_tick(self, tick: Tick) -> None:
         if self.ended or len(self.poses) >= FILM_STEPS:
@@ -333,4 +336,6 @@ class _Sight:
             self.rewards.append(float(tick.result.rewards[0]))
 
     def on_end(self, index: int, episode: EpisodeEnd) -> None:  # noqa: ARG002
+        if not self.ended:
+            self.fell = episode.early_termination and len(self.poses) < FILM_STEPS
         self.ended = True

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 BAND = (0, 0, 0, 130)
 INK = (255, 255, 255, 255)
+GAP = "   "
+"""Between the parts of a line."""
 MIN_SIZE = 10
 """Pixels of the smallest letters."""
 
@@ -20,7 +22,8 @@ def draw_caption(
 ) -> Frame:
     """Return the frame with one or more lines of text on a dark band along its upper edge.
 
-    An empty text returns the frame as it is.
+    An empty text returns the frame as it is. Of a line that is too wide, the part before the first three spaces, such
+    as a name, loses its middle.
 
     Args:
         frame: The picture.
@@ -37,6 +40,7 @@ def draw_caption(
     size = size or max(MIN_SIZE, frame.shape[0] // 24)
     font = ImageFont.load_default(size)
     margin = size // 2
+    text = "\n".join(_narrowed(line, image.width - 2 * margin, size) for line in text.splitlines())
     layer = Image.new("RGBA", image.size, (0, 0, 0, 0))
     draw = ImageDraw.Draw(layer)
     # Letters below the line must not move the band from one frame to the next.
@@ -46,6 +50,16 @@ def draw_caption(
     draw.rectangle((0, top, image.width, top + height), fill=BAND)
     draw.multiline_text((margin, top + margin), text, font=font, fill=ink)
     return np.asarray(Image.alpha_composite(image, layer).convert("RGB"))
+
+
+def _narrowed(line: str, width: int, size: int) -> str:
+    from PIL import ImageFont
+
+    font: Any = ImageFont.load_default(size)
+    name, gap, rest = line.partition(GAP)
+    if font.getlength(line) <= width:
+        return line
+    return fitted(name, int(width - font.getlength(gap + rest)), size) + gap + rest
 
 
 def fitted(text: str, width: int, size: int) -> str:

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mocapact_cli.core.media.camera import Camera, beside, follow, heading
-from mocapact_cli.core.media.captions import draw_caption
+from mocapact_cli.core.media.captions import GAP, draw_caption
 from mocapact_cli.core.media.render import TrackRenderer
-from mocapact_cli.core.media.video import film_format, film_fps, frame_times, write_film
+from mocapact_cli.core.media.video import HOLD_SECONDS, film_format, film_fps, frame_times, write_film
 from mocapact_cli.core.progress import NullProgress
 from mocapact_cli.core.walker.model import CONTROL_TIMESTEP, Walker, get_walker
 
@@ -31,6 +31,8 @@ STRIP_WIDTH = 240
 """Pixels of one frame of a png strip, at most."""
 GIF_WIDTH = 320
 """Pixels of a gif, at most."""
+_CAPTION_ROOM = 0.5
+"""Metres that a camera stands further back from a walker alone, so that the words do not cover its head."""
 _GOAL_ROOM = 1.5
 """Metres that a camera stands further back to see something of where the walker is to go."""
 
@@ -63,8 +65,8 @@ def film_clip(
         MissingDependencyError: No OpenGL works here.
     """
     qpos = clip.qpos()[start : None if end is None else end + 1]
-    captions = [f"{clip.id}   step {start + step}   {step * clip.dt:.2f} s" for step in range(len(qpos))]
-    scene = Scene(qpos, None, captions, heading(qpos), clip.dt)
+    captions = [f"{clip.id}{GAP}step {start + step}{GAP}{step * clip.dt:.2f} s" for step in range(len(qpos))]
+    scene = Scene(qpos, None, captions, heading(qpos), clip.dt, extra=_CAPTION_ROOM)
     return _film(scene, path, (width, height), fps, progress)
 
 
@@ -191,7 +193,7 @@ def _film(scene: Scene, path: Path | str, size: tuple[int, int], fps: float, pro
     times = frame_times((len(scene.qpos) - 1) * scene.dt, path, fps)
     with progress.task("Filming", len(times), "frames") as task:
         frames = _frames(scene, times, _frame_size(path, *size), task)
-        return write_film(path, frames, fps=film_fps(path, fps))
+        return write_film(path, frames, fps=film_fps(path, fps), hold=HOLD_SECONDS)
 
 
 def _frames(scene: Scene, times: FloatArray, size: tuple[int, int], task: ProgressTask) -> Iterator[Frame]:

@@ -56,7 +56,8 @@ def find_backend() -> str:
     for backend in candidates:
         if _works(backend):
             return backend
-    raise MissingDependencyError(f"No off-screen OpenGL works here (tried {', '.join(candidates)}).", hint=DEBIAN_HINT)
+    hint = f"Unset MUJOCO_GL to let others be tried. {DEBIAN_HINT}" if requested_backend() in BACKENDS else DEBIAN_HINT
+    raise MissingDependencyError(f"No off-screen OpenGL works here (tried {', '.join(candidates)}).", hint=hint)
 
 
 def make_context(width: int, height: int) -> Any:

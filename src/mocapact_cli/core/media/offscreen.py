@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Self
 
 import mujoco
+import numpy as np
+from numpy.typing import NDArray
 
 from mocapact_cli.core.media.gl import make_context
 
@@ -32,6 +34,13 @@ class OffScreen:
     def __exit__(self, *exception: object) -> None:
         """Free the OpenGL context."""
         self.close()
+
+    def picture(self, scene: mujoco.MjvScene) -> NDArray[np.uint8]:
+        """Return a (height, width, 3) RGB picture of a scene."""
+        pixels = np.empty((self._view.height, self._view.width, 3), np.uint8)
+        mujoco.mjr_render(self._view, scene, self._target)
+        mujoco.mjr_readPixels(pixels, None, self._view, self._target)
+        return np.ascontiguousarray(pixels[::-1])
 
     def close(self) -> None:
         """Free the OpenGL context; nothing is drawn any more."""

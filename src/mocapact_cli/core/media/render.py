@@ -86,10 +86,7 @@ class TrackRenderer(OffScreen):
             self._add_ghost(ghost_qpos)
         for mark in marks:
             self._add_mark(mark)
-        pixels = np.empty((self._view.height, self._view.width, 3), np.uint8)
-        mujoco.mjr_render(self._view, self._scene, self._target)
-        mujoco.mjr_readPixels(pixels, None, self._view, self._target)
-        return np.ascontiguousarray(pixels[::-1])
+        return self.picture(self._scene)
 
     def _pose(self, data: mujoco.MjData, qpos: FloatArray) -> None:
         data.qpos[:] = qpos

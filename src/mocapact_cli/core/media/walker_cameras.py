@@ -60,10 +60,7 @@ class WalkerCameras(OffScreen):
     def _draw(self, camera: mujoco.MjvCamera, option: mujoco.MjvOption) -> NDArray[np.uint8]:
         everything = mujoco.mjtCatBit.mjCAT_ALL
         mujoco.mjv_updateScene(self._model, self._data, option, self._perturb, camera, everything, self._scene)
-        pixels = np.empty((SIZE, SIZE, 3), np.uint8)
-        mujoco.mjr_render(self._view, self._scene, self._target)
-        mujoco.mjr_readPixels(pixels, None, self._view, self._target)
-        return np.ascontiguousarray(pixels[::-1])
+        return self.picture(self._scene)
 
 
 def _fixed(model: mujoco.MjModel, name: str) -> mujoco.MjvCamera:

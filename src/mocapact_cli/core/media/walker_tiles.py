@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mocapact_cli.core.media.camera import follow, heading
-from mocapact_cli.core.media.captions import INK, draw_caption, fitted
+from mocapact_cli.core.media.captions import GAP, INK, draw_caption, fitted
 from mocapact_cli.core.media.clip_film import Scene, resampled
 from mocapact_cli.core.media.render import PROMPT_COLOR, TrackRenderer
-from mocapact_cli.core.media.video import film_format, film_fps, frame_times, write_film
+from mocapact_cli.core.media.video import HOLD_SECONDS, film_format, film_fps, frame_times, write_film
 from mocapact_cli.core.progress import NullProgress
 from mocapact_cli.core.walker.model import CONTROL_TIMESTEP, get_walker
 
@@ -33,8 +33,6 @@ FAILED = (255, 120, 100, 255)
 FINISHED = (150, 235, 150, 255)
 BACKGROUND = 24
 """Grey between and beside tiles."""
-_HOLD_SECONDS = 1.0
-"""How long a film stands still at its end."""
 _GAP = 4
 _DIMMED = 0.5
 _ROOM = 0.8
@@ -59,6 +57,7 @@ class Tile:
         failed: Whether its end is a bad one; None where it is neither good nor bad.
         prompt_steps: Steps at the beginning in which somebody else moves it: it has another colour, and time counts
             from their end.
+        rewards: One a step, told beside the time; none where they are not known.
         reference_steps: Steps after which the reference stands still, and is left behind; None if it never does.
     """
 
@@ -69,6 +68,7 @@ class Tile:
     failed: bool | None = None
     prompt_steps: int = 0
     reference_steps: int | None = None
+    rewards: Sequence[float] = ()
 
     def views(self, times: FloatArray) -> tuple[list[Camera], FloatArray | None]:
         """Return a camera for each time (F,), seconds, and the (T, 63) poses of the ghost where it is drawn."""
@@ -83,7 +83,9 @@ class Tile:
         """Return what is said at a time in seconds."""
         after = time - self.prompt_steps * CONTROL_TIMESTEP
         if not self.prompt_steps:
-            return f"{time:.2f} s"
+            step = round(time / CONTROL_TIMESTEP)
+            reward = f"{GAP}reward {self.rewards[step]:.2f}" if step < len(self.rewards) else ""
+            return f"{time:.2f} s{reward}"
         return f"prompt, {time:.2f} s" if self.is_prompted(time) else f"+{after:.2f} s"
 
     def is_prompted(self, time: float) -> bool:
@@ -124,14 +126,14 @@ def film_walkers(
     across = 1 if kind == "png" else min(columns or grid_shape(len(tiles))[1], len(tiles))
     size = _tile_size(kind, across, ghost=tiles[0].reference_qpos is not None)
     longest = max(len(tile.qpos) for tile in tiles) * CONTROL_TIMESTEP
-    times = frame_times(longest if kind == "png" else longest + _HOLD_SECONDS, path, GRID_FPS)
+    times = frame_times(longest, path, GRID_FPS)
     with (
         progress.task("Filming", len(times) * len(tiles), "pictures") as task,
         TrackRenderer(get_walker(), *size) as renderer,
     ):
         views = [_View(tile, renderer, times, size, task) for tile in tiles]
         frames = (_arranged([view.frame(n) for view in views], across) for n in range(len(times)))
-        return write_film(path, frames, fps=film_fps(path, GRID_FPS))
+        return write_film(path, frames, fps=film_fps(path, GRID_FPS), hold=HOLD_SECONDS)
 
 
 def _tile_size(kind: str, columns: int, *, ghost: bool) -> tuple[int, int]:

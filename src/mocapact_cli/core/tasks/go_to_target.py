@@ -15,6 +15,10 @@ from mocapact_cli.core.tasks.goal import GoalCursor, GoalSettings, GoalTask, Mar
 from mocapact_cli.core.walker.model import CONTROL_TIMESTEP, FloatArray, Walker
 
 TARGET = "walker/target"
+_ARROW_HEIGHT = 0.05
+"""Metres above the floor of the arrow towards a target."""
+_ARROW_START, _ARROW_END = 0.3, 1.3
+"""Metres from the walker to the arrow's ends."""
 
 
 @dataclass(frozen=True)
@@ -117,13 +121,20 @@ class GoToTargetCursor(GoalCursor):
         """How many targets were reached, and the seconds from when they came to when they were reached, in all."""
         return {"targets_reached": float(self._reached[env]), "seconds": float(self._seconds[env])}
 
-    def marks(self, env: int, position: FloatArray) -> list[Mark]:  # noqa: ARG002
-        """The part of the floor that is near the target."""
-        return [Mark("spot", self.target[env].copy(), np.full(3, self._tolerance))]
+    def marks(self, env: int, position: FloatArray) -> list[Mark]:
+        """The floor that is near the target; outside of it also an arrow there, since a film may not reach so far."""
+        marks = [Mark("spot", self.target[env].copy(), np.full(3, self._tolerance))]
+        start = np.array([*position[:2], _ARROW_HEIGHT])
+        way = np.array([*(self.target[env, :2] - position[:2]), 0.0])
+        away = float(np.linalg.norm(way))
+        if away > max(self._tolerance, _ARROW_END):
+            marks.append(Mark("arrow", start + way * (_ARROW_START / away), way * ((_ARROW_END - _ARROW_START) / away)))
+        return marks
 
     @property
     def _tolerance(self) -> float:
         return self.settings.distance_tolerance
 
     def _place(self, row: int) -> FloatArray:
-        return np.asarray(self.streams[row].uniform(-self._middle, self._middle))
+        # Not uniform(): with arrays for its limits it takes ten times as long, for the same numbers.
+        return -self._middle + 2.0 * self._middle * self.streams[row].random(2)

@@ -15,7 +15,7 @@ METRICS = "metrics.jsonl"
 
 
 class Tracker(Protocol):
-    """Follows one run. What it does must never stop the run."""
+    """Follows one run. A failure of its own must not stop the run; what it raises on purpose does."""
 
     def begin(self, root: Path) -> None:
         """A run begins or goes on; its record lies in its folder."""

@@ -101,15 +101,16 @@ class Walker:
     def has_fallen(self, data: mujoco.MjData) -> bool:
         """Whether any part of the body but the feet touches the floor."""
         pairs = data.contact.geom
-        on_floor = (pairs == self.floor_geom).any(axis=1)
-        return bool((on_floor & self._held_up[pairs].any(axis=1)).any())
+        return bool(self._falls[pairs[:, 0], pairs[:, 1]].any())
 
     @cached_property
-    def _held_up(self) -> NDArray[np.bool_]:
-        """(G,) for each geom whether it is one that a standing walker keeps off the floor."""
+    def _falls(self) -> NDArray[np.bool_]:
+        """(G, G) for each pair of geoms whether one is the floor and the other one that a standing walker keeps off."""
         held_up = np.ones(self.model.ngeom, dtype=np.bool_)
         held_up[[self.floor_geom, *self.foot_geoms]] = False
-        return held_up
+        falls = np.zeros((self.model.ngeom, self.model.ngeom), dtype=np.bool_)
+        falls[self.floor_geom], falls[:, self.floor_geom] = held_up, held_up
+        return falls
 
     def with_quick_contacts(self) -> Walker:
         """The same body with contact forces from MuJoCo's dual solver, stopped after 20 iterations.

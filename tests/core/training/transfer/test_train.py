@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from mocapact_cli.core.clips.demos import demo
 from mocapact_cli.core.errors import InterruptedRunError, NotFoundError, UsageError
 from mocapact_cli.core.evaluation.report import read_evaluations
 from mocapact_cli.core.evaluation.transfer import TransferEvalConfig, evaluate_task, open_transfer
@@ -20,6 +21,7 @@ from mocapact_cli.core.policies.npmp import NpmpConfig
 from mocapact_cli.core.policies.zoo import build_policy, preset
 from mocapact_cli.core.tasks.registry import make_task
 from mocapact_cli.core.training.transfer.config import PRESETS, TransferConfig, resolve
+from mocapact_cli.core.training.transfer.env import _LEAST_WORK, _worthwhile_parts
 from mocapact_cli.core.training.transfer.model import build_env, build_model, decoder_for, snapshot, training_batch
 from mocapact_cli.core.training.transfer.monitor import TransferMonitor
 from mocapact_cli.core.training.transfer.train import recorded_config, train_transfer
@@ -170,8 +172,6 @@ def test_the_learner_sees_the_task_alone_where_the_decoder_sees_more(tmp_path: P
         decoder_observables=("walker/joints_pos", "walker/head_height"),
     )  # fmt: skip
     write_checkpoint(tmp_path / "skills.ckpt", build_policy(config, seed=0))
-    from mocapact_cli.core.clips.demos import demo
-
     task = make_task("go-to-target", demo("demo_squat"), TINY.task_settings)
     low_level = open_low_level(tmp_path / "skills.ckpt")
     decoder = decoder_for(task, low_level)
@@ -192,8 +192,6 @@ def test_the_learner_sees_the_task_alone_where_the_decoder_sees_more(tmp_path: P
 
 
 def test_a_time_limit_is_told_apart_from_a_fall(tiny: TransferConfig, skills: Path) -> None:
-    from mocapact_cli.core.clips.demos import demo
-
     task = make_task("go-to-target", demo("demo_squat"), {"max_steps": 3})
     decoder = decoder_for(task, open_low_level(skills))
     with training_batch(task, replace(tiny, num_envs=2), decoder) as batch:
@@ -207,9 +205,8 @@ def test_a_time_limit_is_told_apart_from_a_fall(tiny: TransferConfig, skills: Pa
 
 @pytest.mark.parametrize("parts", [1, 3])
 def test_decoding_on_several_threads_changes_nothing(skills: Path, parts: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mocapact_cli.core.clips.demos import demo
-
     monkeypatch.setattr("mocapact_cli.core.training.transfer.env._LEAST_ROWS", 4)
+    monkeypatch.setattr("mocapact_cli.core.training.transfer.env._LEAST_WORK", 1)
     task = make_task("go-to-target", demo("demo_squat"))
     low_level = open_low_level(skills)
     decoder = decoder_for(task, low_level)
@@ -222,6 +219,15 @@ def test_decoding_on_several_threads_changes_nothing(skills: Path, parts: int, m
         assert len(env.venv._parts) == parts
         np.testing.assert_allclose(decoded, decoder.decode(env.venv._observed, actions), atol=1e-5)
         env.close()
+
+
+def test_a_small_decoder_is_not_worth_a_thread(skills: Path) -> None:
+    task = make_task("go-to-target", demo("demo_squat"))
+    decoder = decoder_for(task, open_low_level(skills))
+    weights = sum(values.numel() for values in open_low_level(skills).policy.parameters())
+    enough = -(-_LEAST_WORK // weights)
+    assert [_worthwhile_parts(decoder, rows, 4) for rows in (64, enough, 3 * enough, 9 * enough)] == [1, 1, 3, 4]
+    assert _worthwhile_parts(decoder_for(task, None), 9 * enough, 4) == 1
 
 
 def test_what_cannot_be_is_refused_before_anything_is_written(tiny: TransferConfig, tmp_path: Path) -> None:

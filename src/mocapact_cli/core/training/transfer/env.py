@@ -20,6 +20,8 @@ from mocapact_cli.core.policies.transfer import Decoder
 Float32Array = NDArray[np.float32]
 _LEAST_ROWS = 32
 """Rows that are worth a thread of their own: enough to make good use of the weights that are read."""
+_LEAST_WORK = 10_000_000
+"""Weights times rows below which waking a thread takes longer than the work."""
 
 
 class DecodedVecEnv(TrackingVecEnv):
@@ -39,9 +41,8 @@ class DecodedVecEnv(TrackingVecEnv):
         self._decoder = _packed(decoder)
         self._observed: Float32Array = np.zeros((batch.num_envs, decoder.obs_size), dtype=np.float32)
         self._pool: ThreadPoolExecutor | None = None
-        on_processor = decoder.low_level is not None and decoder.low_level.policy.device.type == "cpu"
-        parts = min(batch.threads, batch.num_envs // _LEAST_ROWS) if on_processor else 1
-        self._parts = [part for part in np.array_split(np.arange(batch.num_envs), max(1, parts)) if len(part)]
+        parts = _worthwhile_parts(decoder, batch.num_envs, batch.threads)
+        self._parts = np.array_split(np.arange(batch.num_envs), parts)
         if len(self._parts) > 1:
             # Of these threads: each gets one of PyTorch's.
             self._pool = ThreadPoolExecutor(len(self._parts), "decoder", initializer=lambda: torch.set_num_threads(1))
@@ -79,6 +80,14 @@ class DecodedVecEnv(TrackingVecEnv):
 
     def _seen(self, observations: Float32Array) -> Float32Array:
         return np.ascontiguousarray(observations[..., : self._decoder.seen])
+
+
+def _worthwhile_parts(decoder: Decoder, rows: int, threads: int) -> int:
+    """How many threads the decoder is worth for so many rows."""
+    if decoder.low_level is None or decoder.low_level.policy.device.type != "cpu":
+        return 1
+    weights = sum(values.numel() for values in decoder.low_level.policy.parameters())
+    return max(1, min(threads, rows // _LEAST_ROWS, weights * rows // _LEAST_WORK))
 
 
 def _packed(decoder: Decoder) -> Decoder:
