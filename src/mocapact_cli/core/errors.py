@@ -58,7 +58,11 @@ class AccessError(MocapactError):
 
 @contextlib.contextmanager
 def naming(source: object) -> Iterator[None]:
-    """Give errors about what a file holds the file's name, where they have none."""
+    """Give errors about what a file holds the file's name, where they have none.
+
+    Raises:
+        InvalidInputError: One was raised inside the block; now it names the file.
+    """
     try:
         yield
     except InvalidInputError as error:

@@ -77,7 +77,11 @@ def _prepare(model: PPO) -> BaseCallback:
 
 
 def env_of(model: PPO) -> VecEnv:
-    """The environments of a model."""
+    """The environments of a model.
+
+    Raises:
+        RuntimeError: It has none.
+    """
     if model.env is None:
         raise RuntimeError("A model without environments collects nothing.")
     return model.env

@@ -169,7 +169,11 @@ class SnippetRollouts:
 
     @cached_property
     def early_termination(self) -> NDArray[np.bool_]:
-        """(S + R,) which episodes failed."""
+        """(S + R,) which episodes failed.
+
+        Raises:
+            InvalidInputError: There is not one flag an episode.
+        """
         flags = h5.read_small(self._group, "early_termination")
         if flags.shape != (len(self),):
             raise InvalidInputError(f"{self._file.path}: early_termination of {self.name} has shape {flags.shape}.")

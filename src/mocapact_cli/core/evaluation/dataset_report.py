@@ -66,7 +66,11 @@ def dataset_view(rollouts: Rollouts, title: str, values: Mapping[str, Any], *, p
 
 
 def snippet_scores(rollouts: SnippetRollouts) -> SnippetScores:
-    """Return the scores of a snippet's episodes and where they start."""
+    """Return the scores of a snippet's episodes and where they start.
+
+    Raises:
+        InvalidInputError: Their numbers are not those of as many episodes.
+    """
     snippet = snippet_named(rollouts.name)
     first = snippet.start_step if snippet else 0
     starts = [start_step(episode) for episode in rollouts]

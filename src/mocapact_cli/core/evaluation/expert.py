@@ -102,7 +102,11 @@ def evaluate_expert(
 
 
 def plot_evaluation(result: Evaluation, snippet: Snippet, path: Path) -> None:
-    """Draw the rewards over clip time and where episodes ended; the evaluation must have measured its rewards."""
+    """Draw the rewards over clip time and where episodes ended; the evaluation must have measured its rewards.
+
+    Raises:
+        UsageError: It has not.
+    """
     if result.rewards is None:
         raise UsageError("This evaluation has not measured its rewards over time.")
     limits = CHANNEL_LIMITS["comic"]

@@ -27,7 +27,11 @@ class ScoredEpisode:
 
 
 def summarize(episodes: Sequence[ScoredEpisode]) -> dict[str, Any]:
-    """Return the mean and standard deviation of every metric over `episodes`, by the keys that other tools rely on."""
+    """Return the mean and standard deviation of every metric over `episodes`, by the keys that other tools rely on.
+
+    Raises:
+        UsageError: There are no episodes.
+    """
     if not episodes:
         raise UsageError("There are no episodes to summarize.")
     ends = [episode.end for episode in episodes]

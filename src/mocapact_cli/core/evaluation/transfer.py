@@ -195,6 +195,9 @@ def evaluate_task(
         listeners: Make what is told of every step and end.
         progress: Told of every episode.
         description: What the progress bar calls this.
+
+    Raises:
+        UsageError: No episode is asked for.
     """
     if config.n_eval_episodes < 1:
         raise UsageError("An evaluation needs at least one episode.")

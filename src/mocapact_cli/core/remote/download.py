@@ -193,6 +193,7 @@ class Download:
 
         Raises:
             InvalidInputError: It has another checksum than the source says.
+            RunError: It is not complete.
         """
         partial = self._now()
         if self.file.size is None:

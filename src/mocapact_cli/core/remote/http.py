@@ -130,7 +130,11 @@ class HttpSource:
             return self.describe(name, response)
 
     def files(self, prefix: str) -> Iterator[RemoteFile]:
-        """Nothing: HTTP has no lists of files."""
+        """Nothing: HTTP has no lists of files.
+
+        Raises:
+            RunError: Always.
+        """
         raise RunError(f"{self.label} has no list of its files under {prefix or '/'}.", hint="Name the files.")
 
     def read(self, file: RemoteFile, start: int = 0, stop: int | None = None) -> Iterator[bytes]:

@@ -123,7 +123,11 @@ class PartialFile:
         return new
 
     def read(self, start: int, stop: int) -> Iterator[bytes]:
-        """Bytes that are there, in pieces."""
+        """Bytes that are there, in pieces.
+
+        Raises:
+            OSError: The file ends before.
+        """
         while start < stop:
             piece = os.pread(self._descriptor, min(stop - start, 1 << 20), start)
             if not piece:

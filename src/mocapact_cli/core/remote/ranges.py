@@ -32,7 +32,11 @@ class Ranges:
         return f"Ranges({list(self)})"
 
     def add(self, start: int, stop: int) -> int:
-        """Put in the bytes from `start` to before `stop`, and return how many of them are new."""
+        """Put in the bytes from `start` to before `stop`, and return how many of them are new.
+
+        Raises:
+            ValueError: That is no range.
+        """
         if not 0 <= start <= stop:
             raise ValueError(f"{start} to {stop} is no range of bytes")
         if start == stop:

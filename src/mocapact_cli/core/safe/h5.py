@@ -55,7 +55,11 @@ def open_h5(path: Path | str) -> h5py.File:
 
 @contextlib.contextmanager
 def damage_named(path: Path | str) -> Iterator[None]:
-    """Turn whatever h5py raises inside the block into one error that names the file."""
+    """Turn whatever h5py raises inside the block into one error that names the file.
+
+    Raises:
+        InvalidInputError: Something was raised that speaks of damage.
+    """
     try:
         yield
     except InvalidInputError as error:

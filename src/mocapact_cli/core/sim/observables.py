@@ -68,7 +68,11 @@ class Moment:
 
     @cached_property
     def references(self) -> ReferenceBank:
-        """The reference bank, where the task has one."""
+        """The reference bank, where the task has one.
+
+        Raises:
+            UsageError: It has none.
+        """
         if self.bank is None:
             raise UsageError("This task has no reference motion, so it has no reference observables.")
         return self.bank
