@@ -131,3 +131,11 @@ def test_docstrings_are_of_one_style():
             assert not (section and LOWER.match(line)), f"{where}: {line}"
             assert "``" not in line.replace("```", ""), f"{where}: {line}"
             assert not re.search(r":(class|func|meth|attr):`", line), f"{where}: {line}"
+
+
+def test_the_map_of_the_library_is_complete():
+    core = next(path for path in SOURCES if path.parent.name == "core").parent
+    inside = {path.parent.relative_to(core).parts[0] + "/" for path in SOURCES if path.parent.parent == core}
+    inside |= {path.name for path in core.glob("[!_]*.py")}
+    page = (Path(__file__).resolve().parents[1] / "CONTRIBUTING.md").read_text()
+    assert [name for name in sorted(inside) if not re.search(rf"(^|[ (]){re.escape(name)}", page, re.MULTILINE)] == []
