@@ -11,6 +11,7 @@ import numpy as np
 
 from mocapact_cli.core.bench.composer_pool import FRESH_POLICY_STD, ComposerPool, Workload, follow_actions
 from mocapact_cli.core.bench.raw_physics import RawPhysics, State
+from mocapact_cli.core.bench.rounds import rounds_in_time
 from mocapact_cli.core.clips.library import open_library
 from mocapact_cli.core.envs.batch import TrackingBatch
 from mocapact_cli.core.errors import RunError
@@ -191,17 +192,10 @@ Samples = dict[str, list[float]]
 
 def _rounds(sides: dict[str, _OurSide], pool: ComposerPool | None, progress: Progress) -> Samples:
     samples: Samples = {}
-    begun = time.perf_counter()
-    with progress.task("Measuring", MAX_ROUNDS + 1, "rounds") as task:
-        # The first round only warms up.
-        _round(sides, pool)
-        task.advance()
-        for number in range(MAX_ROUNDS):
-            if number >= MIN_ROUNDS and time.perf_counter() - begun > TIME_LIMIT:
-                break
-            for name, values in _round(sides, pool).items():
-                samples.setdefault(name, []).extend(values)
-            task.advance()
+    for number in rounds_in_time(progress, least=MIN_ROUNDS, most=MAX_ROUNDS, seconds=TIME_LIMIT):
+        measured = _round(sides, pool)
+        for name, values in measured.items() if number else ():
+            samples.setdefault(name, []).extend(values)
     return samples
 
 

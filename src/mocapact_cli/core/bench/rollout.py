@@ -15,6 +15,7 @@ import numpy as np
 
 from mocapact_cli.core.bench.pd_experts import FAST_LAYERS, PUBLISHED_LAYERS, SNIPPETS, write_pd_experts
 from mocapact_cli.core.bench.raw_physics import RawPhysics, State
+from mocapact_cli.core.bench.rounds import rounds_in_time
 from mocapact_cli.core.clips.library import ClipLibrary, open_library
 from mocapact_cli.core.processors import available_threads
 from mocapact_cli.core.progress import NullProgress, Progress
@@ -186,16 +187,12 @@ Samples = dict[str, list[float]]
 
 def _rounds(sides: dict[str, _Side], progress: Progress) -> Samples:
     samples: Samples = {}
-    begun = time.perf_counter()
-    with progress.task("Measuring", MAX_ROUNDS + 1, "rounds") as task:
-        # The first round only warms up.
-        sides[""].round()
-        task.advance()
-        for number in range(MAX_ROUNDS):
-            if number >= MIN_ROUNDS and time.perf_counter() - begun > TIME_LIMIT:
-                break
-            for size, side in sides.items():
-                for name, value in side.round().items():
-                    samples.setdefault(f"{name}{size}", []).append(value)
-            task.advance()
+    for number in rounds_in_time(progress, least=MIN_ROUNDS, most=MAX_ROUNDS, seconds=TIME_LIMIT):
+        if number == 0:
+            # One side warms up what both use.
+            sides[""].round()
+            continue
+        for size, side in sides.items():
+            for name, value in side.round().items():
+                samples.setdefault(f"{name}{size}", []).append(value)
     return samples

@@ -15,6 +15,7 @@ from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env import VecEnv
 
+from mocapact_cli.core.bench.rounds import rounds_in_time
 from mocapact_cli.core.progress import Progress
 from mocapact_cli.core.training.ppo.settings import PpoSettings
 
@@ -151,13 +152,10 @@ def measure_rounds(sides: Mapping[str, Turning], progress: Progress) -> list[Rou
         sides: What is measured, by the prefix of its speeds' names.
         progress: Told of every round.
     """
-    rounds: list[Round] = []
-    begun = time.perf_counter()
-    with progress.task("Measuring", MAX_ROUNDS + 1, "rounds") as task:
-        # The first round only warms up.
-        while len(rounds) <= MIN_ROUNDS or (len(rounds) <= MAX_ROUNDS and time.perf_counter() - begun < TIME_LIMIT):
-            rounds.append({key: value for name, side in sides.items() for key, value in take_turn(name, side).items()})
-            task.advance()
+    numbers = rounds_in_time(progress, least=MIN_ROUNDS, most=MAX_ROUNDS, seconds=TIME_LIMIT)
+    rounds = [
+        {key: value for name, side in sides.items() for key, value in take_turn(name, side).items()} for _ in numbers
+    ]
     return rounds[1:]
 
 
