@@ -1,6 +1,7 @@
 """The shape of the code: short functions, small modules. Lint and types hold the rest."""
 
 import ast
+import re
 from pathlib import Path
 
 import numpy as np
@@ -108,3 +109,33 @@ def test_files_that_may_hold_code_are_opened_in_few_places():
             allowed = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
             assert allowed.get("allow_pickle", "False") == "False", f"{name}, line {call.lineno}"
             assert called != "torch.load" or allowed.get("weights_only") == "True", f"{name}, line {call.lineno}"
+
+
+SECTION = re.compile(r"(Args|Attributes|Raises):")
+LOWER = re.compile(r" {4}\*{0,2}\w[\w, ]*: (?!dm_control\b)[a-z]")
+
+
+def docstrings():
+    for path in (path for path in SOURCES if path.parent.name != "media"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module):
+                yield f"{path.name}:{getattr(node, 'name', '')}", ast.get_docstring(node) or ""
+
+
+def test_docstrings_are_of_one_style():
+    """Entries of sections begin with a capital, and code stands between single backticks."""
+    for where, text in docstrings():
+        section = False
+        for line in text.splitlines():
+            section = bool(SECTION.fullmatch(line)) or (section and (not line or line.startswith(" ")))
+            assert not (section and LOWER.match(line)), f"{where}: {line}"
+            assert "``" not in line.replace("```", ""), f"{where}: {line}"
+            assert not re.search(r":(class|func|meth|attr):`", line), f"{where}: {line}"
+
+
+def test_the_map_of_the_library_is_complete():
+    core = next(path for path in SOURCES if path.parent.name == "core").parent
+    inside = {path.parent.relative_to(core).parts[0] + "/" for path in SOURCES if path.parent.parent == core}
+    inside |= {path.name for path in core.glob("[!_]*.py")}
+    page = (Path(__file__).resolve().parents[1] / "CONTRIBUTING.md").read_text()
+    assert [name for name in sorted(inside) if not re.search(rf"(^|[ (]){re.escape(name)}", page, re.MULTILINE)] == []

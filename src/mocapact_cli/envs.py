@@ -30,17 +30,17 @@ def make_env(clip: str | Sequence[str], num_envs: int, **settings: Any) -> Track
 def make_env(
     clip: str | Sequence[str], num_envs: int | None = None, **settings: Any
 ) -> TrackingEnv | TrackingVectorEnv:
-    """A tracking environment, or with ``num_envs`` a vector of them.
+    """A tracking environment, or with `num_envs` a vector of them.
 
     Args:
-        clip: name of a clip (``demo_walk``) or snippet (``CMU_016_22-0-82``), or several.
-        num_envs: number of environments stepped together; None for a single one.
-        settings: as :func:`tracking_env` and :func:`tracking_vector_env` take them.
+        clip: Name of a clip (`demo_walk`) or snippet (`CMU_016_22-0-82`), or several.
+        num_envs: Number of environments stepped together; None for a single one.
+        settings: As `tracking_env` and `tracking_vector_env` take them.
 
     Raises:
-        NotFoundError: there is no such clip or file.
-        UsageError: a setting is unknown or unusable.
-        InvalidInputError: a snippet lies outside its clip or is too short.
+        NotFoundError: There is no such clip or file.
+        UsageError: A setting is unknown or unusable.
+        InvalidInputError: A snippet lies outside its clip or is too short.
     """
     if num_envs is None:
         return tracking_env(clip, **settings)
@@ -50,14 +50,14 @@ def make_env(
 def tracking_env(
     clip: str | Sequence[str], *, flat: bool = False, render_mode: str | None = None, **settings: Any
 ) -> TrackingEnv:
-    """The environment behind ``gymnasium.make("mocapact/Tracking-v0", clip=...)``.
+    """The environment behind `gymnasium.make("mocapact/Tracking-v0", clip=...)`.
 
     Args:
-        clip: name of a clip or snippet, or several.
-        flat: give one flat array as observation instead of a dict by observable name.
-        render_mode: ``rgb_array`` or None.
-        settings: ``mocap`` (HDF5 file or files with the clips), ``observables`` (names; default: the experts'),
-            ``weights`` (of the snippets) and the fields of :class:`~mocapact_cli.core.tasks.tracking.TrackingConfig`.
+        clip: Name of a clip or snippet, or several.
+        flat: Give one flat array as observation instead of a dict by observable name.
+        render_mode: `rgb_array` or None.
+        settings: `mocap` (HDF5 file or files with the clips), `observables` (names; default: the experts'),
+            `weights` (of the snippets) and the fields of `mocapact_cli.core.tasks.tracking.TrackingConfig`.
     """
     from mocapact_cli.core.envs.gym import TrackingEnv
     from mocapact_cli.core.media.live import LivePainter
@@ -76,15 +76,15 @@ def tracking_vector_env(
     threads: int | None = None,
     **settings: Any,
 ) -> TrackingVectorEnv:
-    """The environment behind ``gymnasium.make_vec("mocapact/Tracking-v0", num_envs=..., clip=...)``.
+    """The environment behind `gymnasium.make_vec("mocapact/Tracking-v0", num_envs=..., clip=...)`.
 
     Args:
-        num_envs: number of environments.
-        clip: name of a clip or snippet, or several.
-        flat: give flat observations instead of dicts by observable name.
-        render_mode: ``rgb_array`` or None.
-        threads: threads that step the physics; default: all processors.
-        settings: as for :func:`tracking_env`.
+        num_envs: Number of environments.
+        clip: Name of a clip or snippet, or several.
+        flat: Give flat observations instead of dicts by observable name.
+        render_mode: `rgb_array` or None.
+        threads: Threads that step the physics; default: all processors.
+        settings: As for `tracking_env`.
     """
     from mocapact_cli.core.envs.gym import TrackingVectorEnv
     from mocapact_cli.core.media.live import LivePainter

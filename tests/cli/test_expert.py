@@ -169,7 +169,7 @@ def test_a_plot_is_drawn_on_request(mocapact, expert: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (("--baseline", "pid"), "pd-gravity"),
+        (("--baseline", "pid"), "Did you mean pd?"),
         (("--plot", "eval.mp4"), ".png"),
         (("--plot", "eval.png", "--n-eval-episodes", 0, "--video", "a.png"), "--n-eval-episodes"),
     ],

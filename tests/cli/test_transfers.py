@@ -1,6 +1,9 @@
+import sys
+
 import pytest
 
-from mocapact_cli.cli.transfers import Secrecy, naming_the_way_on
+from mocapact_cli.cli.resume import naming_the_way_on
+from mocapact_cli.cli.transfers import Secrecy
 from mocapact_cli.core.errors import InterruptedRunError
 
 SAS = "https://x.blob.core.windows.net/c?sv=1&sig=SECRET"
@@ -38,7 +41,10 @@ def test_the_command_that_goes_on_has_no_secrets(secrecy, arguments, command):
 
 def test_ctrl_c_is_a_message_with_that_command(monkeypatch):
     monkeypatch.setattr("sys.argv", ["mocapact", "download", "-t", "gpt"])
-    with pytest.raises(InterruptedRunError) as caught, naming_the_way_on(Secrecy()):
+    with (
+        pytest.raises(InterruptedRunError) as caught,
+        naming_the_way_on(Secrecy().command(sys.argv[1:]), kept="what has come is kept"),
+    ):
         raise KeyboardInterrupt
     assert caught.value.hint == "Continue with: mocapact download -t gpt"
     assert caught.value.__suppress_context__

@@ -8,7 +8,10 @@ from mocapact_cli.core.errors import (
     MocapactError,
     NotFoundError,
     RunError,
+    UsageError,
+    check_known,
     did_you_mean,
+    first_line,
     naming,
     nearest_names,
 )
@@ -44,3 +47,18 @@ def test_errors_about_a_file_name_it_once() -> None:
         assert (caught.value.message, caught.value.hint) == (expected, "Copy it again.")
     with pytest.raises(NotFoundError, match=r"^gone$"), naming("a.zip"):
         raise NotFoundError("gone")
+
+
+def test_an_unknown_name_is_refused_with_the_nearest_or_with_all():
+    check_known("pd", ("zero", "pd"), "baseline")
+    with pytest.raises(UsageError, match=r"^There is no baseline 'pid'\.$") as near:
+        check_known("pid", ("zero", "pd"), "baseline")
+    with pytest.raises(UsageError) as far:
+        check_known("qqqq", ("zero", "pd"), "baseline")
+    assert (near.value.hint, far.value.hint) == ("Did you mean pd?", "Choose from zero, pd.")
+
+
+def test_the_first_line_of_an_error_has_no_period_and_is_never_empty():
+    assert first_line(ValueError("It broke.\nBadly.")) == "It broke"
+    assert first_line(KeyError("no such thing.")) == "no such thing"
+    assert first_line(EOFError()) == "EOFError"

@@ -1,7 +1,8 @@
 """How commands are declared: groups that load on use, and the options and help that every command has.
 
 A command module declares `app = Commands("help of the group")` (a noun with verbs) or `app = Commands()` (one verb),
-and registers functions with `@app.command(...)`. Every command gets `--json`, `--quiet` and its examples in the help.
+and registers functions with `@app.command(...)`. Every command gets `--json`, `--quiet` and its examples in the help;
+its parameters that are dataclasses become the options that `bundles` makes of them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 import typer.core
 
+from mocapact_cli.cli.bundles import with_bundles
 from mocapact_cli.cli.help import print_help
 from mocapact_cli.cli.options import JsonOpt, QuietOpt
 from mocapact_cli.cli.output import out
@@ -77,7 +79,7 @@ class Commands:
 
         def register(function: Function) -> Function:
             decorate = self.typer.command(name, cls=Command, epilog="\n".join(examples), rich_help_panel=panel)
-            decorate(_with_output_options(function))
+            decorate(_with_output_options(with_bundles(function)))
             return function
 
         return register

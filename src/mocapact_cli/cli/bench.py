@@ -10,7 +10,7 @@ from mocapact_cli.cli import completion
 from mocapact_cli.cli.app import Commands
 from mocapact_cli.cli.options import DeviceOpt, NumEnvsOpt, ThreadsOpt
 from mocapact_cli.cli.output import facts, out, table
-from mocapact_cli.core.errors import UsageError, did_you_mean
+from mocapact_cli.core.errors import check_known
 from mocapact_cli.core.formatting import counted
 
 if TYPE_CHECKING:
@@ -64,10 +64,7 @@ def train(
     Experts and policies for tasks are compared with the original's way, Stable-Baselines3 on dm_control, the latter
     also with bare physics; distillation with the same model on one batch that stays where it is.
     """
-    if stage not in _STAGES:
-        raise UsageError(
-            f"There is no stage {stage!r}.", hint=did_you_mean(stage, _STAGES) or "Use expert, distill or transfer."
-        )
+    check_known(stage, _STAGES, "stage")
     if stage == "distill":
         _measure_distillation(threads, device)
     elif stage == "transfer":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,9 @@ from mocapact_cli.cli.app import Commands
 from mocapact_cli.cli.evaluations import check_files
 from mocapact_cli.cli.options import Checksum, ChecksumOpt, ForceOpt, MocapOpt, OutFileOpt, TransferJobsOpt
 from mocapact_cli.cli.output import facts, out, table
-from mocapact_cli.cli.transfers import Secrecy, announce, naming_the_way_on, result_view
+from mocapact_cli.cli.resume import naming_the_way_on
+from mocapact_cli.cli.transfers import Secrecy, announce, result_view
+from mocapact_cli.core.formatting import some_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -136,7 +139,7 @@ def fetch(
     An interrupted download goes on. A recording becomes a clip as `clips import` would make it, from the actor's
     skeleton; where the reference motion has the same clip, that one is used unless --mocap names the recording's file.
     """
-    with naming_the_way_on(Secrecy(address=url)):
+    with naming_the_way_on(Secrecy(address=url).command(sys.argv[1:]), kept="what has come is kept"):
         if trials:
             _fetch_recordings(trials, url, jobs, checksum)
         else:
@@ -167,7 +170,7 @@ def _fetch_recordings(trials: list[str], url: str | None, jobs: int, checksum: C
     )
     reports = [one.report for one in fetched]
     for note, ids in _notes(reports).items():
-        out.message(f"Note: {note} ({_some(ids)}).")
+        out.message(f"Note: {note} ({some_of(ids)}).")
     library = _open(None)
     hidden = [one for one in fetched if library.source(one.report.clip_id) != str(one.path)]
     for one in hidden:
@@ -216,7 +219,7 @@ def import_clips(
         recordings, output, skeleton=asf, clip_id=clip_id, append=append, force=force, progress=out.progress()
     )
     for note, ids in _notes(reports).items():
-        out.message(f"Note: {note} ({_some(ids)}).")
+        out.message(f"Note: {note} ({some_of(ids)}).")
     out.show(
         {"path": output, "clips": [report.to_dict() for report in reports]},
         lambda: [_import_view(reports), f"Wrote {output}. See it: mocapact clips play {reports[0].clip_id} "
@@ -312,11 +315,6 @@ def _notes(reports: Sequence[ImportReport]) -> dict[str, list[str]]:
         for note in report.notes:
             notes.setdefault(note, []).append(report.clip_id)
     return notes
-
-
-def _some(names: Sequence[str], most: int = 4) -> str:
-    shown = ", ".join(names[:most])
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
 
 
 _LABELS = {

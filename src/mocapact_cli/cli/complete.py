@@ -13,12 +13,13 @@ from mocapact_cli.cli.app import Commands
 from mocapact_cli.cli.evaluations import check_files, shown_without_film
 from mocapact_cli.cli.expert_eval_view import evaluation_table
 from mocapact_cli.cli.options import (
-    DeviceOpt,
-    MocapOpt,
-    NumEnvsOpt,
-    SeedOpt,
+    PROMPTS,
+    ClipStartOpt,
+    PolicyArg,
+    PromptOptions,
+    SimulationOptions,
     TerminationErrorThresholdOpt,
-    ThreadsOpt,
+    plot_option,
 )
 from mocapact_cli.cli.output import facts, out, table
 from mocapact_cli.core.errors import UsageError
@@ -46,6 +47,7 @@ _ClipSnippet = Annotated[
         metavar="SNIPPET",
         autocompletion=completion.snippets_of_run,
         help="Snippet or clip that prompts are taken from; --prompt says it itself.",
+        rich_help_panel=PROMPTS,
     ),
 ]
 _Baseline = Annotated[
@@ -70,21 +72,14 @@ _Baseline = Annotated[
     ],
 )
 def complete(
-    policy: Annotated[Path, typer.Argument(metavar="POLICY", help="A .ckpt or its folder, ours or a published one.")],
+    policy: PolicyArg,
     *,
     clip_snippet: _ClipSnippet = None,
-    experts: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Prompt by the expert in this folder whose snippet covers the wanted one."),
-    ] = None,
-    prompt_policy: Annotated[
-        Path | None, typer.Option(metavar="POLICY", help="Prompt by a policy for many clips.")
-    ] = None,
     prompt: Annotated[
-        str | None, typer.Option(metavar="FILE#SNIPPET/EPISODE", help="Prompt by a recorded episode.")
+        str | None,
+        typer.Option(metavar="FILE#SNIPPET/EPISODE", help="Prompt it by a recorded episode.", rich_help_panel=PROMPTS),
     ] = None,
-    prompt_length: Annotated[int, typer.Option(min=1, help="Control steps of the prompt.")] = 32,
-    max_steps: Annotated[int, typer.Option(min=1, help="Control steps beyond the clip's end at most.")] = 500,
+    prompting: PromptOptions,
     n_eval_episodes: Annotated[
         int | None,
         typer.Option(min=1, help="Episodes, from random steps. Default: 100, but one where all would be alike."),
@@ -92,9 +87,7 @@ def complete(
     samples: Annotated[
         int | None, typer.Option(min=1, max=25, help="Go on so many times from one and the same prompt.")
     ] = None,
-    always_init_at_clip_start: Annotated[
-        bool, typer.Option("--always-init-at-clip-start", help="Begin at the snippet's first step, not at random ones.")
-    ] = False,
+    always_init_at_clip_start: ClipStartOpt = False,
     act_noise: Annotated[
         float | None,
         typer.Option(
@@ -111,14 +104,8 @@ def complete(
             "frames).",
         ),
     ] = None,
-    plot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw survival after the prompt: .png, .svg or .pdf.")
-    ] = None,
-    mocap: MocapOpt = None,
-    seed: SeedOpt = 0,
-    num_envs: NumEnvsOpt = None,
-    threads: ThreadsOpt = None,
-    device: DeviceOpt = "auto",
+    plot: Annotated[Path | None, plot_option("Draw survival after the prompt")] = None,
+    simulation: SimulationOptions,
     termination_error_threshold: TerminationErrorThresholdOpt = 0.3,
 ) -> None:
     """Let a GPT go on from a prompt: it sees what an expert does for a while, then acts itself, beyond the clip's end.
@@ -133,26 +120,23 @@ def complete(
     from mocapact_cli.core.evaluation.policy import policy_file
     from mocapact_cli.core.evaluation.prompts import PromptRequest, check_completer
     from mocapact_cli.core.interop.policies import load_policy
-    from mocapact_cli.core.policies.device import choose_device
 
-    request = PromptRequest(clip_snippet, experts, prompt_policy, prompt)
-    device = choose_device(device)
+    request = PromptRequest(clip_snippet, prompting.experts, prompting.prompt_policy, prompt)
+    device = simulation.network_device()
     opened = load_policy(policy, device=device)
     check_completer(opened, str(policy))
-    given = request.open(mocap, device=device)
-    given.starts(prompt_length)
+    given = request.open(simulation.mocap, device=device)
+    given.starts(prompting.prompt_length)
     noise = act_noise if act_noise is not None else 0.0 if samples is None or stochastic else SAMPLE_NOISE
     config = CompletionConfig(
         samples=samples is not None,
-        prompt_length=prompt_length,
-        max_steps=max_steps,
+        prompt_length=prompting.prompt_length,
+        max_steps=prompting.max_steps,
         always_init_at_clip_start=always_init_at_clip_start,
         act_noise=noise,
         stochastic=stochastic,
-        termination_error_threshold=0.3 if termination_error_threshold is None else termination_error_threshold,
-        seed=seed,
-        num_envs=num_envs,
-        threads=threads,
+        termination_error_threshold=termination_error_threshold,
+        **simulation.work(),
     )
     episodes = samples or n_eval_episodes or default_episodes(given, config)
     result = run(
@@ -227,7 +211,8 @@ def _show(document: Mapping[str, Any]) -> None:
             ("Prompt", f"{document['prompt_length']} steps of {prompt['snippet']} by {prompt['path']}"),
             ("Below", f"{counted(document['episodes'], 'completion')} and the share of them that is still up"),
         ]
-        return [facts(said), _survival_table(document), *_inside_table(document), *([facts(files)] if files else [])]
+        inside = evaluation_table("Inside the clip", document, "Policy")
+        return [facts(said), _survival_table(document), inside, *([facts(files)] if files else [])]
 
     out.show(document, human, short=f"{document['seconds_after_prompt']['median']:.2f}")
 
@@ -252,7 +237,3 @@ def _survival_table(document: Mapping[str, Any]) -> Any:
 def share_at(survival: Sequence[Sequence[float]], time: float) -> float:
     """Return the share at a time of a curve whose steps are [time, share from then on]."""
     return next(share for begin, share in reversed(survival) if begin <= time + 1e-9)
-
-
-def _inside_table(document: Mapping[str, Any]) -> list[Any]:
-    return [evaluation_table("Inside the clip", document, "Policy")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,21 +16,19 @@ from mocapact_cli.cli.options import (
     EVALUATION,
     ActNoiseOpt,
     BaselineOpt,
-    ClipStartOpt,
     ConfigOpt,
-    DeviceOpt,
+    EpisodeOptions,
     ForceOpt,
-    MinStepsOpt,
     MocapOpt,
-    NumEnvsOpt,
+    PolicyArg,
     ResumeOpt,
     SaveOpt,
-    SeedOpt,
-    TerminationErrorThresholdOpt,
-    ThreadsOpt,
+    SimulationOptions,
+    clips_option,
+    plot_option,
 )
 from mocapact_cli.cli.output import facts, out
-from mocapact_cli.cli.resume import naming_the_way_on
+from mocapact_cli.cli.resume import naming_the_way_on, resume_command
 from mocapact_cli.cli.settings import Given, PrintConfigOpt, print_settings, with_settings
 from mocapact_cli.cli.tracking import WandbOpt, tracked
 from mocapact_cli.core.errors import NotFoundError, UsageError
@@ -51,31 +49,17 @@ _Dataset = Annotated[
     list[Path] | None,
     typer.Option(metavar="PATH", help="Rollout files or folders; default: MOCAPACT_HOME/data/small_dataset."),
 ]
-_Clips = Annotated[
-    str | None,
-    typer.Option(
-        metavar="CLIPS|SUBSET|FILE",
-        autocompletion=completion.selections,
-        help="Only these: clips or snippets with commas, a subset such as walk_tiny, or a text file of them.",
-        rich_help_panel=DATA,
-    ),
-]
-_HoldOut = Annotated[
-    str | None,
-    typer.Option(
-        metavar="CLIPS|SUBSET|FILE",
-        autocompletion=completion.selections,
-        help="Do not learn from these, but validate with them.",
-        rich_help_panel=DATA,
-    ),
-]
+_Clips = Annotated[str | None, clips_option(panel=DATA)]
+_HoldOut = Annotated[str | None, clips_option(help="Do not learn from these, but validate with them.", panel=DATA)]
 _Val = Annotated[
     list[Path] | None,
     typer.Option(metavar="PATH", help="Rollout files or folders to validate with.", rich_help_panel=DATA),
 ]
 _Metrics = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="dataset_metrics.npz; default: beside the first file.", rich_help_panel=DATA),
+    typer.Option(
+        metavar="FILE", help="Statistics, dataset_metrics.npz; default: beside the first file.", rich_help_panel=DATA
+    ),
 ]
 _Preset = Annotated[
     str | None,
@@ -91,13 +75,8 @@ _OutputRoot = Annotated[
 ]
 _ExtraClips = Annotated[
     str | None,
-    typer.Option(
-        "--extra-clips",
-        "--eval-snippets",
-        metavar="CLIPS|SUBSET|FILE",
-        autocompletion=completion.selections,
-        help="Also evaluate on these clips and snippets.",
-        rich_help_panel=EVALUATION,
+    clips_option(
+        "--extra-clips", "--eval-snippets", help="Also evaluate on these clips and snippets.", panel=EVALUATION
     ),
 ]
 
@@ -178,7 +157,7 @@ def train(
     evaluates = leads and resolved.training.n_eval_episodes
     root = output_root or _new_root(resolved.training.model)
     with (
-        naming_the_way_on(*([] if output_root else ["--output-root", str(root)])),
+        naming_the_way_on(resume_command(*([] if output_root else ["--output-root", str(root)]))),
         tracked(wandb and leads) as (tracker, conclude),
     ):
         result = distill(
@@ -200,6 +179,13 @@ def train(
         _show_training(result)
 
 
+@dataclass(frozen=True)
+class _EpisodeOptions(EpisodeOptions):
+    """Those of policies for many clips, which the paper evaluates without noise."""
+
+    act_noise: ActNoiseOpt = 0.0
+
+
 @app.command(
     "eval",
     examples=[
@@ -210,7 +196,7 @@ def train(
     ],
 )
 def evaluate_policy(
-    policy: Annotated[Path, typer.Argument(metavar="POLICY", help="A .ckpt or its folder, ours or a published one.")],
+    policy: PolicyArg,
     *,
     snippets: Annotated[
         list[str] | None,
@@ -228,8 +214,7 @@ def evaluate_policy(
             "a snippet, and just one where all would be alike.",
         ),
     ] = None,
-    always_init_at_clip_start: ClipStartOpt = False,
-    act_noise: ActNoiseOpt = 0.0,
+    episodes: _EpisodeOptions,
     stochastic: Annotated[
         bool, typer.Option("--stochastic", help="Draw the embedding of npmp, mcp and hierarchical, not take its mean.")
     ] = False,
@@ -237,10 +222,7 @@ def evaluate_policy(
         float, typer.Option(min=0.0, max=1.0, help="Normalized length below which the policy fails on a snippet.")
     ] = 0.98,
     baseline: BaselineOpt = None,
-    plot: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Draw the snippets' scores and the episodes' survival: .png, .svg or .pdf."),
-    ] = None,
+    plot: Annotated[Path | None, plot_option("Draw the snippets' scores and the episodes' survival")] = None,
     video: Annotated[
         Path | None,
         typer.Option(
@@ -252,13 +234,7 @@ def evaluate_policy(
         typer.Option(min=1, max=25, help="Snippets in the film, at most: from the worst to the best in even steps."),
     ] = 9,
     save: SaveOpt = None,
-    mocap: MocapOpt = None,
-    seed: SeedOpt = 0,
-    num_envs: NumEnvsOpt = None,
-    threads: ThreadsOpt = None,
-    device: DeviceOpt = "auto",
-    min_steps: MinStepsOpt = 10,
-    termination_error_threshold: TerminationErrorThresholdOpt = 0.3,
+    simulation: SimulationOptions,
 ) -> None:
     """Evaluate a policy for many clips: overall and on each snippet, with those on which it fails and why.
 
@@ -275,25 +251,15 @@ def evaluate_policy(
         spread_choice,
     )
     from mocapact_cli.core.evaluation.policy import open_subjects, policy_file
-    from mocapact_cli.core.policies.device import choose_device
 
-    opened, pairs = open_subjects(policy, snippets, mocap, device=choose_device(device))
-    config = EvalConfig(
-        always_init_at_clip_start=always_init_at_clip_start,
-        act_noise=act_noise,
-        stochastic=stochastic,
-        min_steps=10 if min_steps is None else min_steps,
-        termination_error_threshold=0.3 if termination_error_threshold is None else termination_error_threshold,
-        seed=seed,
-        num_envs=num_envs,
-        threads=threads,
-    )
+    opened, pairs = open_subjects(policy, snippets, simulation.mocap, device=simulation.network_device())
+    config = EvalConfig(stochastic=stochastic, **asdict(episodes), **simulation.work())
     check_request(opened, config, baseline or ())
-    episodes = default_episodes(len(pairs), config) if n_eval_episodes is None else n_eval_episodes
-    config = replace(config, n_eval_episodes=episodes)
+    wanted = default_episodes(len(pairs), config) if n_eval_episodes is None else n_eval_episodes
+    config = replace(config, n_eval_episodes=wanted)
     document: dict[str, Any] = {"policy": policy_file(policy)}
     report = None
-    if episodes:
+    if wanted:
         report = evaluate_snippets(
             opened,
             pairs,

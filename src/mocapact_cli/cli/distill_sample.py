@@ -10,13 +10,12 @@ import typer
 from mocapact_cli.cli import completion
 from mocapact_cli.cli.evaluations import check_files, shown_without_film
 from mocapact_cli.cli.options import (
-    DeviceOpt,
-    MocapOpt,
-    NumEnvsOpt,
-    SeedOpt,
+    ClipStartOpt,
+    PolicyArg,
+    SimulationOptions,
     TerminationErrorThresholdOpt,
-    ThreadsOpt,
     VideoOpt,
+    plot_option,
 )
 from mocapact_cli.cli.output import facts, out, table
 from mocapact_cli.core.errors import UsageError
@@ -47,7 +46,7 @@ EXAMPLES = (
 
 
 def sample(
-    policy: Annotated[Path, typer.Argument(metavar="POLICY", help="A .ckpt or its folder, ours or a published one.")],
+    policy: PolicyArg,
     *,
     interpolate: Annotated[
         tuple[str, str] | None,
@@ -74,19 +73,10 @@ def sample(
     scale: Annotated[
         float | None, typer.Option(min=0.0, help="Standard deviation of the prior; 1, as in training, if not set.")
     ] = None,
-    always_init_at_clip_start: Annotated[
-        bool, typer.Option("--always-init-at-clip-start", help="Start at the snippet's first step, not at random ones.")
-    ] = False,
+    always_init_at_clip_start: ClipStartOpt = False,
     video: VideoOpt = None,
-    plot: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Draw the embeddings in two dimensions (PCA): .png, .svg or .pdf."),
-    ] = None,
-    mocap: MocapOpt = None,
-    seed: SeedOpt = 0,
-    num_envs: NumEnvsOpt = None,
-    threads: ThreadsOpt = None,
-    device: DeviceOpt = "auto",
+    plot: Annotated[Path | None, plot_option("Draw the embeddings in two dimensions (PCA)")] = None,
+    simulation: SimulationOptions,
     termination_error_threshold: TerminationErrorThresholdOpt = 0.3,
 ) -> None:
     """Let the decoder of a policy move walkers by embeddings alone, with no reference, until they fall.
@@ -109,21 +99,18 @@ def sample(
         correlation=correlation,
         scale=1.0 if scale is None else scale,
         always_init_at_clip_start=always_init_at_clip_start,
-        termination_error_threshold=0.3 if termination_error_threshold is None else termination_error_threshold,
-        seed=seed,
-        num_envs=num_envs,
-        threads=threads,
+        termination_error_threshold=termination_error_threshold,
+        **simulation.work(),
     )
     names = list(interpolate) if interpolate else snippets
-    study = _study(policy, names, mocap, device, config, between=interpolate is not None, encode=plot is not None)
+    study = _study(policy, names, simulation, config, between=interpolate is not None, encode=plot is not None)
     _show(policy, study, video, plot)
 
 
 def _study(
     path: Path,
     names: list[str] | None,
-    mocap: list[Path] | None,
-    device: str,
+    simulation: SimulationOptions,
     config: LatentConfig,
     *,
     between: bool,
@@ -131,10 +118,9 @@ def _study(
 ) -> LatentStudy:
     from mocapact_cli.core.evaluation.latent import study_between, study_prior
     from mocapact_cli.core.evaluation.policy import open_subjects
-    from mocapact_cli.core.policies.device import choose_device
     from mocapact_cli.core.policies.low_level import embedding_policy
 
-    opened, pairs = open_subjects(path, names, mocap, device=choose_device(device))
+    opened, pairs = open_subjects(path, names, simulation.mocap, device=simulation.network_device())
     policy = embedding_policy(opened)
     if between:
         return study_between(policy, pairs[0], pairs[-1], config, progress=out.progress())

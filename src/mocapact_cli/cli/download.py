@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,9 +10,10 @@ import typer
 
 from mocapact_cli.cli import completion
 from mocapact_cli.cli.app import Commands
-from mocapact_cli.cli.options import Checksum, ChecksumOpt, TransferJobsOpt
+from mocapact_cli.cli.options import Checksum, ChecksumOpt, TransferJobsOpt, clips_option
 from mocapact_cli.cli.output import facts, out
-from mocapact_cli.cli.transfers import Secrecy, announce, naming_the_way_on, plan_view, result_view
+from mocapact_cli.cli.resume import naming_the_way_on
+from mocapact_cli.cli.transfers import Secrecy, announce, plan_view, result_view
 
 if TYPE_CHECKING:
     from mocapact_cli.core.remote.acquire import Acquired
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 app = Commands()
 
-_TYPE_HELP = "experts, small_dataset, large_dataset, mocap, multiclip_policy, transfer or gpt."
+_TYPE_HELP = "What to get: experts, small_dataset, large_dataset, mocap, multiclip_policy, transfer or gpt."
 
 
 @app.command(
@@ -39,17 +41,7 @@ def download(
     kind: Annotated[
         str, typer.Option("--type", "-t", metavar="TYPE", autocompletion=completion.kinds, help=_TYPE_HELP)
     ],
-    clips: Annotated[
-        str | None,
-        typer.Option(
-            "--clips",
-            "-c",
-            metavar="CLIPS|SUBSET|FILE",
-            autocompletion=completion.selections,
-            help="Only these: clips or snippets with commas, a subset (get_up, walk_tiny, run_jump_tiny, "
-            "locomotion_small, all), or a text file of them.",
-        ),
-    ] = None,
+    clips: Annotated[str | None, clips_option("--clips", "-c")] = None,
     destination: Annotated[
         Path | None,
         typer.Option("--dest-path", "-d", metavar="DIR", help="Where to; default: MOCAPACT_HOME/data/<type>."),
@@ -81,7 +73,7 @@ def download(
 
     secrecy = Secrecy(sas_url, source)
     secrecy.warn()
-    with naming_the_way_on(secrecy):
+    with naming_the_way_on(secrecy.command(sys.argv[1:]), kept="what has come is kept"):
         plan = prepare(
             kind,
             clips=clips,

@@ -23,7 +23,9 @@ def check_evaluation(
     Args:
         episodes: How many are asked for; None for as many as suit.
         baselines: Controllers to compare with.
-        plot: A picture. video: A film. save: A file of numbers.
+        plot: A picture.
+        video: A film.
+        save: A file of numbers.
 
     Raises:
         UsageError: There is nothing to do, or a file could not be written.
@@ -55,7 +57,9 @@ def check_files(*, plot: Path | None = None, video: Path | None = None, save: Pa
     """Refuse files that could not be written.
 
     Args:
-        plot: A picture. video: A film. save: A file of numbers.
+        plot: A picture.
+        video: A film.
+        save: A file of numbers.
 
     Raises:
         UsageError: Its ending is unknown, or its folder cannot be written.

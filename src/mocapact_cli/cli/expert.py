@@ -2,43 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mocapact_cli.cli import completion, expert_tune
+from mocapact_cli.cli import expert_tune
 from mocapact_cli.cli.app import Commands
 from mocapact_cli.cli.evaluations import check_evaluation, shown_without_film
 from mocapact_cli.cli.expert_eval_view import evaluation_table
 from mocapact_cli.cli.options import (
-    ActNoiseOpt,
     BaselineOpt,
-    ClipStartOpt,
     ConfigOpt,
-    DeviceOpt,
+    EpisodeOptions,
     ForceOpt,
-    MinStepsOpt,
     MocapOpt,
-    NumEnvsOpt,
     PpoPresetOpt,
     ResumeOpt,
     SaveOpt,
-    SeedOpt,
-    TerminationErrorThresholdOpt,
-    ThreadsOpt,
+    SimulationOptions,
+    TrackedArg,
     VideoOpt,
+    plot_option,
 )
-from mocapact_cli.cli.output import facts, out
-from mocapact_cli.cli.resume import naming_the_way_on
+from mocapact_cli.cli.output import out
+from mocapact_cli.cli.resume import naming_the_way_on, resume_command
 from mocapact_cli.cli.settings import Given, PrintConfigOpt, print_settings, with_settings
 from mocapact_cli.cli.tracking import WandbOpt, tracked
 from mocapact_cli.core.formatting import counted
 
 if TYPE_CHECKING:
     from mocapact_cli.core.clips.snippets import Snippet
-    from mocapact_cli.core.training.expert.train import ExpertResult
 
 app = Commands("Train, evaluate and compare experts: policies that track one snippet.")
 
@@ -60,14 +55,7 @@ app = Commands("Train, evaluate and compare experts: policies that track one sni
     *("min_steps", "termination_error_threshold"),
 )
 def train(
-    clip: Annotated[
-        str,
-        typer.Argument(
-            metavar="CLIP|SNIPPET",
-            autocompletion=completion.clips_and_snippets,
-            help="What to track: demo_squat, CMU_016_22-0-82.",
-        ),
-    ],
+    clip: TrackedArg,
     *,
     start_step: Annotated[int, typer.Option(min=0, help="First step of the clip to track.")] = 0,
     max_steps: Annotated[int, typer.Option(min=2, help="Longest part to track, in steps.")] = 210,
@@ -89,7 +77,7 @@ def train(
     The best models are kept in eval_rsi/model and eval_start/model; they load in Stable-Baselines3 as they are. A
     killed run continues with --resume.
     """
-    from mocapact_cli.cli.expert_report_view import training_json
+    from mocapact_cli.cli.training_view import expert_json, show_expert
     from mocapact_cli.core.clips.library import open_library
     from mocapact_cli.core.clips.selection import choose_snippet
     from mocapact_cli.core.config import load_settings
@@ -108,7 +96,7 @@ def train(
     if print_config:
         print_settings(resolved if resume else with_warm_start(resolved, root, chosen))
         return
-    with naming_the_way_on(), tracked(wandb) as (tracker, conclude):
+    with naming_the_way_on(resume_command()), tracked(wandb) as (tracker, conclude):
         result = train_expert(
             library.get(snippet.clip_id),
             snippet,
@@ -121,8 +109,8 @@ def train(
             progress=out.progress(),
             tracker=tracker,
         )
-        conclude(training_json(result))
-    _show_training(result)
+        conclude(expert_json(result))
+    show_expert(result)
 
 
 app.command("tune", examples=expert_tune.EXAMPLES)(expert_tune.tune)
@@ -143,40 +131,20 @@ def evaluate(
     ],
     *,
     n_eval_episodes: Annotated[int, typer.Option(min=0, help="Episodes; 0 for the video alone.")] = 1000,
-    always_init_at_clip_start: ClipStartOpt = False,
-    act_noise: ActNoiseOpt = 0.1,
+    episodes: EpisodeOptions,
     baseline: BaselineOpt = None,
-    plot: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Draw reward channels and survival over clip time: .png, .svg or .pdf."),
-    ] = None,
+    plot: Annotated[Path | None, plot_option("Draw reward channels and survival over clip time")] = None,
     video: VideoOpt = None,
     save: SaveOpt = None,
-    mocap: MocapOpt = None,
-    seed: SeedOpt = 0,
-    num_envs: NumEnvsOpt = None,
-    threads: ThreadsOpt = None,
-    device: DeviceOpt = "auto",
-    min_steps: MinStepsOpt = 10,
-    termination_error_threshold: TerminationErrorThresholdOpt = 0.3,
+    simulation: SimulationOptions,
 ) -> None:
     """Evaluate an expert as the published ones were: many episodes, noise on the actions."""
     from mocapact_cli.core.evaluation.evaluate import EvalConfig
     from mocapact_cli.core.evaluation.expert import evaluate_expert, film_expert, open_expert
-    from mocapact_cli.core.policies.device import choose_device
 
     check_evaluation(n_eval_episodes, baseline, plot=plot, video=video, save=save)
-    subject = open_expert(policy_root, mocap, device=choose_device(device))
-    config = EvalConfig(
-        n_eval_episodes=n_eval_episodes,
-        always_init_at_clip_start=always_init_at_clip_start,
-        act_noise=act_noise,
-        min_steps=10 if min_steps is None else min_steps,
-        termination_error_threshold=0.3 if termination_error_threshold is None else termination_error_threshold,
-        seed=seed,
-        num_envs=num_envs,
-        threads=threads,
-    )
+    subject = open_expert(policy_root, simulation.mocap, device=simulation.network_device())
+    config = EvalConfig(n_eval_episodes=n_eval_episodes, **asdict(episodes), **simulation.work())
     document: dict[str, Any] = {}
     if n_eval_episodes:
         document = evaluate_expert(
@@ -232,16 +200,6 @@ def _default_root() -> Path:
     from mocapact_cli.core.paths import runs_dir
 
     return runs_dir("experts")
-
-
-def _show_training(result: ExpertResult) -> None:
-    from mocapact_cli.cli.expert_report_view import training_facts, training_json
-
-    out.show(
-        training_json(result),
-        lambda: [facts(training_facts(result), title="Expert"), f"Next: mocapact expert eval {result.root}"],
-        short=str(result.model),
-    )
 
 
 def _show_evaluation(snippet: Snippet, document: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""How the end of a training run and the report of many experts are shown."""
+"""How the report of many experts is shown."""
 
 from __future__ import annotations
 
@@ -9,40 +9,9 @@ from mocapact_cli.core.formatting import counted
 
 if TYPE_CHECKING:
     from mocapact_cli.core.evaluation.expert_report import ExpertCard, ExpertReport
-    from mocapact_cli.core.training.expert.train import ExpertResult
 
 _SCORES = ("norm_return", "norm_length", "start_norm_return", "start_norm_length")
 _HEADINGS = ("Return", "Length", "Start return", "Start length", "Steps", "Minutes")
-
-
-def training_json(result: ExpertResult) -> dict[str, Any]:
-    """Return the document of a training run."""
-    return {
-        "root": result.root,
-        "model": result.model,
-        "curve": result.curve,
-        "snippet": str(result.snippet),
-        "timesteps": result.timesteps,
-        "seconds": result.seconds,
-        "stopped_because": result.stopped_because,
-        "best": {"rsi_norm_return": result.best_rsi, "start_norm_return": result.best_start},
-        "last": result.evaluations[-1],
-    }
-
-
-def training_facts(result: ExpertResult) -> dict[str, str]:
-    """Return what people are told at the end of a training run."""
-    last = result.evaluations[-1]
-    pace = f", {result.timesteps / result.seconds:,.0f} a second" if result.seconds > 0 else ""
-    rows = {
-        "Snippet": str(result.snippet),
-        "Samples": f"{result.timesteps:,} in {result.seconds:,.0f} s{pace}",
-        "Ended because": result.stopped_because,
-        "Best normalized return": f"{result.best_rsi:.3f} from random steps, {result.best_start:.3f} from the start",
-        "Last normalized length": f"{last['rsi_norm_length']:.3f} and {last['start_norm_length']:.3f}",
-        "Model": str(result.model),
-    }
-    return rows | ({"Curve": str(result.curve)} if result.curve else {})
 
 
 def report_tables(report: ExpertReport) -> list[Any]:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mocapact_cli.cli import completion
-from mocapact_cli.cli.options import ConfigOpt, ForceOpt, MocapOpt, PpoPresetOpt, ResumeOpt
+from mocapact_cli.cli.options import ConfigOpt, ForceOpt, MocapOpt, PpoPresetOpt, ResumeOpt, TrackedArg
 from mocapact_cli.cli.output import out, table
-from mocapact_cli.cli.resume import naming_the_way_on
+from mocapact_cli.cli.resume import naming_the_way_on, resume_command
 from mocapact_cli.cli.settings import Given, with_settings
 from mocapact_cli.core.errors import UsageError
 from mocapact_cli.core.formatting import counted
@@ -31,14 +30,7 @@ _TRAINING = "mocapact_cli.core.training.expert.config:ExpertConfig"
 @with_settings(_SEARCH, "trials", "objective", "prune", argument="search")
 @with_settings(_TRAINING, "total_timesteps", "max_minutes", "seed", "num_envs", "threads", "device")
 def tune(
-    clip: Annotated[
-        str,
-        typer.Argument(
-            metavar="CLIP|SNIPPET",
-            autocompletion=completion.clips_and_snippets,
-            help="What to track: demo_squat, CMU_016_22-0-82.",
-        ),
-    ],
+    clip: TrackedArg,
     *,
     space: Annotated[
         Path | None,
@@ -81,7 +73,7 @@ def tune(
     snippet = choose_snippet(library, clip)
     check_limit(config, settings)
     base = resolve(preset, config, **settings)
-    with naming_the_way_on():
+    with naming_the_way_on(resume_command()):
         result = tune_expert(
             library.get(snippet.clip_id),
             snippet,
@@ -98,7 +90,7 @@ def tune(
 
 
 def check_limit(config: Path | None, settings: Given) -> None:
-    """Raise a :class:`UsageError` unless something says how long a trial is: the presets' limit is days."""
+    """Raise a `UsageError` unless something says how long a trial is: the presets' limit is days."""
     if config is None and settings["total_timesteps"] is None and settings["max_minutes"] is None:
         raise UsageError(
             "Nothing says how long each trial is.",

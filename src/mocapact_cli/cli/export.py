@@ -11,7 +11,7 @@ import typer
 
 from mocapact_cli.cli import completion
 from mocapact_cli.cli.app import Commands
-from mocapact_cli.cli.options import ForceOpt
+from mocapact_cli.cli.options import ForceOpt, clips_option
 from mocapact_cli.cli.output import facts, out
 from mocapact_cli.core.formatting import counted, size_text
 
@@ -90,15 +90,7 @@ def export(
             "(minari), or a file that ends in .safetensors or .onnx.",
         ),
     ],
-    clips: Annotated[
-        str | None,
-        typer.Option(
-            metavar="CLIPS|SUBSET|FILE",
-            autocompletion=completion.selections,
-            help="Clips or snippets with commas between them, a subset such as walk_tiny, or a text file of them.",
-            rich_help_panel=SELECTION,
-        ),
-    ] = None,
+    clips: Annotated[str | None, clips_option(panel=SELECTION)] = None,
     split: Annotated[
         Split | None,
         typer.Option(
@@ -190,7 +182,7 @@ def _show(summary: ExportSummary, output: Path) -> None:
     shown = [
         ("Export", summary.path),
         ("Episodes", f"{summary.episodes:,} with {steps}, of {snippets}"),
-        ("Size", f"{summary.bytes / 1e6:,.4g} MB"),
+        ("Size", size_text(summary.bytes)),
         ("Next", _next(summary, output)),
     ]
     out.show(document, lambda: facts(shown), short=str(summary.path))

@@ -2,96 +2,46 @@
 
 from __future__ import annotations
 
-import contextlib
-from enum import StrEnum
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mocapact_cli.cli.app import Commands
+from mocapact_cli.cli.fleet_options import (
+    FLEET,
+    EngineName,
+    ExpertsArg,
+    FleetOutOpt,
+    JobsOpt,
+    PlanArg,
+    PlanOptions,
+    RunOptions,
+)
 from mocapact_cli.cli.options import (
-    ActNoiseOpt,
-    ClipStartOpt,
     ConfigOpt,
-    LogCamerasOpt,
-    MinStepsOpt,
+    EpisodeOptions,
     MocapOpt,
     NumEnvsOpt,
     PpoPresetOpt,
-    RefStepsOpt,
-    RsiRolloutsOpt,
+    RecordingOptions,
     SeedOpt,
-    StartRolloutsOpt,
-    TerminationErrorThresholdOpt,
     whole_numbers,
 )
 from mocapact_cli.cli.output import out
+from mocapact_cli.cli.resume import naming_the_way_on
 from mocapact_cli.cli.settings import Given, PrintConfigOpt, print_settings, with_settings
-from mocapact_cli.core.errors import InterruptedRunError, UsageError
+from mocapact_cli.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
     from mocapact_cli.core.fleet.engine import Engine
     from mocapact_cli.core.fleet.plan import Kind, Plan
     from mocapact_cli.core.fleet.status import FleetStatus
 
 app = Commands("Train, roll out and evaluate many experts, on one machine or on many.")
-
-FLEET = "Fleet"
-
-
-class EngineName(StrEnum):
-    """What runs the jobs."""
-
-    LOCAL = "local"
-    RAY = "ray"
-
-
-PlanArg = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan's folder.")]
-PlanOpt = Annotated[
-    Path | None,
-    typer.Option(
-        "--plan",
-        metavar="DIR",
-        help="Where the plan, its records and logs go, seen by all workers; default: OUTPUT.fleet.",
-        rich_help_panel=FLEET,
-    ),
-]
-EngineOpt = Annotated[
-    EngineName, typer.Option("--engine", help="Processes on this machine, or a Ray cluster.", rich_help_panel=FLEET)
-]
-AddressOpt = Annotated[
-    str | None,
-    typer.Option(
-        "--address",
-        metavar="HOST:PORT",
-        help="The Ray cluster; default: RAY_ADDRESS, or the one that runs here.",
-        rich_help_panel=FLEET,
-    ),
-]
-JobsOpt = Annotated[
-    int | None,
-    typer.Option("--jobs", min=1, help="Jobs at once; default: all that there is room for.", rich_help_panel=FLEET),
-]
-ThreadsPerJobOpt = Annotated[
-    int, typer.Option("--threads-per-job", min=1, help="Cores of each job.", rich_help_panel=FLEET)
-]
-GpusPerJobOpt = Annotated[
-    float,
-    typer.Option("--gpus-per-job", min=0.0, help="GPUs of each job: 0.25 lets four share one.", rich_help_panel=FLEET),
-]
-MaxRetriesOpt = Annotated[
-    int, typer.Option("--max-retries", min=0, help="How often a job that fails is tried again.", rich_help_panel=FLEET)
-]
-PlanOnlyOpt = Annotated[bool, typer.Option("--plan-only", help="Write the plan and stop there.", rich_help_panel=FLEET)]
-ExpertsArg = Annotated[
-    list[str], typer.Argument(metavar="EXPERT_ROOT...", help="Experts, folders above them, or addresses.")
-]
-FleetOutOpt = Annotated[
-    str, typer.Option("--output", "-o", metavar="DIR|URL", help="Where results go: seen by all workers, or an address.")
-]
 
 
 @app.command(
@@ -135,14 +85,8 @@ def train(
     config: ConfigOpt = None,
     print_config: PrintConfigOpt = False,
     mocap: MocapOpt = None,
-    plan: PlanOpt = None,
-    plan_only: PlanOnlyOpt = False,
-    engine: EngineOpt = EngineName.LOCAL,
-    address: AddressOpt = None,
-    jobs: JobsOpt = None,
-    threads_per_job: ThreadsPerJobOpt = 1,
-    gpus_per_job: GpusPerJobOpt = 0.0,
-    max_retries: MaxRetriesOpt = 2,
+    planning: PlanOptions,
+    running: RunOptions,
 ) -> None:
     """Train one expert of every snippet and seed.
 
@@ -165,14 +109,12 @@ def train(
         "train",
         output or str(runs_dir("experts")),
         shared,
+        planning,
         jobs=wanted,
         mocap=files,
         chosen=tuple(load_settings(config)) if config else (),
-        threads_per_job=threads_per_job,
-        gpus_per_job=gpus_per_job,
-        max_retries=max_retries,
     )
-    _begin(made, plan, engine, address, jobs, plan_only=plan_only)
+    _begin(made, planning, running)
 
 
 @app.command(
@@ -187,51 +129,20 @@ def rollout(
     expert_roots: ExpertsArg,
     *,
     output: FleetOutOpt,
-    n_start_rollouts: StartRolloutsOpt = 10,
-    n_rsi_rollouts: RsiRolloutsOpt = 10,
-    act_noise: ActNoiseOpt = 0.1,
-    ref_steps: RefStepsOpt = "1,2,3,4,5",
-    min_steps: MinStepsOpt = 30,
-    termination_error_threshold: TerminationErrorThresholdOpt = 0.3,
-    log_cameras: LogCamerasOpt = False,
+    recording: RecordingOptions,
     mocap: MocapOpt = None,
     seed: SeedOpt = 0,
     num_envs: NumEnvsOpt = None,
-    plan: PlanOpt = None,
-    plan_only: PlanOnlyOpt = False,
-    engine: EngineOpt = EngineName.LOCAL,
-    address: AddressOpt = None,
-    jobs: JobsOpt = None,
-    threads_per_job: ThreadsPerJobOpt = 1,
-    gpus_per_job: GpusPerJobOpt = 0.0,
-    max_retries: MaxRetriesOpt = 2,
+    planning: PlanOptions,
+    running: RunOptions,
 ) -> None:
     """Record experts as a dataset, one job and one HDF5 file a clip: the very files that `mocapact rollout` writes."""
     from mocapact_cli.core.config import to_dict
-    from mocapact_cli.core.fleet.planning import absolute, rollout_jobs
-    from mocapact_cli.core.rollouts.config import RolloutConfig
+    from mocapact_cli.core.fleet.planning import rollout_jobs
 
-    config = RolloutConfig(
-        n_start_rollouts=n_start_rollouts,
-        n_rsi_rollouts=n_rsi_rollouts,
-        act_noise=act_noise,
-        ref_steps=whole_numbers("--ref-steps", ref_steps),
-        min_steps=min_steps or 30,
-        termination_error_threshold=0.3 if termination_error_threshold is None else termination_error_threshold,
-        log_cameras=log_cameras,
-        num_envs=num_envs,
-    )
-    made = _plan(
-        "rollout",
-        output,
-        to_dict(config),
-        jobs=rollout_jobs(expert_roots, seed),
-        mocap=tuple(map(absolute, mocap or ())),
-        threads_per_job=threads_per_job,
-        gpus_per_job=gpus_per_job,
-        max_retries=max_retries,
-    )
-    _begin(made, plan, engine, address, jobs, plan_only=plan_only)
+    settings = to_dict(recording.config(num_envs=num_envs))
+    made = _plan("rollout", output, settings, planning, jobs=rollout_jobs(expert_roots, seed), mocap=mocap or ())
+    _begin(made, planning, running)
 
 
 @app.command(
@@ -246,21 +157,12 @@ def evaluate(
     *,
     output: FleetOutOpt,
     n_eval_episodes: Annotated[int, typer.Option(min=1, help="Episodes of each expert.")] = 1000,
-    always_init_at_clip_start: ClipStartOpt = False,
-    act_noise: ActNoiseOpt = 0.1,
-    min_steps: MinStepsOpt = 10,
-    termination_error_threshold: TerminationErrorThresholdOpt = 0.3,
+    episodes: EpisodeOptions,
     mocap: MocapOpt = None,
     seed: SeedOpt = 0,
     num_envs: NumEnvsOpt = None,
-    plan: PlanOpt = None,
-    plan_only: PlanOnlyOpt = False,
-    engine: EngineOpt = EngineName.LOCAL,
-    address: AddressOpt = None,
-    jobs: JobsOpt = None,
-    threads_per_job: ThreadsPerJobOpt = 1,
-    gpus_per_job: GpusPerJobOpt = 0.0,
-    max_retries: MaxRetriesOpt = 2,
+    planning: PlanOptions,
+    running: RunOptions,
 ) -> None:
     """Evaluate experts as `mocapact expert eval` does, one job each.
 
@@ -268,27 +170,11 @@ def evaluate(
     """
     from mocapact_cli.core.config import to_dict
     from mocapact_cli.core.evaluation.evaluate import EvalConfig
-    from mocapact_cli.core.fleet.planning import absolute, evaluation_jobs
+    from mocapact_cli.core.fleet.planning import evaluation_jobs
 
-    config = EvalConfig(
-        n_eval_episodes=n_eval_episodes,
-        always_init_at_clip_start=always_init_at_clip_start,
-        act_noise=act_noise,
-        min_steps=10 if min_steps is None else min_steps,
-        termination_error_threshold=0.3 if termination_error_threshold is None else termination_error_threshold,
-        num_envs=num_envs,
-    )
-    made = _plan(
-        "eval",
-        output,
-        to_dict(config),
-        jobs=evaluation_jobs(expert_roots, seed),
-        mocap=tuple(map(absolute, mocap or ())),
-        threads_per_job=threads_per_job,
-        gpus_per_job=gpus_per_job,
-        max_retries=max_retries,
-    )
-    _begin(made, plan, engine, address, jobs, plan_only=plan_only)
+    settings = to_dict(EvalConfig(n_eval_episodes=n_eval_episodes, num_envs=num_envs, **asdict(episodes)))
+    made = _plan("eval", output, settings, planning, jobs=evaluation_jobs(expert_roots, seed), mocap=mocap or ())
+    _begin(made, planning, running)
 
 
 @app.command(
@@ -302,9 +188,7 @@ def evaluate(
 def run(
     plan: PlanArg,
     *,
-    engine: EngineOpt = EngineName.LOCAL,
-    address: AddressOpt = None,
-    jobs: JobsOpt = None,
+    running: RunOptions,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try those again that have failed too often.", rich_help_panel=FLEET)
     ] = False,
@@ -312,7 +196,7 @@ def run(
     """Do what is left of a plan; jobs that were killed go on from their checkpoints."""
     from mocapact_cli.core.fleet.plan import plan_folder
 
-    _run(plan_folder(plan), engine, address, jobs, retry_failed=retry_failed)
+    _run(plan_folder(plan), running, retry_failed=retry_failed)
 
 
 @app.command(
@@ -338,7 +222,7 @@ def work(
 
     folder, share = plan_folder(plan), Share.parse(shard)
     made = read_plan(folder)
-    with _names_the_way_on(folder), watching(len(made.jobs)) as watch:
+    with naming_the_way_on(f"mocapact fleet run {folder}"), watching(len(made.jobs)) as watch:
         status = help_out(folder, LocalEngine(folder, made, jobs), share, watch=watch)
     _finish(status)
 
@@ -361,57 +245,61 @@ def report(plan: PlanArg) -> None:
     _show_report(read_status(plan))
 
 
-def _plan(kind: Kind, output: str, settings: dict[str, Any], **rest: Any) -> Plan:
+def _plan(
+    kind: Kind,
+    output: str,
+    settings: dict[str, Any],
+    planning: PlanOptions,
+    *,
+    mocap: Sequence[Path | str],
+    **rest: Any,
+) -> Plan:
     from mocapact_cli.core.fleet.plan import Plan
     from mocapact_cli.core.fleet.planning import absolute
 
-    return Plan(kind, absolute(output), settings, **rest)
+    return Plan(kind, absolute(output), settings, mocap=tuple(map(absolute, mocap)), **planning.each_job(), **rest)
 
 
-def _begin(
-    made: Plan, folder: Path | None, engine: EngineName, address: str | None, jobs: int | None, *, plan_only: bool
-) -> None:
+def _begin(made: Plan, planning: PlanOptions, running: RunOptions) -> None:
     """Write a plan, and run it unless only that is wanted."""
     from mocapact_cli.core.fleet.plan import default_folder, write_plan
     from mocapact_cli.core.fleet.storage import open_output
 
-    folder = (folder or default_folder(made.output)).absolute()
-    if not plan_only:
+    folder = (planning.plan or default_folder(made.output)).absolute()
+    if not planning.plan_only:
         # An address that is of no use here leaves no plan behind; where plans are only made, it need not be.
         open_output(made)
     write_plan(folder, made)
-    if plan_only:
+    if planning.plan_only:
         out.show({"plan": folder, "jobs": len(made.jobs)}, f"{folder}: {len(made.jobs):,} jobs", short=str(folder))
         return
-    _run(folder, engine, address, jobs)
+    _run(folder, running)
 
 
-def _run(
-    folder: Path, engine: EngineName, address: str | None, jobs: int | None, *, retry_failed: bool = False
-) -> None:
+def _run(folder: Path, running: RunOptions, *, retry_failed: bool = False) -> None:
     from mocapact_cli.cli.fleet_view import watching
     from mocapact_cli.core.fleet.driver import drive
     from mocapact_cli.core.fleet.plan import read_plan
 
     folder = folder.absolute()
     made = read_plan(folder)
-    running = _engine(folder, made, engine, address, jobs)
+    engine = _engine(folder, made, running)
     out.message(f"Plan: {folder} (from elsewhere: mocapact fleet status {folder})")
-    with _names_the_way_on(folder), watching(len(made.jobs)) as watch:
-        found = drive(folder, running, retry_failed=retry_failed, watch=watch)
+    with naming_the_way_on(f"mocapact fleet run {folder}"), watching(len(made.jobs)) as watch:
+        found = drive(folder, engine, retry_failed=retry_failed, watch=watch)
     _finish(found)
 
 
-def _engine(folder: Path, made: Plan, name: EngineName, address: str | None, jobs: int | None) -> Engine:
-    if name is EngineName.LOCAL:
+def _engine(folder: Path, made: Plan, running: RunOptions) -> Engine:
+    if running.engine is EngineName.LOCAL:
         from mocapact_cli.core.fleet.local import LocalEngine
 
-        if address is not None:
+        if running.address is not None:
             raise UsageError("--address is for --engine ray.", hint="Add --engine ray.")
-        return LocalEngine(folder, made, jobs)
+        return LocalEngine(folder, made, running.jobs)
     from mocapact_cli.core.fleet.ray_engine import RayEngine
 
-    return RayEngine(folder, made, address, jobs, progress=out.progress())
+    return RayEngine(folder, made, running.address, running.jobs, progress=out.progress())
 
 
 def _finish(found: FleetStatus) -> None:
@@ -430,15 +318,6 @@ def _show_report(found: FleetStatus) -> None:
     out.show(result.to_json(), lambda: report_views(result), short=found.output)
     if result.failed:
         raise typer.Exit(1)
-
-
-@contextlib.contextmanager
-def _names_the_way_on(folder: Path) -> Iterator[None]:
-    """Add the command that goes on to the message after Ctrl-C."""
-    try:
-        yield
-    except InterruptedRunError as error:
-        raise InterruptedRunError(error.message, hint=f"Continue with: mocapact fleet run {folder}") from error
 
 
 def _absolute_start(warm_start: str | None) -> str | None:

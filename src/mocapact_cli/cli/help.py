@@ -10,6 +10,8 @@ import inspect
 import re
 from typing import TYPE_CHECKING, Any
 
+from mocapact_cli.cli.output import escaped
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -33,14 +35,14 @@ def print_help(console: Console, command: Any, context: Any) -> None:
     """
     console.width = min(console.width, WIDTH)
     usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
-    console.print(f"[bold]Usage:[/bold] {_escaped(usage)}\n", highlight=False)
-    console.print(_escaped(_paragraphs(command.help or "")) + "\n", highlight=False)
+    console.print(f"[bold]Usage:[/bold] {escaped(usage)}\n", highlight=False)
+    console.print(escaped(_paragraphs(command.help or "")) + "\n", highlight=False)
     for title, rows in _panels(command, context).items():
         _print_panel(console, title, rows)
     if command.epilog:
         console.print(f"[bold]{EXAMPLES}[/bold]", highlight=False)
         for line in command.epilog.splitlines():
-            console.print(f"  [cyan]{_escaped(line)}[/cyan]", highlight=False, soft_wrap=True)
+            console.print(f"  [cyan]{escaped(line)}[/cyan]", highlight=False, soft_wrap=True)
 
 
 def _panels(command: Any, context: Any) -> dict[str, list[Row]]:
@@ -74,7 +76,7 @@ def _print_panel(console: Console, title: str, rows: Sequence[Row]) -> None:
     grid.add_column(style="cyan", max_width=console.width * 2 // 5, overflow="fold")
     grid.add_column(ratio=1, overflow="fold")
     for name, text in rows:
-        grid.add_row(_escaped(name), _escaped(text))
+        grid.add_row(escaped(name), escaped(text))
     console.print(Panel(grid, title=title, title_align="left", border_style="dim"))
 
 
@@ -90,9 +92,3 @@ def _paragraphs(text: str) -> str:
 
 def _first_paragraph(text: str) -> str:
     return _paragraphs(text).split("\n", maxsplit=1)[0]
-
-
-def _escaped(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)

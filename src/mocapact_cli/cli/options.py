@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mocapact_cli.cli import completion
 from mocapact_cli.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from mocapact_cli.core.rollouts.config import RolloutConfig
 
 
 class Checksum(StrEnum):
@@ -66,7 +70,7 @@ PpoPresetOpt = Annotated[
     str | None,
     typer.Option(
         "--preset",
-        help="fast (made for small machines; the default) or paper (the published recipe).",
+        help="Recipe: fast (made for small machines; the default) or paper (the published one).",
         autocompletion=completion.ppo_presets,
     ),
 ]
@@ -74,13 +78,13 @@ DeviceOpt = Annotated[
     str,
     typer.Option(
         "--device",
-        help="Where networks run: auto, cpu, cuda or cuda:N.",
+        help="Where networks run: auto (a GPU if there is one), cpu, cuda or cuda:N.",
         rich_help_panel=SIMULATION,
         autocompletion=completion.devices,
     ),
 ]
 MinStepsOpt = Annotated[
-    int | None,
+    int,
     typer.Option(
         "--min-steps",
         min=1,
@@ -89,11 +93,11 @@ MinStepsOpt = Annotated[
     ),
 ]
 TerminationErrorThresholdOpt = Annotated[
-    float | None,
+    float,
     typer.Option(
         "--termination-error-threshold",
         min=0.0,
-        help="Termination error above which an episode fails (the original's is 0.3).",
+        help="Termination error above which an episode fails; the original's is 0.3.",
         rich_help_panel=SIMULATION,
     ),
 ]
@@ -117,6 +121,15 @@ BaselineOpt = Annotated[
 ClipStartOpt = Annotated[
     bool, typer.Option("--always-init-at-clip-start", help="Start at the snippet's first step, not at random ones.")
 ]
+TrackedArg = Annotated[
+    str,
+    typer.Argument(
+        metavar="CLIP|SNIPPET",
+        autocompletion=completion.clips_and_snippets,
+        help="What to track: demo_squat, CMU_016_22-0-82.",
+    ),
+]
+PolicyArg = Annotated[Path, typer.Argument(metavar="POLICY", help="A .ckpt or its folder, ours or a published one.")]
 ActNoiseOpt = Annotated[float, typer.Option("--act-noise", min=0.0, help="Standard deviation of noise on the actions.")]
 StartRolloutsOpt = Annotated[
     int, typer.Option("--n-start-rollouts", min=0, help="Episodes of each snippet from its start.")
@@ -140,13 +153,128 @@ ConfigOpt = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="TOML file of settings; options on the line win.")
 ]
 
-TRANSFER = "Transfer"
+TRANSFER, PROMPTS = "Transfer", "Prompts"
 
 TransferJobsOpt = Annotated[int, typer.Option("--jobs", min=1, help="Connections at once.", rich_help_panel=TRANSFER)]
 ChecksumOpt = Annotated[
     Checksum,
     typer.Option("--checksum", help="What a wrong checksum means, where the source has any.", rich_help_panel=TRANSFER),
 ]
+
+
+def clips_option(*names: str, help: str = "", panel: str | None = None) -> Any:  # noqa: A002 - Typer's own word for it
+    """Return an option that chooses among clips and snippets.
+
+    Args:
+        names: As typed on the line; that of the parameter where left out.
+        help: What is done with them; by default nothing but them is taken.
+        panel: Heading in the help.
+    """
+    return typer.Option(
+        *names,
+        metavar="CLIPS|SUBSET|FILE",
+        autocompletion=completion.selections,
+        help=help
+        or "Only these: clips or snippets with commas, a subset (get_up, walk_tiny, run_jump_tiny, locomotion_small, "
+        "all), or a text file of them.",
+        rich_help_panel=panel,
+    )
+
+
+def plot_option(help: str) -> Any:  # noqa: A002 - Typer's own word for it
+    """Return an option that names a picture; its help says what is drawn."""
+    return typer.Option("--plot", metavar="FILE", help=f"{help}: .png, .svg or .pdf.")
+
+
+@dataclass(frozen=True)
+class SimulationOptions:
+    """What every command that steps physics takes."""
+
+    mocap: MocapOpt = None
+    seed: SeedOpt = 0
+    num_envs: NumEnvsOpt = None
+    threads: ThreadsOpt = None
+    device: DeviceOpt = "auto"
+
+    def work(self) -> dict[str, Any]:
+        """Return seed, environments and threads, by the names that they have in every configuration of episodes."""
+        return {"seed": self.seed, "num_envs": self.num_envs, "threads": self.threads}
+
+    def network_device(self) -> str:
+        """Return where networks run.
+
+        Raises:
+            UsageError: There is no such device here.
+        """
+        from mocapact_cli.core.policies.device import choose_device
+
+        return choose_device(self.device)
+
+
+@dataclass(frozen=True)
+class EpisodeOptions:
+    """How the episodes of an evaluation begin, act and fail, by the names of `EvalConfig`."""
+
+    always_init_at_clip_start: ClipStartOpt = False
+    act_noise: ActNoiseOpt = 0.1
+    min_steps: MinStepsOpt = 10
+    termination_error_threshold: TerminationErrorThresholdOpt = 0.3
+
+
+@dataclass(frozen=True)
+class PromptOptions:
+    """Who gives a GPT its prompt, and how long it goes on."""
+
+    experts: Annotated[
+        Path | None,
+        typer.Option(
+            "--experts",
+            metavar="DIR",
+            help="Prompt a GPT by the expert in this folder whose snippet covers the wanted one.",
+            rich_help_panel=PROMPTS,
+        ),
+    ] = None
+    prompt_policy: Annotated[
+        Path | None,
+        typer.Option(
+            "--prompt-policy", metavar="POLICY", help="Prompt it by a policy for many clips.", rich_help_panel=PROMPTS
+        ),
+    ] = None
+    prompt_length: Annotated[
+        int, typer.Option("--prompt-length", min=1, help="Control steps of the prompt.", rich_help_panel=PROMPTS)
+    ] = 32
+    max_steps: Annotated[
+        int,
+        typer.Option(
+            "--max-steps",
+            min=1,
+            help="Control steps that it takes beyond the clip's end at most.",
+            rich_help_panel=PROMPTS,
+        ),
+    ] = 500
+
+
+@dataclass(frozen=True)
+class RecordingOptions:
+    """What is recorded of experts, by the names of `RolloutConfig`."""
+
+    n_start_rollouts: StartRolloutsOpt = 10
+    n_rsi_rollouts: RsiRolloutsOpt = 10
+    act_noise: ActNoiseOpt = 0.1
+    ref_steps: RefStepsOpt = "1,2,3,4,5"
+    min_steps: MinStepsOpt = 30
+    termination_error_threshold: TerminationErrorThresholdOpt = 0.3
+    log_cameras: LogCamerasOpt = False
+
+    def config(self, **machine: Any) -> RolloutConfig:
+        """Return the configuration, with what the machine is to do.
+
+        Raises:
+            UsageError: Nothing would be recorded, or the reference steps are no numbers.
+        """
+        from mocapact_cli.core.rollouts.config import RolloutConfig
+
+        return RolloutConfig(**asdict(self) | {"ref_steps": whole_numbers("--ref-steps", self.ref_steps)} | machine)
 
 
 def whole_numbers(option: str, text: str) -> tuple[int, ...]:

@@ -53,11 +53,6 @@ class Output:
 
     _silent = False
 
-    @property
-    def is_json(self) -> bool:
-        """Whether stdout carries one JSON document."""
-        return self.mode is Mode.JSON
-
     @functools.cached_property
     def stdout(self) -> Console:
         """The console for data."""
@@ -107,7 +102,7 @@ class Output:
     def warn(self, text: str) -> None:
         """Say on stderr that something is not as it should be, though the work goes on; `--quiet` drops it."""
         if not self._silent:
-            self.stderr.print(f"[yellow]Warning:[/yellow] {_escaped(text)}", highlight=False, soft_wrap=True)
+            self.stderr.print(f"[yellow]Warning:[/yellow] {escaped(text)}", highlight=False, soft_wrap=True)
 
     def error(self, kind: str, message: str, hint: str) -> None:
         """Report a failure: a JSON document on stdout with `--json`, else one or two lines on stderr."""
@@ -116,9 +111,9 @@ class Output:
             sys.stdout.write(to_json(document) + "\n")
             sys.stdout.flush()
             return
-        self.stderr.print(f"[bold red]Error:[/bold red] {_escaped(message)}", highlight=False, soft_wrap=True)
+        self.stderr.print(f"[bold red]Error:[/bold red] {escaped(message)}", highlight=False, soft_wrap=True)
         if hint:
-            self.stderr.print(f"  {_escaped(hint)}", highlight=False, soft_wrap=True)
+            self.stderr.print(f"  {escaped(hint)}", highlight=False, soft_wrap=True)
 
     @property
     def is_live(self) -> bool:
@@ -159,7 +154,7 @@ def table(
     for column in columns:
         result.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
-        result.add_row(*(_escaped(cell(value)) for value in row))
+        result.add_row(*(escaped(cell(value)) for value in row))
     return result
 
 
@@ -172,7 +167,7 @@ def facts(pairs: Mapping[str, Any] | Iterable[tuple[str, Any]], *, title: str = 
     result.add_column(style="bold")
     result.add_column(overflow="fold")
     for name, value in pairs.items() if isinstance(pairs, Mapping) else pairs:
-        result.add_row(_escaped(name), _escaped(cell(value)))
+        result.add_row(escaped(name), escaped(cell(value)))
     return result
 
 
@@ -195,7 +190,8 @@ def _strict(value: Any) -> Any:
     return value
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """Return a text that Rich prints letter by letter."""
     from rich.markup import escape
 
     return escape(text)

@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mocapact_cli.cli.app import Commands
-from mocapact_cli.cli.options import (
-    ActNoiseOpt,
-    DeviceOpt,
-    ForceOpt,
-    LogCamerasOpt,
-    MinStepsOpt,
-    MocapOpt,
-    NumEnvsOpt,
-    OutDirOpt,
-    RefStepsOpt,
-    ResumeOpt,
-    RsiRolloutsOpt,
-    SeedOpt,
-    StartRolloutsOpt,
-    TerminationErrorThresholdOpt,
-    ThreadsOpt,
-    whole_numbers,
-)
+from mocapact_cli.cli.options import ForceOpt, OutDirOpt, RecordingOptions, ResumeOpt, SimulationOptions
 from mocapact_cli.cli.output import facts, out
-from mocapact_cli.cli.resume import resume_command
-from mocapact_cli.core.errors import InterruptedRunError
+from mocapact_cli.cli.resume import naming_the_way_on, resume_command
 from mocapact_cli.core.formatting import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from mocapact_cli.core.rollouts.recorder import RolloutSummary
 
 app = Commands()
@@ -55,20 +34,10 @@ def rollout(
     ],
     *,
     output: OutDirOpt,
-    n_start_rollouts: StartRolloutsOpt = 10,
-    n_rsi_rollouts: RsiRolloutsOpt = 10,
-    act_noise: ActNoiseOpt = 0.1,
-    ref_steps: RefStepsOpt = "1,2,3,4,5",
-    min_steps: MinStepsOpt = 30,
-    termination_error_threshold: TerminationErrorThresholdOpt = 0.3,
-    log_cameras: LogCamerasOpt = False,
+    recording: RecordingOptions,
     resume: ResumeOpt = False,
     force: ForceOpt = False,
-    mocap: MocapOpt = None,
-    seed: SeedOpt = 0,
-    num_envs: NumEnvsOpt = None,
-    threads: ThreadsOpt = None,
-    device: DeviceOpt = "auto",
+    simulation: SimulationOptions,
 ) -> None:
     """Run experts and record their episodes as a dataset, one HDF5 file a clip.
 
@@ -77,38 +46,14 @@ def rollout(
     """
     from mocapact_cli.core.clips.library import open_library
     from mocapact_cli.core.interop.expert_folder import find_experts, recorded_mocap
-    from mocapact_cli.core.policies.device import choose_device
-    from mocapact_cli.core.rollouts.config import RolloutConfig
     from mocapact_cli.core.rollouts.recorder import record_rollouts
 
     experts = [place for root in expert_roots for place in find_experts(root)]
-    config = RolloutConfig(
-        n_start_rollouts=n_start_rollouts,
-        n_rsi_rollouts=n_rsi_rollouts,
-        act_noise=act_noise,
-        ref_steps=whole_numbers("--ref-steps", ref_steps),
-        min_steps=min_steps or 30,
-        termination_error_threshold=0.3 if termination_error_threshold is None else termination_error_threshold,
-        log_cameras=log_cameras,
-        seed=seed,
-        num_envs=num_envs,
-        threads=threads,
-        device=choose_device(device),
-    )
-    library = open_library(mocap or recorded_mocap(experts))
-    with _says_how_to_resume():
+    config = recording.config(**simulation.work(), device=simulation.network_device())
+    library = open_library(simulation.mocap or recorded_mocap(experts))
+    with naming_the_way_on(resume_command(), kept="complete clips are kept"):
         summary = record_rollouts(experts, library, output, config, resume=resume, force=force, progress=out.progress())
     _show(summary)
-
-
-@contextlib.contextmanager
-def _says_how_to_resume() -> Iterator[None]:
-    """Turn Ctrl-C into a message with the command that continues."""
-    try:
-        yield
-    except KeyboardInterrupt as error:
-        hint = f"Continue with: {resume_command()}"
-        raise InterruptedRunError("Interrupted; complete clips are kept.", hint=hint) from error
 
 
 def _show(summary: RolloutSummary) -> None:

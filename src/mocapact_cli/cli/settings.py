@@ -7,9 +7,7 @@ that no library is imported for them. What else an option has, such as a second 
 from __future__ import annotations
 
 import ast
-import functools
 import inspect
-import itertools
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mocapact_cli.cli import completion
+from mocapact_cli.cli.bundles import in_place_of
 from mocapact_cli.cli.options import EVALUATION, SIMULATION
 from mocapact_cli.cli.output import out
 from mocapact_cli.core.config_docs import Declared, declared_in
@@ -71,18 +70,7 @@ def with_settings(configuration: str, *names: str, argument: str = "settings") -
     declared = declared_in(*configuration.split(":"))
     options = [_option(declared[name]) for name in names]
 
-    def register(function: Function) -> Function:
-        @functools.wraps(function)
-        def run(**values: Any) -> None:
-            given: Given = {name: values.pop(name) for name in names}
-            function(**values, **{argument: given})
-
-        signature = inspect.signature(function, eval_str=True)
-        slots = [options if one.name == argument else [one] for one in signature.parameters.values()]
-        run.__signature__ = signature.replace(parameters=[*itertools.chain(*slots)])  # type: ignore[attr-defined]
-        return run
-
-    return register
+    return lambda function: in_place_of(function, argument, options, dict)
 
 
 def print_settings(config: DataclassInstance, **tables: DataclassInstance) -> None:

@@ -14,18 +14,15 @@ from mocapact_cli.cli.evaluations import check_files, check_work, shown_without_
 from mocapact_cli.cli.options import (
     ActNoiseOpt,
     ConfigOpt,
-    DeviceOpt,
     ForceOpt,
     MocapOpt,
-    NumEnvsOpt,
     PpoPresetOpt,
     ResumeOpt,
-    SeedOpt,
-    ThreadsOpt,
+    SimulationOptions,
     VideoOpt,
 )
-from mocapact_cli.cli.output import facts, out
-from mocapact_cli.cli.resume import naming_the_way_on
+from mocapact_cli.cli.output import out
+from mocapact_cli.cli.resume import naming_the_way_on, resume_command
 from mocapact_cli.cli.settings import Given, PrintConfigOpt, print_settings, with_settings
 from mocapact_cli.cli.tracking import WandbOpt, tracked
 from mocapact_cli.core.errors import UsageError
@@ -34,7 +31,6 @@ from mocapact_cli.core.formatting import counted
 if TYPE_CHECKING:
     from mocapact_cli.core.evaluation.transfer import TransferSubject
     from mocapact_cli.core.training.transfer.config import TransferConfig
-    from mocapact_cli.core.training.transfer.train import TransferResult
 
 app = Commands("Train and evaluate policies for tasks, with or without the motor skills of a distilled policy.")
 
@@ -94,7 +90,7 @@ def train(
     The best model is kept in eval/model with a copy of the low-level policy; it loads in Stable-Baselines3 as it is. A
     killed run continues with --resume.
     """
-    from mocapact_cli.cli.transfer_view import training_json
+    from mocapact_cli.cli.training_view import show_transfer, transfer_json
     from mocapact_cli.core.policies.device import choose_device
     from mocapact_cli.core.tasks.registry import task_class
     from mocapact_cli.core.training.ppo.settings import changes
@@ -111,7 +107,7 @@ def train(
     if print_config:
         print_settings(resolved)
         return
-    with naming_the_way_on(), tracked(wandb) as (tracker, conclude):
+    with naming_the_way_on(resume_command()), tracked(wandb) as (tracker, conclude):
         result = train_transfer(
             replace(resolved, device=choose_device(resolved.device)),
             root,
@@ -121,8 +117,8 @@ def train(
             progress=out.progress(),
             tracker=tracker,
         )
-        conclude(training_json(result))
-    _show_training(result)
+        conclude(transfer_json(result))
+    show_transfer(result)
 
 
 @app.command(
@@ -151,11 +147,7 @@ def evaluate(
     act_noise: ActNoiseOpt = 0.0,
     baseline: TaskBaselineOpt = None,
     video: VideoOpt = None,
-    mocap: MocapOpt = None,
-    seed: SeedOpt = 0,
-    num_envs: NumEnvsOpt = None,
-    threads: ThreadsOpt = None,
-    device: DeviceOpt = "auto",
+    simulation: SimulationOptions,
 ) -> None:
     """Evaluate a policy for a task: what it collects, how often it falls and how well it does what it is told.
 
@@ -169,15 +161,16 @@ def evaluate(
         film_transfer,
         open_transfer,
     )
-    from mocapact_cli.core.policies.device import choose_device
 
     check_work(n_eval_episodes, video)
     if n_eval_episodes == 0 and baseline:
         raise UsageError("--baseline needs episodes.", hint="Raise --n-eval-episodes.")
     check_baselines(baseline or ())
     check_files(video=video)
-    subject = open_transfer(model_root, mocap, task=task, max_steps=episode_steps, device=choose_device(device))
-    config = TransferEvalConfig(n_eval_episodes, act_noise, seed, num_envs, threads)
+    subject = open_transfer(
+        model_root, simulation.mocap, task=task, max_steps=episode_steps, device=simulation.network_device()
+    )
+    config = TransferEvalConfig(n_eval_episodes, act_noise, **simulation.work())
     document: dict[str, Any] = {}
     if n_eval_episodes:
         result = evaluate_transfer(subject, config, baselines=baseline or (), progress=out.progress())
@@ -192,16 +185,6 @@ def _default_root(settings: TransferConfig) -> Path:
 
     through = "" if settings.low_level_policy is not None else "-joints"
     return runs_dir("transfer") / f"{settings.task}{through}"
-
-
-def _show_training(result: TransferResult) -> None:
-    from mocapact_cli.cli.transfer_view import training_facts, training_json
-
-    out.show(
-        training_json(result),
-        lambda: [facts(training_facts(result), title="Policy"), f"Next: mocapact transfer eval {result.root}"],
-        short=str(result.model),
-    )
 
 
 def _show_evaluation(subject: TransferSubject, document: dict[str, Any]) -> None:

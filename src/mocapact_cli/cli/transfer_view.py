@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mocapact_cli.cli.expert_eval_view import shown
 from mocapact_cli.cli.output import table
-
-if TYPE_CHECKING:
-    from mocapact_cli.core.training.transfer.train import TransferResult
 
 Document = Mapping[str, Any]
 
@@ -26,36 +23,6 @@ _OWN = {
     "direction_error": ("Direction error", "deg"),
 }
 """Names of what tasks measure, for people, and units; others are shown by their own names."""
-
-
-def training_json(result: TransferResult) -> dict[str, Any]:
-    """Return the document of a training run."""
-    return {
-        "root": result.root,
-        "model": result.model,
-        "curve": result.curve,
-        "task": result.task,
-        "timesteps": result.timesteps,
-        "seconds": result.seconds,
-        "stopped_because": result.stopped_because,
-        "best": {"return": result.best_return},
-        "last": result.evaluations[-1],
-    }
-
-
-def training_facts(result: TransferResult) -> dict[str, str]:
-    """Return what people are told at the end of a training run."""
-    last = result.evaluations[-1]
-    pace = f", {result.timesteps / result.seconds:,.0f} a second" if result.seconds > 0 else ""
-    return {
-        "Task": result.task,
-        "Samples": f"{result.timesteps:,} in {result.seconds:,.0f} s{pace}",
-        "Ended because": result.stopped_because,
-        "Best return": f"{result.best_return:.2f}",
-        "Last evaluation": f"return {last['eval_return']:.2f}, {last['eval_falls']:.0%} of episodes end in a fall",
-        "Model": str(result.model),
-        **({"Curve": str(result.curve)} if result.curve else {}),
-    }
 
 
 def evaluation_table(title: str, document: Document, subject: str = "Policy") -> Any:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mocapact_cli.cli.output import out
 from mocapact_cli.cli.progress import format_seconds
-from mocapact_cli.core.errors import InterruptedRunError
-from mocapact_cli.core.formatting import counted, size_text
+from mocapact_cli.core.formatting import counted, size_text, some_of
 from mocapact_cli.core.remote.secrets import without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from mocapact_cli.core.remote.acquire import Acquired
     from mocapact_cli.core.remote.plan import Plan
@@ -28,8 +25,8 @@ class Secrecy:
     """What on the command line must not be shown again.
 
     Attributes:
-        sas_url: value of `--sas-url`.
-        address: of the source, which may hold a signature or a password.
+        sas_url: Value of `--sas-url`.
+        address: Of the source, which may hold a signature or a password.
     """
 
     sas_url: str | None = None
@@ -46,7 +43,7 @@ class Secrecy:
             out.message(f"The signature is in the shell's history now; {_SAS_VARIABLE} keeps it out of it.")
 
     def command(self, arguments: Sequence[str]) -> str:
-        """The command line without what must not be shown, and what to add to it."""
+        """Return the command line without what must not be shown, and what to add to it."""
         kept: list[str] = []
         skip = False
         for argument in arguments:
@@ -59,20 +56,10 @@ class Secrecy:
         return f"{command} (with the same signature or password)" if self.on_the_line else command
 
 
-@contextlib.contextmanager
-def naming_the_way_on(secrecy: Secrecy) -> Iterator[None]:
-    """Turn Ctrl-C into a message with the command that goes on."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        hint = f"Continue with: {secrecy.command(sys.argv[1:])}"
-        raise InterruptedRunError("Interrupted; what has come is kept.", hint=hint) from None
-
-
 def announce(plan: Plan) -> None:
     """Say what will be fetched, and see that it fits; nothing where all of it is there."""
     if plan.absent:
-        out.warn(f"{plan.source.label} lacks {_some(plan.absent)}.")
+        out.warn(f"{plan.source.label} lacks {some_of(plan.absent)}.")
     if not plan.is_done:
         for name, value in plan_view(plan):
             out.message(f"{name}: {value}")
@@ -94,12 +81,8 @@ def plan_view(plan: Plan) -> list[tuple[str, str]]:
     if plan.archives and plan.bytes_on_disk:
         rows.append(("On the disk", f"about {size_text(plan.bytes_on_disk)}"))
     if plan.absent:
-        rows.append(("Not there", _some(plan.absent)))
+        rows.append(("Not there", some_of(plan.absent)))
     return rows
-
-
-def _some(names: Sequence[str], most: int = 4) -> str:
-    return f"{', '.join(names[:most])}{f' and {len(names) - most:,} more' if len(names) > most else ''}"
 
 
 def _archives(plan: Plan) -> str:
@@ -128,7 +111,7 @@ def result_view(result: Acquired) -> list[tuple[str, str]]:
         ("Fetched", f"{counted(result.written, 'file')}, {size_text(result.received)} received{rate}"),
     ]
     if result.absent:
-        rows.append(("Not there", _some(result.absent)))
+        rows.append(("Not there", some_of(result.absent)))
     return rows
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mocapact_cli.cli import completion
 from mocapact_cli.cli.app import Commands
-from mocapact_cli.cli.options import DeviceOpt, MocapOpt, SeedOpt, TerminationErrorThresholdOpt
+from mocapact_cli.cli.options import DeviceOpt, MocapOpt, PromptOptions, SeedOpt, TerminationErrorThresholdOpt
 from mocapact_cli.cli.output import facts, out
 
 if TYPE_CHECKING:
@@ -77,22 +76,9 @@ def view(
     ] = None,
     act_noise: Annotated[
         float,
-        typer.Option(min=0.0, help="Standard deviation of noise on a policy's actions.", rich_help_panel=ACTING),
+        typer.Option(min=0.0, help="Standard deviation of noise on the actions.", rich_help_panel=ACTING),
     ] = 0.0,
-    experts: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="Experts who give the prompts that a GPT goes on from.", rich_help_panel=ACTING
-        ),
-    ] = None,
-    prompt_policy: Annotated[
-        Path | None,
-        typer.Option(metavar="POLICY", help="A policy for many clips that gives them.", rich_help_panel=ACTING),
-    ] = None,
-    prompt_length: Annotated[int, typer.Option(min=1, help="Control steps of a prompt.", rich_help_panel=ACTING)] = 32,
-    max_steps: Annotated[
-        int, typer.Option(min=1, help="Control steps of a GPT beyond the clip's end.", rich_help_panel=ACTING)
-    ] = 500,
+    prompting: PromptOptions,
     seed: SeedOpt = 0,
     device: DeviceOpt = "auto",
     termination_error_threshold: TerminationErrorThresholdOpt = 0.3,
@@ -106,6 +92,7 @@ def view(
     check_viser()
     _hush_viser()
 
+    from mocapact_cli.core.policies.device import choose_device
     from mocapact_cli.core.viewer.acting import Acting
     from mocapact_cli.core.viewer.opening import Wish, open_source
 
@@ -113,12 +100,12 @@ def view(
         start_step=start_step,
         act_noise=act_noise,
         seed=seed,
-        device=_device(device),
-        threshold=0.3 if termination_error_threshold is None else termination_error_threshold,
-        prompt_length=prompt_length,
-        max_steps=max_steps,
+        device=choose_device(device),
+        threshold=termination_error_threshold,
+        prompt_length=prompting.prompt_length,
+        max_steps=prompting.max_steps,
     )
-    wish = Wish(tuple(mocap or ()), tuple(snippet or ()), episode, acting, experts, prompt_policy)
+    wish = Wish(tuple(mocap or ()), tuple(snippet or ()), episode, acting, prompting.experts, prompting.prompt_policy)
     source = open_source(target, wish)
     with serve(source, host=host, port=port) as page:
         # From the moment that it is announced, Ctrl-C is how the page is closed.
@@ -135,12 +122,6 @@ def _hush_viser() -> None:
     import rich
 
     rich.reconfigure(quiet=True)
-
-
-def _device(name: str) -> str:
-    from mocapact_cli.core.policies.device import choose_device
-
-    return choose_device(name)
 
 
 def _announce(page: View) -> None:

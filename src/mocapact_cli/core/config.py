@@ -86,14 +86,14 @@ def apply_overrides(config: C, overrides: Mapping[str, Any]) -> C:
 
 
 def check_positive(config: object, names: Sequence[str]) -> None:
-    """Raise a :class:`UsageError` that names the first setting that is given and not above zero."""
+    """Raise a `UsageError` that names the first setting that is given and not above zero."""
     for name in names:
         if (value := getattr(config, name)) is not None and not value > 0:
             raise UsageError(f"{name} is {value}.", hint="Give a number above zero.")
 
 
 def check_not_negative(config: object, names: Sequence[str]) -> None:
-    """Raise a :class:`UsageError` that names the first setting that is given and below zero."""
+    """Raise a `UsageError` that names the first setting that is given and below zero."""
     for name in names:
         if (value := getattr(config, name)) is not None and not value >= 0:
             raise UsageError(f"{name} is {value}.", hint="Give zero or a number above it.")

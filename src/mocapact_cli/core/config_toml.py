@@ -70,7 +70,7 @@ def _lines(config: DataclassInstance) -> Iterator[str]:
 
 def _comment(doc: str) -> str:
     """Return a docstring in the words of the file."""
-    return re.sub(r"\bNone\b", '"none"', doc).replace("``", "")
+    return re.sub(r"\bNone\b", '"none"', doc).replace("`", "")
 
 
 def _line(key: str, value: Any) -> str:

@@ -11,7 +11,7 @@ import difflib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
 
 class MocapactError(Exception):
@@ -58,7 +58,11 @@ class AccessError(MocapactError):
 
 @contextlib.contextmanager
 def naming(source: object) -> Iterator[None]:
-    """Give errors about what a file holds the file's name, where they have none."""
+    """Give errors about what a file holds the file's name, where they have none.
+
+    Raises:
+        InvalidInputError: One was raised inside the block; now it names the file.
+    """
     try:
         yield
     except InvalidInputError as error:
@@ -70,6 +74,30 @@ def naming(source: object) -> Iterator[None]:
 def nearest_names(name: str, known: Iterable[str], *, count: int = 3) -> list[str]:
     """Return up to `count` of the `known` names that look most like `name`, best first."""
     return difflib.get_close_matches(name, list(known), n=count, cutoff=0.6)
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an exception says, without its period; the name of its class if it says nothing."""
+    # A KeyError says what it was raised with in quotation marks.
+    said = error.args[0] if isinstance(error, KeyError) and error.args else error
+    lines = str(said).strip().splitlines() or [type(error).__name__]
+    return lines[0].strip().rstrip(".")
+
+
+def check_known(name: str, known: Collection[str], word: str) -> None:
+    """See that a name is one of those that there are.
+
+    Args:
+        name: What was asked for.
+        known: All there are.
+        word: What they are names of, such as `model`.
+
+    Raises:
+        UsageError: It is none of them.
+    """
+    if name not in known:
+        hint = did_you_mean(name, known) or f"Choose from {', '.join(known)}."
+        raise UsageError(f"There is no {word} {name!r}.", hint=hint)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

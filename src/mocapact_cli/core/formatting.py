@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-_SHOWN = 120
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _HUGE = 1 << 63
 
 
@@ -26,15 +28,21 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def some_of(names: Sequence[str], most: int = 4) -> str:
+    """Return the first names with commas, and how many more there are."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
+
+
 def one_line(text: str) -> str:
     """Return what a file calls something, with a question mark for everything that is not printed as one letter."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
-def shortened(text: str) -> str:
-    """Return what a file says in one line, cut where it is long."""
-    line = one_line(text[: _SHOWN + 1])
-    return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}..."
+def shortened(text: str, longest: int = 120) -> str:
+    """Return what a file says in one line, cut where it is longer than so many letters."""
+    line = one_line(text[: longest + 1])
+    return line if len(line) <= longest else f"{line[:longest]}..."
 
 
 def shown(value: object) -> str:

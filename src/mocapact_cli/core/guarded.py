@@ -23,7 +23,8 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from mocapact_cli.core import errors
 from mocapact_cli.core.errors import InvalidInputError, MocapactError, RunError
-from mocapact_cli.core.formatting import one_line
+from mocapact_cli.core.formatting import one_line, shortened
+from mocapact_cli.core.json_lines import json_object
 from mocapact_cli.core.paths import jsonable
 from mocapact_cli.core.progress import NullProgress, Progress
 
@@ -129,7 +130,7 @@ class GuardedProcess:
         with contextlib.ExitStack() as stack:
             follower = _Follower(stack, progress)
             for line in _opened(process.stdout):
-                message = _parsed(line)
+                message = json_object(line)
                 if message is None or "place" not in message:
                     return message, follower.place
                 follower.follow(message)
@@ -211,15 +212,6 @@ def _exit_code(process: subprocess.Popen[bytes] | None) -> int:
     except subprocess.TimeoutExpired:
         process.kill()
         return process.wait()
-
-
-def _parsed(line: bytes) -> dict[str, Any] | None:
-    """Read a line of the child; None where it is not one, which the damage of its memory may cause."""
-    try:
-        message = json.loads(line)
-    except ValueError:
-        return None
-    return message if isinstance(message, dict) else None
 
 
 def _opened(pipe: IO[bytes] | None) -> IO[bytes]:
@@ -306,7 +298,7 @@ def now_reading(
     if _child is not None:
         place = place if inside is None else f"{str(inside.name).rstrip('/')}/{place}"
         counts = {} if total is None else {"done": done, "total": total}
-        _child.report({"place": _printable(place), **counts})
+        _child.report({"place": shortened(place, _LONGEST_NAME), **counts})
 
 
 class ReportedProgress:
@@ -345,12 +337,6 @@ class _ReportedTask:
             _child.report({"place": self._description, "task": self._description, "unit": self._unit, **counts})
 
 
-def _printable(text: str) -> str:
-    """Return a name that a damaged file gave in one short line."""
-    clean = one_line(text[: _LONGEST_NAME + 1])
-    return clean if len(clean) <= _LONGEST_NAME else f"{clean[:_LONGEST_NAME]}..."
-
-
 _UNSAFE = {code: "?" for code in (*range(32), *range(127, 160), *range(0xD800, 0xE000)) if chr(code) not in "\t\n"}
 
 
@@ -378,7 +364,7 @@ def _outcome(request: Mapping[str, Any]) -> dict[str, Any]:
         return {"kind": "OSError", "errno": error.errno, "message": error.strerror or str(error), "filename": name}
     except Exception as error:  # noqa: BLE001 - the boundary
         traceback.print_exc()
-        return {"kind": f"{type(error).__name__}: {_printable(str(error))}".rstrip(": ")}
+        return {"kind": f"{type(error).__name__}: {shortened(str(error), _LONGEST_NAME)}".rstrip(": ")}
 
 
 def _find(function: str) -> Callable[..., Any]:

@@ -162,8 +162,8 @@ def errors_name(path: Path | str, *, instead_of: Path | None = None) -> Iterator
     A failed write has none by itself: a full disk would not say where.
 
     Args:
-        path: the name.
-        instead_of: another name that is replaced by it, as are names inside it.
+        path: The name.
+        instead_of: Another name that is replaced by it, as are names inside it.
     """
     try:
         yield

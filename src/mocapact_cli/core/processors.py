@@ -17,9 +17,9 @@ class Processors:
     """What limits the processors of this process.
 
     Attributes:
-        machine: all that the machine has.
-        affinity: those on which the process may run.
-        quota: processors' worth of time that its control group is given, as containers limit it; None for no limit.
+        machine: All that the machine has.
+        affinity: Those on which the process may run.
+        quota: Processors' worth of time that its control group is given, as containers limit it; None for no limit.
     """
 
     machine: int

@@ -28,7 +28,7 @@ def quat_conj(quat: FloatArray) -> FloatArray:
 
 
 def quat_diff(source: FloatArray, target: FloatArray) -> FloatArray:
-    """Rotation (..., 4) from ``source`` to ``target``, in the source's frame."""
+    """Rotation (..., 4) from `source` to `target`, in the source's frame."""
     return quat_mul(quat_conj(source), target)
 
 
@@ -54,13 +54,13 @@ def quat_to_axisangle(quat: FloatArray) -> FloatArray:
 
 
 def bounded_quat_dist(source: FloatArray, target: FloatArray) -> FloatArray:
-    """Angle (...) between unit quaternions (..., 4) in radians, at most pi/2 (dm_control's ``bounded_quat_dist``)."""
+    """Angle (...) between unit quaternions (..., 4) in radians, at most pi/2 (dm_control's `bounded_quat_dist`)."""
     cosine = np.einsum("...i,...i->...", source, target)
     return np.asarray(0.5 * np.arccos(np.minimum(1.0, 2.0 * cosine * cosine - 1.0)))
 
 
 def about(axis: int, angles: FloatArray) -> FloatArray:
-    """(N, 4) rotations by ``angles`` (N,) about the x (0), y (1) or z (2) axis."""
+    """(N, 4) rotations by `angles` (N,) about the x (0), y (1) or z (2) axis."""
     result = np.zeros((len(angles), 4))
     result[:, 0], result[:, axis + 1] = np.cos(angles / 2.0), np.sin(angles / 2.0)
     return result

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mocapact_cli.core.clips.snippets import snippet_named
 from mocapact_cli.core.datasets import schema
 from mocapact_cli.core.errors import InvalidInputError
 
@@ -39,11 +40,11 @@ def test_observations_have_one_row_more_than_actions() -> None:
 
 
 def test_snippet_names_are_taken_apart() -> None:
-    parsed = schema.parse_snippet_name("CMU_016_22-0-82")
+    parsed = snippet_named("CMU_016_22-0-82")
     assert parsed is not None
     assert (parsed.clip_id, parsed.start_step, parsed.end_step) == ("CMU_016_22", 0, 82)
 
 
 @pytest.mark.parametrize("name", ["stats", "observable_indices", "CMU_016_22", "a-3-3", "a-9-3", "-1-2"])
 def test_other_names_are_not_snippets(name: str) -> None:
-    assert schema.parse_snippet_name(name) is None
+    assert snippet_named(name) is None

@@ -228,7 +228,7 @@ def test_poses_and_references_go_together(walk):
         qpos, reference = batch.poses()
         np.testing.assert_allclose(qpos, walk[0].qpos()[[7, 30]])
         np.testing.assert_array_equal(qpos, reference)
-        np.testing.assert_array_equal(batch.reference_joints(3), walk[0].joints[[10, 33]])
+        np.testing.assert_array_equal(batch.task.bank.joints[batch.reference_rows(3)], walk[0].joints[[10, 33]])
 
 
 def test_references_stop_at_their_own_clips_end(demos):
@@ -237,7 +237,7 @@ def test_references_stop_at_their_own_clips_end(demos):
     start = Start(0, walk.last_step - 2)
     with make(snippets, num_envs=1, starts=EpisodeQueue([start])) as batch:
         batch.reset()
-        np.testing.assert_array_equal(batch.reference_joints(9)[0], walk.joints[-1])
+        np.testing.assert_array_equal(batch.task.bank.joints[batch.reference_rows(9)][0], walk.joints[-1])
 
 
 @pytest.mark.parametrize("shape", [(4, 55), (3, 56), (56,), (4, 56, 1)])

@@ -45,7 +45,7 @@ def test_the_info_of_an_ended_episode(short_walk, bootstrap_at_end):
     returns, lengths, ends = np.zeros(4), np.zeros(4, int), []
     for _ in range(60):
         # Two follow the clip to its end, two throw themselves down.
-        actions = env.batch.walker.pose_to_action(env.batch.reference_joints(1))
+        actions = env.batch.walker.pose_to_action(env.batch.task.bank.joints[env.batch.reference_rows(1)])
         actions[2:] = 1.0
         observations, rewards, dones, infos = env.step(actions)
         returns, lengths = returns + rewards, lengths + 1

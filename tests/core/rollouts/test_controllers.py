@@ -59,4 +59,4 @@ def test_other_names_are_refused(pairs) -> None:
         pytest.raises(UsageError, match="pid") as refused,
     ):
         make_baseline("pid", batch, PLAN, 0)
-    assert "pd-gravity" in refused.value.hint
+    assert refused.value.hint == "Did you mean pd?"

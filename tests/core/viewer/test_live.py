@@ -16,7 +16,7 @@ from mocapact_cli.core.interop.expert_folder import load_expert
 from mocapact_cli.core.policies.gpt import GptConfig
 from mocapact_cli.core.policies.zoo import build_policy
 from mocapact_cli.core.rollouts.trajectory import record_episode
-from mocapact_cli.core.viewer.acting import Acting, CompletionSource, TaskSource
+from mocapact_cli.core.viewer.acting import Acting, CompletionSource, Repertoire, TaskSource
 from mocapact_cli.core.viewer.opening import open_source
 from mocapact_cli.core.viewer.sources import Request
 
@@ -102,7 +102,7 @@ def gpt():
 
 def test_a_gpt_goes_on_after_its_prompt(gpt) -> None:
     acting = Acting(prompt_length=6, max_steps=4)
-    source = CompletionSource("a", gpt, open_library(), ["demo_squat-5-20"], acting)
+    source = CompletionSource(Repertoire("a", open_library(), ["demo_squat-5-20"]), gpt, acting)
     take = whole(source, Request("demo_squat-5-20", act_noise=0.3, seed=1))
     calm = whole(source, Request("demo_squat-5-20"))
     assert (take.prompt, take.capacity) == (6, 15 + 4 + 1)

@@ -29,19 +29,19 @@ def composer_environment(
     ghost: bool = False,
     seed: int = 0,
 ) -> Any:
-    """dm_control's composer environment of the task that :class:`TrackingBatch` computes.
+    """dm_control's composer environment of the task that `TrackingBatch` computes.
 
     Action noise is not part of it: the original adds that in a wrapper.
 
     Args:
         snippets: (clip, snippet) pairs.
-        config: the task's settings, in this package's meaning.
+        config: The task's settings, in this package's meaning.
         mocap: HDF5 file that dm_control's loader reads the clips from; by default they are handed over in memory,
             without protobuf's descriptors, which that loader does not find in newer versions.
-        weights: relative probability of each snippet's starts.
-        observables: names to switch on besides the task's usual ones.
-        ghost: add the second, transparent walker that shows the reference, as the original's training does.
-        seed: of the starts.
+        weights: Relative probability of each snippet's starts.
+        observables: Names to switch on besides the task's usual ones.
+        ghost: Add the second, transparent walker that shows the reference, as the original's training does.
+        seed: Of the starts.
     """
     with warnings.catch_warnings():
         # On a machine without a screen the import warns of a window library that is not needed here.

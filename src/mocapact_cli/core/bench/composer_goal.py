@@ -22,14 +22,14 @@ def composer_go_to_target(
     walker_spawn: Any = None,
     seed: int = 0,
 ) -> Any:
-    """dm_control's composer environment of the task that :class:`GoToTarget` computes.
+    """dm_control's composer environment of the task that `GoToTarget` computes.
 
     Args:
-        pose: the clip in whose first pose episodes begin.
-        settings: the task's; its time limit is not part of dm_control's class.
-        observables: names to switch on besides the task's usual ones.
+        pose: The clip in whose first pose episodes begin.
+        settings: The task's; its time limit is not part of dm_control's class.
+        observables: Names to switch on besides the task's usual ones.
         target_spawn, walker_spawn: dm_control's variations of two numbers; default: uniform in the arena's middle.
-        seed: of all draws.
+        seed: Of all draws.
     """
     settings = settings or GoToTargetSettings()
     with warnings.catch_warnings():

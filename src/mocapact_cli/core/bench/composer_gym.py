@@ -29,7 +29,7 @@ class ComposerGym(gymnasium.Env[Any, Any]):
 
     Args:
         environment: dm_control's.
-        layout: what is observed of it, and in how many columns.
+        layout: What is observed of it, and in how many columns.
     """
 
     def __init__(self, environment: Any, layout: ObservableLayout) -> None:
@@ -61,7 +61,9 @@ def tracking_gym(clip: str, config: TrackingConfig, seed: int) -> ComposerGym:
     """dm_control's tracking of a whole built-in clip, with the original's 24 observations.
 
     Args:
-        clip: the clip's name. config: the task's settings. seed: of the starts.
+        clip: The clip's name.
+        config: The task's settings.
+        seed: Of the starts.
     """
     library = open_library()
     snippets = [(library.get(clip), library.resolve(clip))]
@@ -73,7 +75,7 @@ def composer_workers(makers: Sequence[Callable[[], gymnasium.Env[Any, Any]]]) ->
     """Environments in processes of their own.
 
     Args:
-        makers: of one each.
+        makers: Of one each.
 
     Raises:
         RunError: dm_control's environment does not run here.
@@ -88,7 +90,7 @@ class ExpertFeatures(BaseFeaturesExtractor):
     """What an expert sees of the dictionary, side by side.
 
     Args:
-        observation_space: a dictionary with the observables :data:`TIME_INDEX` among others.
+        observation_space: A dictionary with the observables `TIME_INDEX` among others.
     """
 
     def __init__(self, observation_space: spaces.Dict) -> None:

@@ -26,10 +26,10 @@ class Workload:
     """What an environment is stepped through.
 
     Attributes:
-        clip: a built-in clip, all of it.
-        config: the task's settings.
-        follow: act by aiming at the next reference pose, rather than as a fresh policy does.
-        ghost: with the original's transparent second walker.
+        clip: A built-in clip, all of it.
+        config: The task's settings.
+        follow: Act by aiming at the next reference pose, rather than as a fresh policy does.
+        ghost: With the original's transparent second walker.
     """
 
     clip: str
@@ -47,11 +47,11 @@ class ComposerPool:
     """Processes that each hold one environment of every workload and step whichever is asked for.
 
     Args:
-        workloads: what can be asked for, by name.
-        processes: how many.
+        workloads: What can be asked for, by name.
+        processes: How many.
 
     Raises:
-        RunError: a process could not make its environments.
+        RunError: A process could not make its environments.
     """
 
     def __init__(self, workloads: dict[str, Workload], processes: int) -> None:
@@ -68,7 +68,7 @@ class ComposerPool:
         self._collect()
 
     def rate(self, name: str, seconds: float) -> float:
-        """Control steps a second of all processes together, over whole episodes, each for at least ``seconds``."""
+        """Control steps a second of all processes together, over whole episodes, each for at least `seconds`."""
         for pipe in self._pipes:
             pipe.send((name, seconds))
         return float(sum(self._collect()))

@@ -71,20 +71,20 @@ def measure_dataset(*, scale: float = 1.0, progress: Progress | None = None) -> 
 
     Every side gives shuffled batches of 256 samples: the observables of a multi-clip policy, actions and weights (RWR).
 
-    - ours: :class:`~mocapact_cli.core.datasets.loader.BatchLoader`;
+    - ours: `mocapact_cli.core.datasets.loader.BatchLoader`;
     - naive: item by item in one process, with its file opened for it, as the original project does;
     - gather: NumPy takes the observations of the same samples from an array in memory, and nothing else.
 
     Args:
-        scale: of the dataset's size; 1 is about 1 GB.
-        progress: told of every stage.
+        scale: Of the dataset's size; 1 is about 1 GB.
+        progress: Told of every stage.
 
     Returns:
-        ``samples_per_s``, ``naive_per_s``, ``gather_per_s``, ``over_naive``, ``of_gather`` for single steps, the same
-        with ``windows`` for windows of 30 steps, and how it was measured.
+        `samples_per_s`, `naive_per_s`, `gather_per_s`, `over_naive`, `of_gather` for single steps, the same
+        with `windows` for windows of 30 steps, and how it was measured.
 
     Raises:
-        RunError: there is no room for the data.
+        RunError: There is no room for the data.
     """
     progress = progress or NullProgress()
     cache_dir().mkdir(parents=True, exist_ok=True)

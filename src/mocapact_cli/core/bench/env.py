@@ -1,4 +1,4 @@
-"""How fast the batched physics is: against bare ``mj_step`` and against dm_control's environment."""
+"""How fast the batched physics is: against bare `mj_step` and against dm_control's environment."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from mocapact_cli.core.bench.composer_pool import FRESH_POLICY_STD, ComposerPool, Workload, follow_actions
 from mocapact_cli.core.bench.raw_physics import RawPhysics, State
+from mocapact_cli.core.bench.rounds import rounds_in_time
 from mocapact_cli.core.clips.library import open_library
 from mocapact_cli.core.envs.batch import TrackingBatch
 from mocapact_cli.core.errors import RunError
@@ -52,8 +53,9 @@ class _Turn:
     """What one turn did, so that bare physics can do the same.
 
     Attributes:
-        seconds: it took. actions: (K, N, 56).
-        resets: for each step the environments that began anew, and where.
+        seconds: It took.
+        actions: (K, N, 56).
+        resets: For each step the environments that began anew, and where.
     """
 
     seconds: float
@@ -87,15 +89,15 @@ def measure_env(
     Ratios are medians of ratios between turns that ran one right after the other.
 
     Args:
-        num_envs: environments in our batch.
-        threads: threads of our batch, and processes of dm_control's environment; default: all processors.
-        progress: told of every turn.
+        num_envs: Environments in our batch.
+        threads: Threads of our batch, and processes of dm_control's environment; default: all processors.
+        progress: Told of every turn.
 
     Returns:
-        Control steps a second of each side (``steps_per_s``, ``raw_mj_step_per_s``, ``dm_control_per_s``, ...), ratios
-        (``of_raw``, ``of_raw_all_proprios``, ``over_dm_control``, ``over_dm_control_long``, ``over_original``,
-        ``over_original_long``) and how it was measured. Where dm_control's environment cannot run, what depends on it
-        is None and ``dm_control_problem`` says why.
+        Control steps a second of each side (`steps_per_s`, `raw_mj_step_per_s`, `dm_control_per_s`, ...), ratios
+        (`of_raw`, `of_raw_all_proprios`, `over_dm_control`, `over_dm_control_long`, `over_original`,
+        `over_original_long`) and how it was measured. Where dm_control's environment cannot run, what depends on it
+        is None and `dm_control_problem` says why.
     """
     threads = threads or available_threads()
     sides = {
@@ -162,7 +164,7 @@ class _OurSide:
         return _Turn(time.perf_counter() - begun, actions, resets)
 
     def replay(self, turn: _Turn) -> float:
-        """Control steps a second of bare ``mj_step`` with the same starts, actions and resets on as many threads."""
+        """Control steps a second of bare `mj_step` with the same starts, actions and resets on as many threads."""
         resets = [[(env, self._state(start)) for env, start in ended] for ended in turn.resets]
         return turn.steps / self.raw.replay(turn.actions, resets)
 
@@ -190,17 +192,10 @@ Samples = dict[str, list[float]]
 
 def _rounds(sides: dict[str, _OurSide], pool: ComposerPool | None, progress: Progress) -> Samples:
     samples: Samples = {}
-    begun = time.perf_counter()
-    with progress.task("Measuring", MAX_ROUNDS + 1, "rounds") as task:
-        # The first round only warms up.
-        _round(sides, pool)
-        task.advance()
-        for number in range(MAX_ROUNDS):
-            if number >= MIN_ROUNDS and time.perf_counter() - begun > TIME_LIMIT:
-                break
-            for name, values in _round(sides, pool).items():
-                samples.setdefault(name, []).extend(values)
-            task.advance()
+    for number in rounds_in_time(progress, least=MIN_ROUNDS, most=MAX_ROUNDS, seconds=TIME_LIMIT):
+        measured = _round(sides, pool)
+        for name, values in measured.items() if number else ():
+            samples.setdefault(name, []).extend(values)
     return samples
 
 

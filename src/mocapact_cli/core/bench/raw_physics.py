@@ -1,4 +1,4 @@
-"""Bare ``mj_step`` that repeats what an environment has done: the other side of comparisons."""
+"""Bare `mj_step` that repeats what an environment has done: the other side of comparisons."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast experts are recorded: everything from reading them to files on disk, against bare ``mj_step``."""
+"""How fast experts are recorded: everything from reading them to files on disk, against bare `mj_step`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from mocapact_cli.core.bench.pd_experts import FAST_LAYERS, PUBLISHED_LAYERS, SNIPPETS, write_pd_experts
 from mocapact_cli.core.bench.raw_physics import RawPhysics, State
+from mocapact_cli.core.bench.rounds import rounds_in_time
 from mocapact_cli.core.clips.library import ClipLibrary, open_library
 from mocapact_cli.core.processors import available_threads
 from mocapact_cli.core.progress import NullProgress, Progress
@@ -58,16 +59,16 @@ def measure_rollout(
     This is done with experts as large as those that the preset `fast` trains, and with some as large as the published.
 
     Args:
-        num_envs: environments of the batch; default: as `mocapact rollout` chooses.
-        threads: threads of both sides; default: all processors.
-        config: what is recorded; default: 30 episodes of each snippet that run to the snippet's end, as those of
+        num_envs: Environments of the batch; default: as `mocapact rollout` chooses.
+        threads: Threads of both sides; default: all processors.
+        config: What is recorded; default: 30 episodes of each snippet that run to the snippet's end, as those of
             trained experts do.
-        snippets: of built-in clips; default: seven of four clips.
-        progress: told of every round.
+        snippets: Of built-in clips; default: seven of four clips.
+        progress: Told of every round.
 
     Returns:
-        Control steps a second of both sides (``steps_per_s``, ``raw_mj_step_per_s``), the median ``of_raw`` of their
-        ratios, the same with the ending ``_published``, and how they were measured.
+        Control steps a second of both sides (`steps_per_s`, `raw_mj_step_per_s`), the median `of_raw` of their
+        ratios, the same with the ending `_published`, and how they were measured.
     """
     threads = threads or available_threads()
     config = replace(config or TO_THE_END, num_envs=num_envs, threads=threads)
@@ -186,16 +187,12 @@ Samples = dict[str, list[float]]
 
 def _rounds(sides: dict[str, _Side], progress: Progress) -> Samples:
     samples: Samples = {}
-    begun = time.perf_counter()
-    with progress.task("Measuring", MAX_ROUNDS + 1, "rounds") as task:
-        # The first round only warms up.
-        sides[""].round()
-        task.advance()
-        for number in range(MAX_ROUNDS):
-            if number >= MIN_ROUNDS and time.perf_counter() - begun > TIME_LIMIT:
-                break
-            for size, side in sides.items():
-                for name, value in side.round().items():
-                    samples.setdefault(f"{name}{size}", []).append(value)
-            task.advance()
+    for number in rounds_in_time(progress, least=MIN_ROUNDS, most=MAX_ROUNDS, seconds=TIME_LIMIT):
+        if number == 0:
+            # One side warms up what both use.
+            sides[""].round()
+            continue
+        for size, side in sides.items():
+            for name, value in side.round().items():
+                samples.setdefault(f"{name}{size}", []).append(value)
     return samples

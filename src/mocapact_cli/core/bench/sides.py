@@ -15,6 +15,7 @@ from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env import VecEnv
 
+from mocapact_cli.core.bench.rounds import rounds_in_time
 from mocapact_cli.core.progress import Progress
 from mocapact_cli.core.training.ppo.settings import PpoSettings
 
@@ -32,9 +33,11 @@ class Side:
     """One way to train.
 
     Attributes:
-        collector: PPO whose buffer is what a turn collects. collecting_threads: PyTorch's meanwhile.
-        learner: PPO that learns in a turn. learning_threads: PyTorch's meanwhile.
-        epochs: passes over the samples in a whole iteration.
+        collector: PPO whose buffer is what a turn collects.
+        collecting_threads: PyTorch's meanwhile.
+        learner: PPO that learns in a turn.
+        learning_threads: PyTorch's meanwhile.
+        epochs: Passes over the samples in a whole iteration.
     """
 
     collector: PPO
@@ -75,7 +78,11 @@ def _prepare(model: PPO) -> BaseCallback:
 
 
 def env_of(model: PPO) -> VecEnv:
-    """The environments of a model."""
+    """The environments of a model.
+
+    Raises:
+        RuntimeError: It has none.
+    """
     if model.env is None:
         raise RuntimeError("A model without environments collects nothing.")
     return model.env
@@ -98,10 +105,12 @@ def stock_ppo(
     """PPO as the original sets it up.
 
     Args:
-        env: the environments. config: the paper's settings. n_steps: that each environment takes in a turn.
-        std: standard deviation of the actions at first.
-        learning_rate: step size of Adam.
-        features: what the policy picks of a dictionary of observations; default: all.
+        env: The environments.
+        config: The paper's settings.
+        n_steps: That each environment takes in a turn.
+        std: Standard deviation of the actions at first.
+        learning_rate: Step size of Adam.
+        features: What the policy picks of a dictionary of observations; default: all.
     """
     dictionary = isinstance(env.observation_space, spaces.Dict)
     return PPO(
@@ -140,15 +149,13 @@ def measure_rounds(sides: Mapping[str, Turning], progress: Progress) -> list[Rou
     """Let all sides take turns, several times; the first round, which only warms up, is left out.
 
     Args:
-        sides: what is measured, by the prefix of its speeds' names. progress: told of every round.
+        sides: What is measured, by the prefix of its speeds' names.
+        progress: Told of every round.
     """
-    rounds: list[Round] = []
-    begun = time.perf_counter()
-    with progress.task("Measuring", MAX_ROUNDS + 1, "rounds") as task:
-        # The first round only warms up.
-        while len(rounds) <= MIN_ROUNDS or (len(rounds) <= MAX_ROUNDS and time.perf_counter() - begun < TIME_LIMIT):
-            rounds.append({key: value for name, side in sides.items() for key, value in take_turn(name, side).items()})
-            task.advance()
+    numbers = rounds_in_time(progress, least=MIN_ROUNDS, most=MAX_ROUNDS, seconds=TIME_LIMIT)
+    rounds = [
+        {key: value for name, side in sides.items() for key, value in take_turn(name, side).items()} for _ in numbers
+    ]
     return rounds[1:]
 
 

@@ -49,22 +49,22 @@ def measure_expert_training(
     are as short as in a run's beginning. Evaluations, checkpoints and the warm start are left out on every side.
 
     The sides:
-        original: Stable-Baselines3's PPO with the paper's settings on ``SubprocVecEnv`` of dm_control's environment
-            with its ghost, one process a thread, behind ``VecNormalize``; as there, the environment shows all 24
+        original: Stable-Baselines3's PPO with the paper's settings on `SubprocVecEnv` of dm_control's environment
+            with its ghost, one process a thread, behind `VecNormalize`; as there, the environment shows all 24
             observables of the published experts and the policy picks its own. It learns from flat arrays.
-        ours: this package's training with the preset ``paper``, the same network and settings of PPO.
-        fast: this package's training with the preset ``fast``.
+        ours: this package's training with the preset `paper`, the same network and settings of PPO.
+        fast: this package's training with the preset `fast`.
 
     Ratios are medians of the ratios within a round, whose turns ran one right after the other.
 
     Args:
-        threads: of our physics and of all learners, and processes of the original; default: all processors.
-        progress: told of every round.
+        threads: Of our physics and of all learners, and processes of the original; default: all processors.
+        progress: Told of every round.
 
     Returns:
-        ``steps_per_s``, ``original_steps_per_s``, ``fast_steps_per_s``, ``over_original``, ``fast_over_original``,
-        each side's ``*collected_per_s`` and ``*learned_per_s`` (samples a second through all epochs) and how it was
-        measured. Where dm_control's environment cannot run, what depends on it is None and ``original_problem`` says
+        `steps_per_s`, `original_steps_per_s`, `fast_steps_per_s`, `over_original`, `fast_over_original`,
+        each side's `*collected_per_s` and `*learned_per_s` (samples a second through all epochs) and how it was
+        measured. Where dm_control's environment cannot run, what depends on it is None and `original_problem` says
         why.
     """
     threads = threads or available_threads()

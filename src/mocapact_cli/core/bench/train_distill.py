@@ -45,11 +45,13 @@ def measure_distillation(
     - fixed: the same model, optimizer and limit of the gradient in a bare loop on one batch that stays on the device.
 
     Args:
-        threads: of PyTorch; default: all processors. device: where it runs.
-        network: default: the paper's NPMP. progress: told of every turn.
+        threads: Of PyTorch; default: all processors.
+        device: Where it runs.
+        network: Default: the paper's NPMP.
+        progress: Told of every turn.
 
     Returns:
-        ``steps_per_s``, ``fixed_batch_steps_per_s``, ``of_fixed_batch`` and how it was measured.
+        `steps_per_s`, `fixed_batch_steps_per_s`, `of_fixed_batch` and how it was measured.
     """
     progress, device = progress or NullProgress(), choose_device(device)
     kind, usual = torch.device(device).type, torch.get_num_threads()

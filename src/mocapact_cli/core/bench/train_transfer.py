@@ -47,7 +47,7 @@ SMALL = (64, 64)
 _ORIGINAL_STEPS = 160
 """Steps of all workers together that the original collects in a turn."""
 _FAST_STEPS = 4096
-"""Steps that the preset ``fast`` collects in a turn: half an update."""
+"""Steps that the preset `fast` collects in a turn: half an update."""
 _PAPER_DECODER = (1024, 1024, 1024)
 
 Observation = dict[str, NDArray[np.float32]]
@@ -62,25 +62,25 @@ def measure_transfer_training(
 
     All train on going to a target through a low-level policy of the paper's size (an embedding of 20, a decoder of
     3 x 1024) with random parameters. Turns and speeds are as in
-    :func:`~mocapact_cli.core.bench.train.measure_expert_training`.
+    `mocapact_cli.core.bench.train.measure_expert_training`.
 
     The sides:
-        original: Stable-Baselines3's PPO with the paper's settings on ``SubprocVecEnv`` of dm_control's environment,
-            one process a thread, whose actions go through the low-level policy, behind ``VecNormalize``. It learns
+        original: Stable-Baselines3's PPO with the paper's settings on `SubprocVecEnv` of dm_control's environment,
+            one process a thread, whose actions go through the low-level policy, behind `VecNormalize`. It learns
             from flat arrays.
-        ours: this package's training with the preset ``paper``, the same network and settings of PPO.
-        fast: this package's training with the preset ``fast``.
-        small: the same with networks and a decoder of 2 x 64, beside bare ``mj_step`` of the same model with the same
+        ours: this package's training with the preset `paper`, the same network and settings of PPO.
+        fast: this package's training with the preset `fast`.
+        small: the same with networks and a decoder of 2 x 64, beside bare `mj_step` of the same model with the same
             joint targets and resets on as many threads.
 
     Args:
-        threads: of our physics and of all learners, and processes of the original; default: all processors.
-        progress: told of every round.
+        threads: Of our physics and of all learners, and processes of the original; default: all processors.
+        progress: Told of every round.
 
     Returns:
-        ``steps_per_s``, ``original_steps_per_s``, ``fast_steps_per_s``, ``over_original``, ``fast_over_original``,
-        ``small_steps_per_s``, ``raw_mj_step_per_s``, ``of_physics`` (the two before, one by the other) and how it was
-        measured. Where dm_control's environment cannot run, what depends on it is None and ``original_problem`` says
+        `steps_per_s`, `original_steps_per_s`, `fast_steps_per_s`, `over_original`, `fast_over_original`,
+        `small_steps_per_s`, `raw_mj_step_per_s`, `of_physics` (the two before, one by the other) and how it was
+        measured. Where dm_control's environment cannot run, what depends on it is None and `original_problem` says
         why.
     """
     threads = threads or available_threads()
@@ -144,10 +144,10 @@ class _Small:
     """Training with small networks, and bare physics that does the same right after it.
 
     Args:
-        threads: of both.
+        threads: Of both.
 
     Attributes:
-        raw: control steps a second of bare ``mj_step``, one for each turn.
+        raw: Control steps a second of bare `mj_step`, one for each turn.
     """
 
     def __init__(self, threads: int) -> None:
@@ -186,7 +186,8 @@ class DecodedWorkers(VecEnvWrapper):
     """Environments whose actions are embeddings that a low-level policy decodes, as the original has it.
 
     Args:
-        workers: the environments. low_level: decodes.
+        workers: The environments.
+        low_level: Decodes.
     """
 
     def __init__(self, workers: SubprocVecEnv, low_level: LowLevelPolicy) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mocapact_cli.core.clips.acclaim import Parser, read_text
 from mocapact_cli.core.clips.asf import CMU_SKELETON, Skeleton
-from mocapact_cli.core.errors import InvalidInputError
-from mocapact_cli.core.paths import existing_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,9 +25,9 @@ class Motion:
     """A recording.
 
     Attributes:
-        channels: C names, bone and degree of freedom joined: ``roottx``, ``lfemurrx``.
+        channels: C names, bone and degree of freedom joined: `roottx`, `lfemurrx`.
         values: (N, C) metres for translations, radians for rotations, one row a frame.
-        skeleton: what the channels were read by.
+        skeleton: What the channels were read by.
     """
 
     channels: tuple[str, ...]
@@ -44,7 +43,7 @@ class Motion:
         """(N, len(names)) the named channels.
 
         Raises:
-            KeyError: a channel does not exist.
+            KeyError: A channel does not exist.
         """
         index = {name: column for column, name in enumerate(self.channels)}
         return self.values[:, [index[name] for name in names]]
@@ -54,34 +53,32 @@ def read_amc(path: Path, skeleton: Skeleton | None = None) -> Motion:
     """Read a recording.
 
     Args:
-        skeleton: names the channels of each bone; without it those of the CMU recordings are taken.
+        skeleton: Names the channels of each bone; without it those of the CMU recordings are taken.
 
     Raises:
-        NotFoundError: there is no such file.
-        InvalidInputError: it is not a complete AMC file or does not fit the skeleton; the message names the line.
+        NotFoundError: There is no such file.
+        InvalidInputError: It is not a complete AMC file or does not fit the skeleton; the message names the line.
     """
-    text = existing_file(path).read_bytes().decode("utf-8", errors="replace")
-    return parse_amc(text, str(path), skeleton)
+    return parse_amc(read_text(path), str(path), skeleton)
 
 
 def parse_amc(text: str, path: str = "recording", skeleton: Skeleton | None = None) -> Motion:
-    """Read the text of an AMC file; ``path`` is named in messages.
+    """Read the text of an AMC file; `path` is named in messages.
 
     Raises:
-        InvalidInputError: the text is not a complete AMC recording; the message names the line.
+        InvalidInputError: The text is not a complete AMC recording; the message names the line.
     """
     parser = _Parser(path, skeleton or CMU_SKELETON)
-    for number, line in enumerate(text.splitlines(), start=1):
-        parser.line = number
-        words = line.split("#", maxsplit=1)[0].split()
-        if words:
-            parser.read(words)
+    parser.read_lines(text)
     return parser.finish()
 
 
-class _Parser:
+class _Parser(Parser):
+    kind = "recording (.amc)"
+
     def __init__(self, path: str, skeleton: Skeleton) -> None:
-        self.path, self.line, self.skeleton = path, 0, skeleton
+        super().__init__(path)
+        self.skeleton = skeleton
         self.degrees = skeleton.degrees
         self.frame: dict[str, list[float]] | None = None
         self.number = 0
@@ -133,11 +130,6 @@ class _Parser:
             odd = min(frame.keys() ^ set(self.bones))
             self.fail(f"frame {self.number} ends with {odd} {'missing' if odd in self.bones else 'added'}")
         self.rows.append([value for bone in self.bones for value in frame[bone]])
-
-    def fail(self, problem: str) -> NoReturn:
-        raise InvalidInputError(
-            f"{self.path}, line {self.line}: {problem}.", hint="Is this an Acclaim recording (.amc), and complete?"
-        )
 
     def finish(self) -> Motion:
         if self.frame is None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
+from mocapact_cli.core.clips.acclaim import Parser, read_text
 from mocapact_cli.core.errors import InvalidInputError
-from mocapact_cli.core.paths import existing_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,12 +24,12 @@ class Skeleton:
     """The parts of an ASF file that the import needs.
 
     Attributes:
-        path: where it was read from, for messages; may be empty.
-        meters: metres in one unit of length of this skeleton and its recordings.
-        degrees: whether angles are in degrees.
-        channels: bone (``root`` included) -> its degrees of freedom in the order of the recording, such as
-            ``("rx", "ry", "rz")``.
-        lengths: bone -> length in metres.
+        path: Where it was read from, for messages; may be empty.
+        meters: Metres in one unit of length of this skeleton and its recordings.
+        degrees: Whether angles are in degrees.
+        channels: Bone (`root` included) -> its degrees of freedom in the order of the recording, such as
+            `("rx", "ry", "rz")`.
+        lengths: Bone -> length in metres.
     """
 
     path: str = ""
@@ -43,7 +43,7 @@ class Skeleton:
         """Femur and tibia, mean of both legs, metres.
 
         Raises:
-            InvalidInputError: the skeleton lacks one of these bones.
+            InvalidInputError: The skeleton lacks one of these bones.
         """
         bones = ("lfemur", "ltibia", "rfemur", "rtibia")
         missing = [bone for bone in bones if self.lengths.get(bone, 0.0) <= 0.0]
@@ -56,37 +56,35 @@ def read_asf(path: Path) -> Skeleton:
     """Read a skeleton.
 
     Raises:
-        NotFoundError: there is no such file.
-        InvalidInputError: it is not an ASF file; the message names the line.
+        NotFoundError: There is no such file.
+        InvalidInputError: It is not an ASF file; the message names the line.
     """
-    text = existing_file(path).read_bytes().decode("utf-8", errors="replace")
-    return parse_asf(text, str(path))
+    return parse_asf(read_text(path), str(path))
 
 
 def parse_asf(text: str, path: str = "skeleton") -> Skeleton:
-    """Read the text of an ASF file; ``path`` is named in messages.
+    """Read the text of an ASF file; `path` is named in messages.
 
     Raises:
-        InvalidInputError: the text is not a complete ASF skeleton; the message names the line.
+        InvalidInputError: The text is not a complete ASF skeleton; the message names the line.
     """
     parser = _Parser(path)
-    for number, line in enumerate(text.splitlines(), start=1):
-        words = line.split("#", maxsplit=1)[0].split()
-        if words:
-            parser.read(number, words)
+    parser.read_lines(text)
     return parser.finish()
 
 
-class _Parser:
+class _Parser(Parser):
+    kind = "skeleton (.asf)"
+
     def __init__(self, path: str) -> None:
-        self.path, self.line, self.section = path, 0, ""
+        super().__init__(path)
+        self.section = ""
         self.unit, self.degrees = CMU_LENGTH_UNIT, True
         self.channels: dict[str, tuple[str, ...]] = {}
         self.lengths: dict[str, float] = {}
         self.bone: dict[str, list[str]] | None = None
 
-    def read(self, number: int, words: list[str]) -> None:
-        self.line = number
+    def read(self, words: list[str]) -> None:
         key = words[0].lower()
         if key.startswith(":"):
             self.section = key
@@ -149,11 +147,6 @@ class _Parser:
         if value <= 0.0:
             self.fail(f"{words[0]} is not a length unit")
         return value
-
-    def fail(self, problem: str) -> NoReturn:
-        raise InvalidInputError(
-            f"{self.path}, line {self.line}: {problem}.", hint="Is this an Acclaim skeleton (.asf), and complete?"
-        )
 
     def finish(self) -> Skeleton:
         if self.bone is not None:

@@ -24,8 +24,8 @@ class Clip:
     """T poses of the walker, with the velocities and derived positions that dm_control's mocap data holds.
 
     Attributes:
-        id: such as ``CMU_016_22``.
-        dt: seconds between poses.
+        id: Such as `CMU_016_22`.
+        dt: Seconds between poses.
         position: (T, 3) root position, metres, world frame.
         quaternion: (T, 4) root orientation, scalar first.
         joints: (T, 56) joint angles in radians, mocap order.
@@ -77,10 +77,10 @@ class Clip:
         return np.concatenate([self.velocity, self.angular_velocity, self.joints_velocity], axis=1)
 
     def slice(self, start: int, end: int) -> Clip:
-        """Return the poses from step ``start`` to step ``end``, both included.
+        """Return the poses from step `start` to step `end`, both included.
 
         Raises:
-            InvalidInputError: the range lies outside the clip.
+            InvalidInputError: The range lies outside the clip.
         """
         if not 0 <= start < end <= self.last_step:
             raise InvalidInputError(f"Steps {start} to {end} are not inside {self.id} (0 to {self.last_step}).")
@@ -94,7 +94,7 @@ class Clip:
 
         Args:
             qpos: (T, 63) poses, T at least 2.
-            walker: defaults to the process's walker.
+            walker: Defaults to the process's walker.
         """
         from mocapact_cli.core.walker import finite_difference_velocities, get_walker, pose_features
 

@@ -46,8 +46,9 @@ class _Plan:
         ankles: (T, 2, 2) horizontal positions of the left and the right ankle.
         lift: (T, 2) their heights above flat standing.
         support: (T, 2) point under which the floor carries the body (the zero-moment point).
-        height: (T,) of the root; pitch: (T,) of the pelvis forward, radians.
-        joints: joint name -> (T,) degrees, for everything but the legs.
+        height: (T,) of the root.
+        pitch: (T,) of the pelvis forward, radians.
+        joints: Joint name -> (T,) degrees, for everything but the legs.
     """
 
     times: FloatArray
@@ -72,13 +73,13 @@ def _sides(joint: str) -> tuple[tuple[str, float], ...]:
 
 
 def ease(times: FloatArray, start: float, end: float) -> FloatArray:
-    """Rise from 0 at ``start`` to 1 at ``end`` with zero velocity and acceleration at both (minimum jerk)."""
+    """Rise from 0 at `start` to 1 at `end` with zero velocity and acceleration at both (minimum jerk)."""
     t = np.clip((times - start) / (end - start), 0.0, 1.0)
     return np.asarray(t**3 * (10.0 + t * (6.0 * t - 15.0)))
 
 
 def bump(times: FloatArray, start: float, end: float) -> FloatArray:
-    """Rise from 0 to 1 and back between ``start`` and ``end``, three times smooth at both."""
+    """Rise from 0 to 1 and back between `start` and `end`, three times smooth at both."""
     t = np.clip((times - start) / (end - start), 0.0, 1.0)
     return np.asarray(64.0 * (t * (1.0 - t)) ** 3)
 
@@ -156,9 +157,10 @@ def _take_steps(plan: _Plan, *, first: float, period: float, swing: float, count
     """Alternate swings, the left foot first; the support moves onto the standing foot before each.
 
     Args:
-        first: seconds of the first swing's start; period: from one swing's start to the next.
-        swing: seconds a foot is in the air.
-        stride: metres that the feet are apart in the middle of the walk.
+        first: Seconds of the first swing's start.
+        period: From one swing's start to the next.
+        swing: Seconds a foot is in the air.
+        stride: Metres that the feet are apart in the middle of the walk.
     """
     times, span = plan.times, period - swing
     for index in range(count):
@@ -202,7 +204,7 @@ def demo(clip_id: str) -> Clip:
     """A built-in clip; generated in about a tenth of a second and kept in memory.
 
     Raises:
-        NotFoundError: there is no built-in clip of that name.
+        NotFoundError: There is no built-in clip of that name.
     """
     if clip_id not in DEMOS:
         raise NotFoundError(f"There is no built-in clip {clip_id!r}.", hint=did_you_mean(clip_id, DEMOS))
@@ -213,7 +215,7 @@ def generate(clip_id: str, walker: Walker | None = None) -> Clip:
     """Compute a built-in clip.
 
     Args:
-        clip_id: a key of ``DEMOS``.
+        clip_id: A key of `DEMOS`.
     """
     from mocapact_cli.core.clips.leg_ik import LegSolver, Stance, flat_foot
     from mocapact_cli.core.walker import get_walker
@@ -228,7 +230,7 @@ def generate(clip_id: str, walker: Walker | None = None) -> Clip:
 
 
 def pendulum(support: FloatArray, height: float = _COM_HEIGHT, dt: float = CONTROL_TIMESTEP) -> FloatArray:
-    """Path of a centre of mass at constant height whose zero-moment point is ``support``, at rest at both ends.
+    """Path of a centre of mass at constant height whose zero-moment point is `support`, at rest at both ends.
 
     Solves c - (h / g) c'' = p with c = p at both ends (the linear inverted pendulum), by central differences.
 

@@ -44,7 +44,7 @@ def sole_points(walker: Walker, qpos: FloatArray) -> FloatArray:
 class Soles:
     """The sole points of many poses at once, from the bodies' positions and orientations.
 
-    The points are those of :func:`sole_points`, which needs the joint angles and forward kinematics.
+    The points are those of `sole_points`, which needs the joint angles and forward kinematics.
     """
 
     def __init__(self, walker: Walker) -> None:
@@ -95,7 +95,7 @@ def sole_steps(points: FloatArray) -> tuple[FloatArray, FloatArray]:
     """How each foot's lowest point moves on to the next pose.
 
     Args:
-        points: (T, 2, P, 3) from :func:`sole_points`.
+        points: (T, 2, P, 3) from `sole_points`.
 
     Returns:
         (T - 1, 2, 2) horizontal displacement in metres; (T - 1, 2) the larger of its heights before and after.
@@ -110,7 +110,7 @@ def touching(points: FloatArray) -> NDArray[np.bool_]:
     """Whether each foot touches the floor from one pose to the next: its lowest point is within 3 cm of it in both.
 
     Args:
-        points: (T, 2, P, 3) from :func:`sole_points`, floor at height 0.
+        points: (T, 2, P, 3) from `sole_points`, floor at height 0.
 
     Returns:
         (T - 1, 2) left and right foot.
@@ -121,11 +121,11 @@ def touching(points: FloatArray) -> NDArray[np.bool_]:
 def skate_speed(points: FloatArray, dt: float) -> float:
     """Mean horizontal speed (m/s) of the supporting foot's lowest point; 0 where no foot ever touches.
 
-    A foot touches as :func:`touching` says; of two touching feet the slower one supports, for the other may be
+    A foot touches as `touching` says; of two touching feet the slower one supports, for the other may be
     swinging closely over the floor.
 
     Args:
-        points: (T, 2, P, 3) from :func:`sole_points`, floor at height 0.
+        points: (T, 2, P, 3) from `sole_points`, floor at height 0.
     """
     moved, height = sole_steps(points)
     speeds = np.where(height < CONTACT_HEIGHT, np.linalg.norm(moved, axis=-1) / dt, np.inf).min(axis=1)

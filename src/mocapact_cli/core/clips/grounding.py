@@ -41,9 +41,9 @@ class Grounded:
 
     Attributes:
         qpos: (T, 63).
-        scale: factor from the actor's root path to the walker's.
-        height_offset: metres by which the path was lifted, on average.
-        path_correction: metres by which planting the feet moved the root sideways, at most.
+        scale: Factor from the actor's root path to the walker's.
+        height_offset: Metres by which the path was lifted, on average.
+        path_correction: Metres by which planting the feet moved the root sideways, at most.
     """
 
     qpos: FloatArray
@@ -80,8 +80,8 @@ def ground(walker: Walker, motion: CleanMotion, scale: float, dt: float = CONTRO
     downwards where it would hover, and sideways against the sliding of standing feet.
 
     Args:
-        scale: factor for the root's path.
-        dt: seconds between poses.
+        scale: Factor for the root's path.
+        dt: Seconds between poses.
     """
     from mocapact_cli.core.walker import pose_features
 
@@ -135,7 +135,7 @@ def _horizontal(points: FloatArray, dt: float) -> FloatArray:
 
 
 def _nearness(height: FloatArray, near: float) -> FloatArray:
-    """1 on or below the floor, falling to 0 within about twice ``near`` metres above."""
+    """1 on or below the floor, falling to 0 within about twice `near` metres above."""
     return np.asarray(np.exp(-((np.maximum(height, 0.0) / near) ** 2)))
 
 
@@ -143,7 +143,9 @@ def _smoothest(values: FloatArray, right: FloatArray, steps: FloatArray, bending
     """Solve (W + D1' V D1 + b D2' D2) x = r, where D1 and D2 take first and second differences.
 
     Args:
-        values: (T,) diagonal of W; steps: (T - 1,) diagonal of V; bending: b.
+        values: (T,) diagonal of W.
+        steps: (T - 1,) diagonal of V.
+        bending: B.
         right: (T,) or (T, K) right-hand sides r.
     """
     from scipy.linalg import solveh_banded

@@ -33,7 +33,7 @@ _MANY_CLAMPED = 0.15
 
 
 def clip_id_of(path: Path) -> str:
-    """``07_01.amc`` is ``CMU_007_01``; any other name gives its stem."""
+    """`07_01.amc` is `CMU_007_01`; any other name gives its stem."""
     match = _TRIAL.fullmatch(path.stem)
     return f"CMU_{int(match['subject']):03d}_{int(match['trial']):02d}" if match else path.stem
 
@@ -53,7 +53,7 @@ def recordings(paths: Sequence[Path]) -> list[Path]:
     """Expand folders into the AMC files in them.
 
     Raises:
-        NotFoundError: a path does not exist, or a folder holds no AMC file.
+        NotFoundError: A path does not exist, or a folder holds no AMC file.
     """
     found: list[Path] = []
     for path in paths:
@@ -81,17 +81,17 @@ def import_recordings(
 
     Args:
         paths: AMC files and folders of them.
-        output: the HDF5 file.
-        skeleton: the ASF of all of them; by default the one beside each recording.
-        clip_id: id of the clip, for a single recording.
-        append: add to an existing file.
-        force: replace an existing file or, with ``append``, clips of the same id.
-        progress: told about every recording.
+        output: The HDF5 file.
+        skeleton: The ASF of all of them; by default the one beside each recording.
+        clip_id: Id of the clip, for a single recording.
+        append: Add to an existing file.
+        force: Replace an existing file or, with `append`, clips of the same id.
+        progress: Told about every recording.
 
     Raises:
-        NotFoundError: a file does not exist.
-        InvalidInputError: a file is not what it should be.
-        UsageError: the output exists, or two recordings would give the same clip.
+        NotFoundError: A file does not exist.
+        InvalidInputError: A file is not what it should be.
+        UsageError: The output exists, or two recordings would give the same clip.
     """
     from mocapact_cli.core.walker import get_walker
 
@@ -142,7 +142,7 @@ def check_subject(recording: Path, skeleton: Path) -> None:
     """Refuse the skeleton of another subject, as far as the names tell.
 
     Raises:
-        InvalidInputError: both names carry a subject's number and these differ.
+        InvalidInputError: Both names carry a subject's number and these differ.
     """
     match = _TRIAL.fullmatch(recording.stem)
     if match and skeleton.stem.isdecimal() and int(skeleton.stem) != int(match["subject"]):
@@ -158,14 +158,14 @@ def import_recording(
     """Convert one recording.
 
     Args:
-        path: the AMC file.
-        skeleton: the actor's; without it the size is estimated from ground contact.
-        clip_id: by default :func:`clip_id_of` the path.
-        walker: defaults to the process's walker.
+        path: The AMC file.
+        skeleton: The actor's; without it the size is estimated from ground contact.
+        clip_id: By default `clip_id_of` the path.
+        walker: Defaults to the process's walker.
 
     Raises:
-        NotFoundError: there is no such file.
-        InvalidInputError: it is not a usable recording.
+        NotFoundError: There is no such file.
+        InvalidInputError: It is not a usable recording.
     """
     from mocapact_cli.core.clips.grounding import ground
     from mocapact_cli.core.clips.retarget import clean

@@ -61,7 +61,7 @@ class LegSolver:
             (T, 63) poses.
 
         Raises:
-            RunError: a foot cannot be reached.
+            RunError: A foot cannot be reached.
         """
         result = guess.copy()
         for step in range(len(guess)):

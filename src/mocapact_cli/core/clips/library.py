@@ -52,10 +52,10 @@ class Entry:
     """A clip that can be had.
 
     Attributes:
-        id: the clip.
-        num_steps: poses.
-        dt: seconds between them.
-        origin: the file, or ``built-in``.
+        id: The clip.
+        num_steps: Poses.
+        dt: Seconds between them.
+        origin: The file, or `built-in`.
     """
 
     id: str
@@ -74,8 +74,8 @@ class ClipLibrary:
     """Clips by name; of two with the same name the first source's is taken.
 
     Attributes:
-        sources: origin (a file's path, or ``built-in``) -> what holds the clips.
-        problems: files that lie in the data folder but cannot be read.
+        sources: Origin (a file's path, or `built-in`) -> what holds the clips.
+        problems: Files that lie in the data folder but cannot be read.
     """
 
     sources: dict[str, ClipSource]
@@ -95,7 +95,7 @@ class ClipLibrary:
         """What is known of a clip without reading it.
 
         Raises:
-            NotFoundError: there is no such clip; the nearest names are given.
+            NotFoundError: There is no such clip; the nearest names are given.
         """
         if clip_id not in self._entries:
             hint = did_you_mean(clip_id, self.ids()) or _ELSEWHERE
@@ -106,15 +106,15 @@ class ClipLibrary:
         """Number of poses of a clip.
 
         Raises:
-            NotFoundError: there is no such clip.
+            NotFoundError: There is no such clip.
         """
         return self.entry(clip_id).num_steps
 
     def source(self, clip_id: str) -> str:
-        """Path of the file that holds a clip, or ``built-in``.
+        """Path of the file that holds a clip, or `built-in`.
 
         Raises:
-            NotFoundError: there is no such clip.
+            NotFoundError: There is no such clip.
         """
         return self.entry(clip_id).origin
 
@@ -122,8 +122,8 @@ class ClipLibrary:
         """Read or make one clip.
 
         Raises:
-            NotFoundError: there is no such clip.
-            InvalidInputError: it is damaged or fitted to another walker.
+            NotFoundError: There is no such clip.
+            InvalidInputError: It is damaged or fitted to another walker.
         """
         origin = self.source(clip_id)
         clip = self.sources[origin].get(clip_id)
@@ -138,8 +138,8 @@ class ClipLibrary:
         """Read the name of a clip (all of it) or of a snippet.
 
         Raises:
-            NotFoundError: there is no such clip.
-            InvalidInputError: the snippet's range is empty or not inside its clip.
+            NotFoundError: There is no such clip.
+            InvalidInputError: The snippet's range is empty or not inside its clip.
         """
         if text in self._entries:
             return Snippet(text, 0, self.num_steps(text) - 1)
@@ -167,14 +167,14 @@ class ClipLibrary:
 
 
 def open_library(mocap: Path | Sequence[Path] | None = None) -> ClipLibrary:
-    """The clips of the given files, then those in ``MOCAPACT_HOME/data/mocap``, then the built-in ones.
+    """The clips of the given files, then those in `MOCAPACT_HOME/data/mocap`, then the built-in ones.
 
     Args:
-        mocap: mocap HDF5 files.
+        mocap: Mocap HDF5 files.
 
     Raises:
-        NotFoundError: a given file does not exist.
-        InvalidInputError: a given file is not mocap data.
+        NotFoundError: A given file does not exist.
+        InvalidInputError: A given file is not mocap data.
     """
     given = [mocap] if isinstance(mocap, Path) else list(mocap or [])
     sources: dict[str, ClipSource] = {str(path): MocapFile(path) for path in given}

@@ -1,6 +1,6 @@
 """dm_control's mocap HDF5, read and written as what it is: plain arrays and attributes.
 
-``/<clip>`` has the attributes dt, num_steps, year, month and day, and the groups ``walkers/walker_0`` and ``props``.
+`/<clip>` has the attributes dt, num_steps, year, month and day, and the groups `walkers/walker_0` and `props`.
 The walker's arrays are float64, one column a pose.
 """
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mocapact_cli.core.clips.clip import ARRAYS, Clip, FloatArray
-from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError, did_you_mean
+from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError, did_you_mean, first_line
 from mocapact_cli.core.paths import atomic_write, existing_file
 from mocapact_cli.core.safe import h5
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import h5py
 
 WALKER_MODEL = 4
-"""``CMU_2020`` in dm_control's enumeration of walker models."""
+"""`CMU_2020` in dm_control's enumeration of walker models."""
 
 _WALKER = "walkers/walker_0"
 _DAMAGED = "It may be truncated: copy, download or import it again."
@@ -40,11 +40,11 @@ class MocapFile:
     """A mocap HDF5 file; every call opens it and reads only what it needs.
 
     Args:
-        path: the file.
+        path: The file.
 
     Raises:
-        NotFoundError: there is no such file.
-        InvalidInputError: it is not a mocap HDF5 file.
+        NotFoundError: There is no such file.
+        InvalidInputError: It is not a mocap HDF5 file.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -71,7 +71,7 @@ class MocapFile:
         """Number of poses of a clip, read from its attributes alone.
 
         Raises:
-            NotFoundError: the file has no such clip.
+            NotFoundError: The file has no such clip.
         """
         self._require(clip_id)
         with self._open() as file:
@@ -92,8 +92,8 @@ class MocapFile:
         """Read one clip.
 
         Raises:
-            NotFoundError: the file has no such clip.
-            InvalidInputError: its arrays are missing, of the wrong shape or not finite.
+            NotFoundError: The file has no such clip.
+            InvalidInputError: Its arrays are missing, of the wrong shape or not finite.
         """
         self._require(clip_id)
         with self._open() as file:
@@ -141,9 +141,8 @@ class MocapFile:
         except (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError, OverflowError) as error:
             if isinstance(error, PermissionError):
                 raise
-            message = str(error).strip().split("\n", maxsplit=1)[0].strip("'\"")
             raise InvalidInputError(
-                f"{self.path} is not a readable mocap HDF5 file: {message}.",
+                f"{self.path} is not a readable mocap HDF5 file: {first_line(error)}.",
                 hint=_DAMAGED,
             ) from error
 
@@ -159,13 +158,13 @@ def write_clips(
     """Write clips to a mocap HDF5 file, atomically: an interrupted write leaves what was there.
 
     Args:
-        path: the file.
-        append: add to the clips that the file holds already.
-        force: replace an existing file or, with ``append``, clips of the same id.
-        date: stored with each clip; today by default.
+        path: The file.
+        append: Add to the clips that the file holds already.
+        force: Replace an existing file or, with `append`, clips of the same id.
+        date: Stored with each clip; today by default.
 
     Raises:
-        UsageError: the file exists and neither ``append`` nor ``force`` is given, or a clip of that id is in it.
+        UsageError: The file exists and neither `append` nor `force` is given, or a clip of that id is in it.
     """
     path = Path(path)
     check_target(path, append=append, force=force)
@@ -194,14 +193,14 @@ def _file_image(existing: Path | None, path: Path, clips: Iterable[Clip], date: 
 
 
 def check_target(path: Path, *, append: bool = False, force: bool = False, ids: Sequence[str] = ()) -> None:
-    """Refuse a target that a later :func:`write_clips` would refuse, before any work is done.
+    """Refuse a target that a later `write_clips` would refuse, before any work is done.
 
     Args:
-        ids: clips that will be written, where they are known.
+        ids: Clips that will be written, where they are known.
 
     Raises:
-        UsageError: the file exists and neither ``append`` nor ``force`` is given, or holds one of ``ids``.
-        InvalidInputError: ``append`` to a file that is not mocap data.
+        UsageError: The file exists and neither `append` nor `force` is given, or holds one of `ids`.
+        InvalidInputError: `append` to a file that is not mocap data.
     """
     if path.is_dir():
         raise UsageError(f"{path} is a folder.", hint=f"Name a file, such as {path / 'clips.h5'}.")

@@ -21,7 +21,7 @@ def clips_at_hand(mocap: Sequence[Path] = ()) -> dict[str, int]:
     """Return the number of poses of every clip that a command would find; files that cannot be read are left out.
 
     Args:
-        mocap: Mocap files beside those in ``MOCAPACT_HOME/data/mocap``.
+        mocap: Mocap files beside those in `MOCAPACT_HOME/data/mocap`.
     """
     found: dict[str, int] = {}
     for path in (*mocap, *sorted(data_dir("mocap").glob("*.h5"))):

@@ -24,12 +24,12 @@ class Quality:
     """How well a clip's motion fits the walker and its floor.
 
     Attributes:
-        lowest_point: metres; height of the deepest point of any pose above the floor, negative inside it.
-        foot_skate: m/s; mean speed of the supporting foot.
-        root_speed: m/s; mean speed of the root.
-        max_root_speed: m/s.
-        max_joint_velocity: rad/s; the fastest joint's.
-        fastest_joint: its name.
+        lowest_point: Metres; height of the deepest point of any pose above the floor, negative inside it.
+        foot_skate: M/s; mean speed of the supporting foot.
+        root_speed: M/s; mean speed of the root.
+        max_root_speed: M/s.
+        max_joint_velocity: Rad/s; the fastest joint's.
+        fastest_joint: Its name.
     """
 
     lowest_point: float
@@ -45,24 +45,24 @@ class ImportReport:
     """The import of one recording.
 
     Attributes:
-        clip_id: the clip that was made.
-        source: the recording.
-        skeleton: the actor's skeleton, or None.
-        num_frames: frames of the recording.
-        lost_frames: frames left out at its ends because tracking was lost there.
-        num_steps: poses of the clip.
-        duration: seconds.
-        scale: factor from the actor's root path to the walker's.
-        scale_source: ``skeleton``, ``ground contact`` or ``usual``.
-        height_offset: metres by which the root was lifted, on average.
-        path_correction: metres by which keeping the standing feet in place moved the root sideways, at most.
-        clamped_share: share of all joint values that lay outside the walker's limits.
-        repaired_share: share of all joint values that were lost, flipped or spiked, and were replaced.
-        repaired_root_share: the same of the root's frames.
-        worst_clamped: joints with the largest shares of clamped values.
-        worst_repaired: joints with the largest shares of repaired values.
-        quality: of the resulting motion.
-        notes: what the user should know.
+        clip_id: The clip that was made.
+        source: The recording.
+        skeleton: The actor's skeleton, or None.
+        num_frames: Frames of the recording.
+        lost_frames: Frames left out at its ends because tracking was lost there.
+        num_steps: Poses of the clip.
+        duration: Seconds.
+        scale: Factor from the actor's root path to the walker's.
+        scale_source: `skeleton`, `ground contact` or `usual`.
+        height_offset: Metres by which the root was lifted, on average.
+        path_correction: Metres by which keeping the standing feet in place moved the root sideways, at most.
+        clamped_share: Share of all joint values that lay outside the walker's limits.
+        repaired_share: Share of all joint values that were lost, flipped or spiked, and were replaced.
+        repaired_root_share: The same of the root's frames.
+        worst_clamped: Joints with the largest shares of clamped values.
+        worst_repaired: Joints with the largest shares of repaired values.
+        quality: Of the resulting motion.
+        notes: What the user should know.
     """
 
     clip_id: str

@@ -51,11 +51,11 @@ class CleanMotion:
         position: (T, 3) root path in metres of the actor's world, z up.
         quaternion: (T, 4) root orientation.
         joints: (T, J) inside the limits, radians.
-        first_frame: first frame of the recording that was used, counted from 0.
-        lost_frames: frames dropped at both ends because tracking was lost.
+        first_frame: First frame of the recording that was used, counted from 0.
+        lost_frames: Frames dropped at both ends because tracking was lost.
         clamped: (J,) share of the values that lay outside their limits.
         repaired: (J,) share of the values that were replaced.
-        repaired_root: share of the root's frames that were replaced.
+        repaired_root: Share of the root's frames that were replaced.
     """
 
     position: FloatArray
@@ -69,7 +69,7 @@ class CleanMotion:
 
 
 def num_poses(num_frames: int, dt: float = 0.03) -> int:
-    """Poses that a recording of ``num_frames`` frames at 120 Hz gives; the last three samples are left out.
+    """Poses that a recording of `num_frames` frames at 120 Hz gives; the last three samples are left out.
 
     This is the length that the same trial has in dm_control's data.
     """
@@ -83,10 +83,10 @@ def clean(motion: Motion, joint_names: tuple[str, ...], joint_range: FloatArray,
     Args:
         joint_names: (J,) the walker's joints.
         joint_range: (J, 2) their limits in radians.
-        dt: seconds between the resulting poses.
+        dt: Seconds between the resulting poses.
 
     Raises:
-        InvalidInputError: the recording lacks a joint or is too short.
+        InvalidInputError: The recording lacks a joint or is too short.
     """
     _check_channels(motion, joint_names)
     lost = _lost_frames(motion.values)

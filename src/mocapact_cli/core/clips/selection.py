@@ -15,14 +15,14 @@ def choose_snippet(library: ClipLibrary, name: str, start_step: int = 0, max_ste
     """The snippet of that name, or the part of the clip of that name that begins at a step.
 
     Args:
-        library: the clips at hand.
-        name: a clip or a snippet.
-        start_step: first step of the clip to track; for a snippet its own start wins.
-        max_steps: steps to track at most; may be larger than the clip.
+        library: The clips at hand.
+        name: A clip or a snippet.
+        start_step: First step of the clip to track; for a snippet its own start wins.
+        max_steps: Steps to track at most; may be larger than the clip.
 
     Raises:
-        NotFoundError: there is no such clip.
-        InvalidInputError: the part lies outside the clip.
+        NotFoundError: There is no such clip.
+        InvalidInputError: The part lies outside the clip.
     """
     found = library.resolve(name)
     if str(found) == name:

@@ -45,7 +45,8 @@ def choose_branches(candidates: FloatArray, lower: FloatArray, upper: FloatArray
 
     Args:
         candidates: (N, K, G, D) angles.
-        lower: (G, D) limits; upper: (G, D).
+        lower: (G, D) limits.
+        upper: (G, D).
 
     Returns:
         (N, G, D) the chosen angles, not clamped.
@@ -71,7 +72,7 @@ def _trace(candidates: FloatArray, origin: NDArray[np.intp], last: NDArray[np.in
 
 
 def bridge(values: FloatArray, bad: BoolArray, max_step: float) -> BoolArray:
-    """Frames to replace so that a straight line across them changes by at most ``max_step`` a frame.
+    """Frames to replace so that a straight line across them changes by at most `max_step` a frame.
 
     Args:
         values: (N, D).
@@ -115,7 +116,7 @@ def interpolate(values: FloatArray, replaced: BoolArray) -> FloatArray:
 
 
 def smooth(values: FloatArray, sigma: float) -> FloatArray:
-    """(N, D) filtered by a Gaussian of ``sigma`` frames; point reflection at the ends keeps their slopes."""
+    """(N, D) filtered by a Gaussian of `sigma` frames; point reflection at the ends keeps their slopes."""
     radius = min(int(np.ceil(4.0 * sigma)), len(values) - 1)
     if radius < 1:
         return values.copy()

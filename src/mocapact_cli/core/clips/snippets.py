@@ -23,12 +23,12 @@ class Snippet:
     """A stretch of a clip, both ends included.
 
     Attributes:
-        clip_id: the clip, such as ``CMU_016_22``.
-        start_step: first control step, at least 0.
-        end_step: last control step, after the first.
+        clip_id: The clip, such as `CMU_016_22`.
+        start_step: First control step, at least 0.
+        end_step: Last control step, after the first.
 
     Raises:
-        InvalidInputError: the range is empty or negative.
+        InvalidInputError: The range is empty or negative.
     """
 
     clip_id: str
@@ -52,10 +52,10 @@ class Snippet:
 
     @classmethod
     def parse(cls, text: str) -> Snippet:
-        """Read a name such as ``CMU_016_22-0-82``.
+        """Read a name such as `CMU_016_22-0-82`.
 
         Raises:
-            InvalidInputError: the text is not of that form, or the range is empty.
+            InvalidInputError: The text is not of that form, or the range is empty.
         """
         match = _NAME.fullmatch(text)
         if match is None:
@@ -65,6 +65,14 @@ class Snippet:
         return cls(match["clip"], int(match["start"]), int(match["end"]))
 
 
+def snippet_named(text: str) -> Snippet | None:
+    """Read a snippet's name; None where the text is not one."""
+    try:
+        return Snippet.parse(text)
+    except InvalidInputError:
+        return None
+
+
 def cut(clip_id: str, last_step: int) -> list[Snippet]:
     """Cut a clip into snippets by the rule of MoCapAct (Wagener et al. 2022), as read off its published snippets.
 
@@ -72,7 +80,7 @@ def cut(clip_id: str, last_step: int) -> list[Snippet]:
     its stride, the last one to the clip's end: n is the smallest for which no piece is longer than 210 steps.
 
     Args:
-        last_step: the clip's last step, its number of poses less one; at least 1.
+        last_step: The clip's last step, its number of poses less one; at least 1.
     """
     if last_step <= MAX_STEPS or KEPT_WHOLE.get(clip_id) == last_step:
         return [Snippet(clip_id, 0, last_step)]

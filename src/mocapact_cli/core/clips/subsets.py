@@ -1,6 +1,6 @@
 """The named subsets of the CMU clips that dm_control's tracking task knows, and the paper's split of them.
 
-Held as text: ``9:1-11`` stands for the trials 1 to 11 of subject 9. In all of them every clip is taken whole and has
+Held as text: `9:1-11` stands for the trials 1 to 11 of subject 9. In all of them every clip is taken whole and has
 the same weight.
 """
 
@@ -48,7 +48,7 @@ def clip_ids(subset: str) -> tuple[str, ...]:
     """Clip ids of a named subset, in dm_control's order.
 
     Raises:
-        NotFoundError: there is no subset of that name.
+        NotFoundError: There is no subset of that name.
     """
     if subset not in _TRIALS:
         hint = did_you_mean(subset, SUBSETS) or f"Known subsets: {', '.join(SUBSETS)}."
@@ -61,7 +61,7 @@ def split_ids(split: str) -> tuple[str, ...]:
     """Clip ids of one part of MoCapAct's split (Wagener et al. 2022): 773 to train on, 63 to validate with.
 
     Raises:
-        NotFoundError: there is no part of that name.
+        NotFoundError: There is no part of that name.
     """
     if split not in SPLITS:
         raise NotFoundError(f"There is no split named {split!r}.", hint=f"Known splits: {', '.join(SPLITS)}.")

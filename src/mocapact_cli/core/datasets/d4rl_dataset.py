@@ -24,11 +24,11 @@ MAX_TRANSITIONS = 2_000_000
 class D4RLDataset(ExpertDataset):
     """Transitions of recorded experts, as D4RL (Fu et al., 2020) has them; arguments are the original project's.
 
-    ``dataset[i]`` gives ``(observation, action, reward, next observation, terminal, timeout)``, and iterating goes over
-    all of them without holding more than one. ``terminal`` is set at the last step of an episode that failed,
-    ``timeout`` at the last step of one that did not.
+    `dataset[i]` gives `(observation, action, reward, next observation, terminal, timeout)`, and iterating goes over
+    all of them without holding more than one. `terminal` is set at the last step of an episode that failed,
+    `timeout` at the last step of one that did not.
 
-    Args and errors as of :class:`~mocapact_cli.core.datasets.expert_dataset.ExpertDataset`.
+    Args and errors as of `mocapact_cli.core.datasets.expert_dataset.ExpertDataset`.
     """
 
     def __init__(  # noqa: PLR0917 - in the original's order, so that people's code ports
@@ -92,11 +92,11 @@ class D4RLDataset(ExpertDataset):
         """Return the first transitions as arrays.
 
         Args:
-            max_transitions: how many at most.
+            max_transitions: How many at most.
 
         Returns:
-            ``observations`` and ``next_observations`` (n, P), ``actions`` (n, A), ``rewards`` (n,), ``terminals`` (n,)
-            and ``timeouts`` (n,); observations are dictionaries of arrays where the dataset gives dictionaries.
+            `observations` and `next_observations` (n, P), `actions` (n, A), `rewards` (n,), `terminals` (n,)
+            and `timeouts` (n,); observations are dictionaries of arrays where the dataset gives dictionaries.
         """
         rows = self.rows(np.arange(min(len(self), max_transitions)))
         terminals, timeouts = self._ends(rows.episodes, rows.steps)

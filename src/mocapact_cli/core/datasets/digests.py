@@ -24,10 +24,10 @@ def file_digests(paths: Sequence[Path], folder: Path, progress: Progress | None 
     """The SHA-256 of each file.
 
     Args:
-        paths: the files.
-        folder: where the digests are remembered, by path, size, time stamp and inode. A folder that cannot be written
+        paths: The files.
+        folder: Where the digests are remembered, by path, size, time stamp and inode. A folder that cannot be written
             costs time only.
-        progress: told while files are read.
+        progress: Told while files are read.
     """
     known = _remembered(folder)
     stamps = {str(path.absolute()): _stamp(path) for path in paths}

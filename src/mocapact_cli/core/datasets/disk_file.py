@@ -18,7 +18,7 @@ class DiskFile:
     """A new file for h5py's file-object driver that takes every write and remembers the first one that failed.
 
     What the disk did not take stays in memory, so that HDF5 finds its file sound and can be closed in order. The
-    caller asks :meth:`check` after each operation, so that this is never much.
+    caller asks `check` after each operation, so that this is never much.
 
     Args:
         path: The file; what it held is lost.

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 Observables = Sequence[str] | Mapping[str, Sequence[str]]
 UPSAMPLING = 10
-"""Samples of a snippet as long as ``max_clip_len`` under upsampling; shorter snippets have more."""
+"""Samples of a snippet as long as `max_clip_len` under upsampling; shorter snippets have more."""
 _WHOLE = ""
 """Name of the only view where the observables are a plain list."""
 
@@ -40,7 +40,8 @@ class Rows:
     """Where k samples lie in the flat store.
 
     Attributes:
-        episodes: (k,) their episodes. steps: (k,) their first steps in them.
+        episodes: (k,) their episodes.
+        steps: (k,) their first steps in them.
         first: (k,) rows of their first steps.
         lengths: (k,) steps with an action, at most the window.
     """
@@ -54,39 +55,44 @@ class Rows:
 class ExpertDataset:
     """Observations, actions and weights of recorded experts; names, arguments and numbers are the original project's.
 
-    ``dataset[i]`` gives ``(observation, action, weight)`` of a step, or of a window of steps where ``max_seq_steps`` is
-    above one; it suits PyTorch's ``DataLoader`` as it is. :meth:`batch` and
-    :class:`~mocapact_cli.core.datasets.loader.BatchLoader` gather whole batches at once, which is far faster. What is
-    needed of the files is laid flat once, see :mod:`~mocapact_cli.core.datasets.flat_store`.
+    `dataset[i]` gives `(observation, action, weight)` of a step, or of a window of steps where `max_seq_steps` is
+    above one; it suits PyTorch's `DataLoader` as it is. `batch` and
+    `mocapact_cli.core.datasets.loader.BatchLoader` gather whole batches at once, which is far faster. What is
+    needed of the files is laid flat once, see `mocapact_cli.core.datasets.flat_store`.
 
     Args:
-        hdf5_fnames: rollout files that were recorded alike.
-        observables: names of observables, or several such lists by name (``{"ref_encoder": [...], ...}``).
+        hdf5_fnames: Rollout files that were recorded alike.
+        observables: Names of observables, or several such lists by name (`{"ref_encoder": [...], ...}`).
         metrics_path: `dataset_metrics.npz`; None for the one beside the first file, or the files' own numbers where
             there is none.
-        clip_ids: snippets or clips to take; None for all.
-        max_clip_len: longest snippet, in steps.
-        min_seq_steps: shortest window. max_seq_steps: longest window. A window that reaches beyond its episode's last
+        clip_ids: Snippets or clips to take; None for all.
+        max_clip_len: Longest snippet, in steps.
+        min_seq_steps: Shortest window.
+        max_seq_steps: Longest window. A window that reaches beyond its episode's last
             action has one observation more than actions.
-        normalize_obs: subtract the dataset's mean from observations and divide by its standard deviation.
-        normalize_act: the same of actions.
-        return_mean_act: give the expert's mean actions instead of those executed.
-        clip_len_upsampling: repeat the samples of short snippets.
-        n_start_rollouts: at most so many episodes from a snippet's start. n_rsi_rollouts: from random steps. -1: all.
-        concat_observables: one array, instead of one for each observable.
-        clip_weighted: weights by snippet (CWR). advantage_weights: by advantage (AWR), else by value plus advantage
-            (RWR). temperature: of the weights; None for equal ones (BC). max_weight: their upper limit.
-        keep_hdf5s_open: without meaning here.
-        skip_last_steps: steps before each episode's end that no sample reaches into.
-        cache_dir: of the flat copy; default ``MOCAPACT_HOME/cache/datasets``.
-        in_memory: keep the copy in memory and write nothing.
-        progress: told while the copy is made.
+        normalize_obs: Subtract the dataset's mean from observations and divide by its standard deviation.
+        normalize_act: The same of actions.
+        return_mean_act: Give the expert's mean actions instead of those executed.
+        clip_len_upsampling: Repeat the samples of short snippets.
+        n_start_rollouts: At most so many episodes from a snippet's start.
+        n_rsi_rollouts: From random steps. -1: all.
+        concat_observables: One array, instead of one for each observable.
+        clip_weighted: Weights by snippet (CWR).
+        advantage_weights: By advantage (AWR), else by value plus advantage
+            (RWR).
+        temperature: Of the weights; None for equal ones (BC).
+        max_weight: Their upper limit.
+        keep_hdf5s_open: Without meaning here.
+        skip_last_steps: Steps before each episode's end that no sample reaches into.
+        cache_dir: Of the flat copy; default `MOCAPACT_HOME/cache/datasets`.
+        in_memory: Keep the copy in memory and write nothing.
+        progress: Told while the copy is made.
 
     Raises:
-        NotFoundError: a file, the metrics, an observable or every snippet is missing.
-        InvalidInputError: a file is damaged, or the files are no one dataset.
-        RunError: the copy could not be written.
-        UsageError: the window is impossible.
+        NotFoundError: A file, the metrics, an observable or every snippet is missing.
+        InvalidInputError: A file is damaged, or the files are no one dataset.
+        RunError: The copy could not be written.
+        UsageError: The window is impossible.
     """
 
     def __init__(  # noqa: PLR0917 - in the original's order, so that people's code ports
@@ -194,7 +200,7 @@ class ExpertDataset:
 
     @property
     def episodes(self) -> tuple[ScannedEpisode, ...]:
-        """The episodes, as :attr:`Rows.episodes` counts them."""
+        """The episodes, as `Rows.episodes` counts them."""
         return self._scan.episodes
 
     @property
@@ -229,7 +235,7 @@ class ExpertDataset:
 
     @cached_property
     def full_observation_space(self) -> Any:
-        """``spaces.Dict`` of every observable of the files."""
+        """`spaces.Dict` of every observable of the files."""
         return _dict_space({name: len(columns) for name, columns in self._scan.observable_indices.items()})
 
     @cached_property
@@ -282,7 +288,7 @@ class ExpertDataset:
 
     @cached_property
     def obs_rms(self) -> dict[str, Any]:
-        """Every observable of the files -> its Stable-Baselines3 ``RunningMeanStd``."""
+        """Every observable of the files -> its Stable-Baselines3 `RunningMeanStd`."""
         from stable_baselines3.common.running_mean_std import RunningMeanStd
 
         found = {}

@@ -4,7 +4,7 @@ Rollout files hold 2,868 columns a row in as many arrays as there are episodes, 
 needed is copied out once. Every episode takes T + 1 rows in all arrays alike, so that one row number finds the
 observation and what belongs to it; the last row of actions, rewards, values and advantages is zero.
 
-A copy lies in a folder of its own below ``MOCAPACT_HOME/cache/datasets``, named after the content of the files and what
+A copy lies in a folder of its own below `MOCAPACT_HOME/cache/datasets`, named after the content of the files and what
 was taken from it. When a file changes, the name does, and the old copy goes.
 """
 
@@ -53,9 +53,9 @@ class Request:
     """What is laid flat.
 
     Attributes:
-        scan: the episodes.
-        views: name -> columns (C,) of the proprioceptive observations, in the order in which they are wanted.
-        actions: which actions, ``actions`` or ``mean_actions``.
+        scan: The episodes.
+        views: Name -> columns (C,) of the proprioceptive observations, in the order in which they are wanted.
+        actions: Which actions, `actions` or `mean_actions`.
     """
 
     scan: DatasetScan
@@ -88,9 +88,12 @@ class FlatStore:
     """Arrays of N rows, mapped from the disk or in memory.
 
     Attributes:
-        views: name -> observations (N, C).
-        actions: (N, A). rewards: (N,). values: (N,). advantages: (N,).
-        folder: where the arrays lie; None in memory.
+        views: Name -> observations (N, C).
+        actions: (N, A).
+        rewards: (N,).
+        values: (N,).
+        advantages: (N,).
+        folder: Where the arrays lie; None in memory.
     """
 
     def __init__(self, request: Request, arrays: Mapping[str, Float32Array], folder: Path | None) -> None:
@@ -117,14 +120,14 @@ def open_store(
     """Open the flat copy of what is requested; it is made where there is none.
 
     Args:
-        request: what is wanted.
-        folder: of all copies; default ``MOCAPACT_HOME/cache/datasets``.
-        in_memory: keep the copy in memory and write nothing.
-        progress: told while the copy is made.
+        request: What is wanted.
+        folder: Of all copies; default `MOCAPACT_HOME/cache/datasets`.
+        in_memory: Keep the copy in memory and write nothing.
+        progress: Told while the copy is made.
 
     Raises:
-        InvalidInputError: a file is damaged, or holds values that are not finite.
-        RunError: the copy could not be written.
+        InvalidInputError: A file is damaged, or holds values that are not finite.
+        RunError: The copy could not be written.
     """
     progress = progress or NullProgress()
     if in_memory:
@@ -207,7 +210,7 @@ def _drop_outdated(place: Path, paths: list[str], record: Mapping[str, Any]) -> 
 
 
 def _lay_flat(request: Request, put: Callable[[str, int, Float32Array], None], progress: Progress) -> None:
-    """Read the episodes one by one and hand on their rows: ``put(name, first row, values)``."""
+    """Read the episodes one by one and hand on their rows: `put(name, first row, values)`."""
     episodes, row = request.scan.episodes, 0
     with progress.task("Laying the dataset flat", total=len(episodes), unit="episodes") as task:
         for path, group, episode in _opened(request.scan):

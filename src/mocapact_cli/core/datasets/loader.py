@@ -47,15 +47,15 @@ class BatchLoader:
     again, which is several times faster than asking the system for it.
 
     Args:
-        dataset: what is gathered.
+        dataset: What is gathered.
         batch_size: B.
-        shuffle: in a random order, another one each epoch; otherwise in the dataset's.
-        seed: of the orders.
-        device: where the batches go. A GPU holds the whole dataset where it fits.
+        shuffle: In a random order, another one each epoch; otherwise in the dataset's.
+        seed: Of the orders.
+        device: Where the batches go. A GPU holds the whole dataset where it fits.
         share: (r, n) for the r-th of n equal parts of every batch, which processes that learn together divide.
 
     Raises:
-        UsageError: the dataset has fewer samples than a batch, or a batch cannot be divided.
+        UsageError: The dataset has fewer samples than a batch, or a batch cannot be divided.
     """
 
     def __init__(

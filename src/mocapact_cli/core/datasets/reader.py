@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from mocapact_cli.core.clips.snippets import snippet_named
 from mocapact_cli.core.datasets import schema
 from mocapact_cli.core.datasets.statistics import RolloutStatistics, RunningStatistics, corrected_action_moments
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, did_you_mean
@@ -168,7 +169,11 @@ class SnippetRollouts:
 
     @cached_property
     def early_termination(self) -> NDArray[np.bool_]:
-        """(S + R,) which episodes failed."""
+        """(S + R,) which episodes failed.
+
+        Raises:
+            InvalidInputError: There is not one flag an episode.
+        """
         flags = h5.read_small(self._group, "early_termination")
         if flags.shape != (len(self),):
             raise InvalidInputError(f"{self._file.path}: early_termination of {self.name} has shape {flags.shape}.")
@@ -244,7 +249,7 @@ class RolloutFile:
     @cached_property
     def snippets(self) -> tuple[str, ...]:
         """Names of the snippets, by start step."""
-        named = {name: schema.parse_snippet_name(name) for name in self.handle}
+        named = {name: snippet_named(name) for name in self.handle}
         found = sorted((parsed, name) for name, parsed in named.items() if parsed is not None)
         return tuple(name for _, name in found)
 
@@ -360,7 +365,7 @@ class Rollouts:
         Raises:
             NotFoundError: No file does.
         """
-        parsed = schema.parse_snippet_name(snippet)
+        parsed = snippet_named(snippet)
         likely = [parsed.clip_id] if parsed is not None and parsed.clip_id in self.files else list(self.files)
         for clip_id in likely:
             if snippet in (file := self.file(clip_id)).snippets:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mocapact_cli.core.datasets.reader import RolloutFile
+from mocapact_cli.core.datasets.reader import RolloutFile, column_numbers
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, did_you_mean
 from mocapact_cli.core.safe import h5
 
@@ -42,10 +42,12 @@ class DatasetScan:
     """The episodes of a dataset in their order, and the layout that its files share.
 
     Attributes:
-        paths: the files. snippets: names of each file's snippets that are taken.
-        episodes: those of all snippets, starts first.
-        observable_indices: observable -> its column numbers.
-        ref_steps: (K,). act_size: number of actions.
+        paths: The files.
+        snippets: Names of each file's snippets that are taken.
+        episodes: Those of all snippets, starts first.
+        observable_indices: Observable -> its column numbers.
+        ref_steps: (K,).
+        act_size: Number of actions.
     """
 
     paths: tuple[Path, ...]
@@ -86,13 +88,14 @@ def scan_dataset(
     """Find the episodes of a dataset; only headers and metrics are read.
 
     Args:
-        paths: rollout files.
-        clip_ids: snippets (``CMU_016_22-0-82``), in this order, or whole clips (``CMU_016_22``); None for all.
-        n_start_rollouts: at most so many episodes of a snippet from its start. n_rsi_rollouts: from random steps.
+        paths: Rollout files.
+        clip_ids: Snippets (`CMU_016_22-0-82`), in this order, or whole clips (`CMU_016_22`); None for all.
+        n_start_rollouts: At most so many episodes of a snippet from its start.
+        n_rsi_rollouts: From random steps.
 
     Raises:
-        NotFoundError: a file does not exist, or nothing is left.
-        InvalidInputError: a file is damaged, or two of them differ in their layout.
+        NotFoundError: A file does not exist, or nothing is left.
+        InvalidInputError: A file is damaged, or two of them differ in their layout.
     """
     if not paths:
         raise NotFoundError("A dataset needs at least one rollout file.", hint="Give files that end in .hdf5.")
@@ -101,7 +104,7 @@ def scan_dataset(
     taken, episodes = [], []
     for number, path in enumerate(map(Path, paths)):
         with RolloutFile(path) as file, h5.damage_named(path):
-            layout = _Layout(path, _columns(file), file.ref_steps)
+            layout = _Layout(path, column_numbers(file), file.ref_steps)
             first = first or layout
             first.must_equal(layout)
             taken.append(_chosen(sorted(file.snippets), clip_ids))
@@ -118,13 +121,6 @@ def scan_dataset(
         ref_steps=np.array(first.ref_steps, dtype=np.int64),
         act_size=_act_size(Path(paths[episodes[0].file]), episodes[0]),
     )
-
-
-def _columns(file: RolloutFile) -> dict[str, NDArray[np.int64]]:
-    return {
-        name: np.arange(columns.start, columns.stop) if isinstance(columns, slice) else columns
-        for name, columns in file.observables.items()
-    }
 
 
 def _chosen(snippets: Sequence[str], wanted: Sequence[str] | None) -> tuple[str, ...]:

@@ -16,7 +16,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mocapact_cli.core.clips.snippets import Snippet
 from mocapact_cli.core.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -147,14 +146,6 @@ EPISODE_ARRAYS = (
     ArraySpec("values", "float32", ("T",), "the policy's value of each observation"),
     ArraySpec("advantages", "float32", ("T",), "generalized advantage estimates"),
 )
-
-
-def parse_snippet_name(name: str) -> Snippet | None:
-    """Read a snippet's name; None where `name` is not one."""
-    try:
-        return Snippet.parse(name)
-    except InvalidInputError:
-        return None
 
 
 def fill_shape(spec: ArraySpec, dims: Mapping[str, int]) -> tuple[int, ...]:

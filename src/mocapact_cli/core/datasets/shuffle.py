@@ -16,9 +16,9 @@ class Permutation:
     Finite Domains", 2002), with the finalizer of SplitMix64 (Steele et al., 2014) as its round function.
 
     Args:
-        size: how many numbers.
-        seed: names the order.
-        epoch: names one of the orders of a seed.
+        size: How many numbers.
+        seed: Names the order.
+        epoch: Names one of the orders of a seed.
     """
 
     def __init__(self, size: int, seed: int = 0, epoch: int = 0) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def weight_offset(values: FloatArray, temperature: float) -> float:
-    """The offset with which ``exp((values - offset) / temperature)`` is one on average; zero where that is endless."""
+    """The offset with which `exp((values - offset) / temperature)` is one on average; zero where that is endless."""
     if temperature == math.inf:
         return 0.0
     from scipy.special import logsumexp
@@ -30,10 +30,10 @@ class Weighting:
     """A rule that gives every sample a weight.
 
     Attributes:
-        temperature: infinity for equal weights (BC).
-        clip_weighted: by the mean normalized return of the sample's snippet (CWR) instead of by the sample.
-        advantage_weights: by the sample's advantage (AWR) instead of by value plus advantage (RWR).
-        max_weight: no weight is above this.
+        temperature: Infinity for equal weights (BC).
+        clip_weighted: By the mean normalized return of the sample's snippet (CWR) instead of by the sample.
+        advantage_weights: By the sample's advantage (AWR) instead of by value plus advantage (RWR).
+        max_weight: No weight is above this.
     """
 
     temperature: float = math.inf
@@ -55,8 +55,8 @@ class Weighting:
 
         Args:
             energies: (n,) in float32.
-            offset: from :func:`weight_offset`.
-            precise: compute in float64, as the original does for single steps; for sequences it uses float32.
+            offset: From `weight_offset`.
+            precise: Compute in float64, as the original does for single steps; for sequences it uses float32.
         """
         kind = np.dtype(np.float64 if precise else np.float32)
         shifted = np.subtract(energies, np.asarray(offset, kind), dtype=kind)
@@ -69,8 +69,9 @@ class Offsets:
     """What the weights of a dataset are measured from.
 
     Attributes:
-        snippet_return: of the snippets' mean normalized returns.
-        advantage: of all advantages. q_value: of all values plus advantages.
+        snippet_return: Of the snippets' mean normalized returns.
+        advantage: Of all advantages.
+        q_value: Of all values plus advantages.
     """
 
     snippet_return: float

@@ -104,7 +104,8 @@ def memory(meminfo: Path = _MEMINFO, limit: int | None = None) -> tuple[int, int
     """Return bytes of memory in all and free, as far as this process may use them; None where the system says nothing.
 
     Args:
-        meminfo: The system's file. limit: Of the control group; None to ask for it.
+        meminfo: The system's file.
+        limit: Of the control group; None to ask for it.
     """
     try:
         lines = meminfo.read_text(encoding="utf-8").splitlines()

@@ -110,8 +110,10 @@ class Contents:
     """Files below a folder.
 
     Attributes:
-        files: How many. size: Bytes of all of them.
-        leftovers: Files and folders of what was interrupted. leftover_size: Bytes of them.
+        files: How many.
+        size: Bytes of all of them.
+        leftovers: Files and folders of what was interrupted.
+        leftover_size: Bytes of them.
         complete: Whether all were counted in the time there was.
     """
 

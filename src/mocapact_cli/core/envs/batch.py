@@ -60,11 +60,14 @@ class StepBatch:
 
     Attributes:
         observations: (N, P) of the next episode where one has ended.
-        rewards: (N,). channels: the reward's parts by name, (N,) each.
-        terminated: (N,) failed. truncated: (N,) reached the snippet's end without failing.
+        rewards: (N,).
+        channels: The reward's parts by name, (N,) each.
+        terminated: (N,) failed.
+        truncated: (N,) reached the snippet's end without failing.
         active: (N,) had an episode during this step.
         done_envs: (k,) indices where an episode has ended, ascending.
-        final_observations: (k, P) their last observations. episodes: their records.
+        final_observations: (k, P) their last observations.
+        episodes: Their records.
     """
 
     observations: Float32Array
@@ -85,8 +88,10 @@ class Reached:
     A simulation that has diverged holds values that mean nothing.
 
     Attributes:
-        qpos: (N, 63). qvel: (N, 62).
-        body_positions: (N, 31, 3) metres, world frame. body_quaternions: (N, 31, 4), scalar first.
+        qpos: (N, 63).
+        qvel: (N, 62).
+        body_positions: (N, 31, 3) metres, world frame.
+        body_quaternions: (N, 31, 4), scalar first.
         rows: (N,) rows of the task's reference bank at the same moment.
     """
 
@@ -103,13 +108,13 @@ class TrackingBatch:
     Args:
         snippets: (clip, snippet) pairs to track, or a task that has its settings.
         num_envs: N.
-        observables: names of what a policy sees, in order.
-        config: the task's settings.
-        threads: threads that step; default: the processors this process may use.
-        seed: of starts and action noise.
-        weights: relative probability of each snippet's starts.
-        starts: where episodes begin; default: as the task says.
-        walker: the body; default :func:`get_walker`.
+        observables: Names of what a policy sees, in order.
+        config: The task's settings.
+        threads: Threads that step; default: the processors this process may use.
+        seed: Of starts and action noise.
+        weights: Relative probability of each snippet's starts.
+        starts: Where episodes begin; default: as the task says.
+        walker: The body; default `get_walker`.
     """
 
     def __init__(
@@ -157,14 +162,14 @@ class TrackingBatch:
 
     @property
     def snippets(self) -> list[Snippet]:
-        """The tracked snippets, as :attr:`EpisodeEnd.snippet_index` counts them."""
+        """The tracked snippets, as `EpisodeEnd.snippet_index` counts them."""
         return self.task.snippets
 
     def reset(self, seed: int | None = None) -> Float32Array:
         """Begin an episode in every environment.
 
         Args:
-            seed: restart all random draws from this seed.
+            seed: Restart all random draws from this seed.
 
         Returns:
             (N, P) first observations.
@@ -187,7 +192,7 @@ class TrackingBatch:
             actions: (N, 56) position targets in [-1, 1]; a row with a non-finite entry ends its episode as a failure.
 
         Raises:
-            UsageError: if the shape is another.
+            UsageError: If the shape is another.
         """
         actions = self._noisy(np.asarray(actions, dtype=np.float64))
         for shard, span in zip(self._shards, self._spans(), strict=True):
@@ -223,18 +228,14 @@ class TrackingBatch:
         return [start for shard in self._shards for start in shard.starts]
 
     def reference_rows(self, ahead: int) -> IntArray:
-        """(N,) rows of the task's reference bank ``ahead`` steps from now (the last ones near the clip's end)."""
+        """(N,) rows of the task's reference bank `ahead` steps from now (the last ones near the clip's end)."""
         return np.concatenate([shard.cursor.rows(shard.size, ahead) for shard in self._shards])
-
-    def reference_joints(self, ahead: int) -> FloatArray:
-        """(N, 56) joint angles of the reference ``ahead`` steps from now (the last ones near the clip's end)."""
-        return self.task.bank.joints[self.reference_rows(ahead)]
 
     def push(self, env: int, velocity: FloatArray) -> None:
         """Shove the walker of an environment between two steps.
 
         Args:
-            env: the environment.
+            env: The environment.
             velocity: (3,) what is added to the velocity of all its parts, m/s, world frame.
         """
         number, place = self._places[env]

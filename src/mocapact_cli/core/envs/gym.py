@@ -32,7 +32,7 @@ class Painter(Protocol):
 
 
 def observation_space(layout: ObservableLayout, *, flat: bool = False) -> spaces.Space[Any]:
-    """Unbounded float32: a ``Box`` of all columns in the layout's order if ``flat``, else a ``Dict`` by name."""
+    """Unbounded float32: a `Box` of all columns in the layout's order if `flat`, else a `Dict` by name."""
     if flat:
         return spaces.Box(-np.inf, np.inf, (layout.size,), np.float32)
     sizes = {name: columns.stop - columns.start for name, columns in layout.slices.items()}
@@ -91,15 +91,15 @@ class TrackingEnv(gymnasium.Env[Any, Array]):
     """One tracking environment.
 
     An observation is a dict of arrays by observable name, or one flat array. An episode is terminated when the
-    tracking error passes the threshold and truncated at the snippet's end. Infos: ``snippet`` and ``start_step`` at a
-    reset; ``norm_return``, ``norm_length``, ``early_termination`` and ``diverged`` at an episode's end; the reward's
-    parts under ``reward_channels`` at every step.
+    tracking error passes the threshold and truncated at the snippet's end. Infos: `snippet` and `start_step` at a
+    reset; `norm_return`, `norm_length`, `early_termination` and `diverged` at an episode's end; the reward's
+    parts under `reward_channels` at every step.
 
     Args:
-        batch: of one environment; closed with this one.
-        flat: give flat observations.
-        render_mode: ``rgb_array`` or None.
-        painter: draws, where there is a render mode.
+        batch: Of one environment; closed with this one.
+        flat: Give flat observations.
+        render_mode: `rgb_array` or None.
+        painter: Draws, where there is a render mode.
     """
 
     metadata = _METADATA
@@ -155,15 +155,15 @@ class TrackingEnv(gymnasium.Env[Any, Array]):
 class TrackingVectorEnv(VectorEnv[Any, Array, Array]):
     """N tracking environments, stepped together.
 
-    An environment that has ended begins its next episode in the same step (``AutoresetMode.SAME_STEP``): the
-    observation is then the new episode's first one, and the old one's last is in ``infos["final_obs"]``, with its
-    info in ``infos["final_info"]``. Everything else is as in :class:`TrackingEnv`.
+    An environment that has ended begins its next episode in the same step (`AutoresetMode.SAME_STEP`): the
+    observation is then the new episode's first one, and the old one's last is in `infos["final_obs"]`, with its
+    info in `infos["final_info"]`. Everything else is as in `TrackingEnv`.
 
     Args:
-        batch: the environments; closed with this one.
-        flat: give flat observations.
-        render_mode: ``rgb_array`` or None.
-        painter: draws, where there is a render mode.
+        batch: The environments; closed with this one.
+        flat: Give flat observations.
+        render_mode: `rgb_array` or None.
+        painter: Draws, where there is a render mode.
     """
 
     metadata = _METADATA | {"autoreset_mode": AutoresetMode.SAME_STEP}

@@ -1,4 +1,4 @@
-"""The batch as a Stable-Baselines3 ``VecEnv``."""
+"""The batch as a Stable-Baselines3 `VecEnv`."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from mocapact_cli.core.walker.model import NUM_JOINTS
 class TrackingVecEnv(VecEnv):
     """N tracking environments for Stable-Baselines3.
 
-    Observations are the batch's flat ones. The info of an ended episode holds ``terminal_observation``,
-    ``TimeLimit.truncated`` and ``episode`` with ``r``, ``l``, ``t`` and the normalized ``norm_return`` and
-    ``norm_length``.
+    Observations are the batch's flat ones. The info of an ended episode holds `terminal_observation`,
+    `TimeLimit.truncated` and `episode` with `r`, `l`, `t` and the normalized `norm_return` and
+    `norm_length`.
 
     Args:
-        batch: the environments; closed with this adapter.
-        bootstrap_at_end: report the snippet's end as a time limit, so that the learner adds the value of the last
+        batch: The environments; closed with this adapter.
+        bootstrap_at_end: Report the snippet's end as a time limit, so that the learner adds the value of the last
             observation there; the original treats it as an end like any other.
     """
 

@@ -32,7 +32,7 @@ class EpisodeRecord:
 
 @dataclass(frozen=True)
 class ShardResult:
-    """The outcome of a control step in a shard; the fields are those of :class:`~.batch.StepBatch`."""
+    """The outcome of a control step in a shard; the fields are those of `.batch.StepBatch`."""
 
     observations: Float32Array
     rewards: FloatArray
@@ -49,10 +49,13 @@ class Shard:
     """n environments with their simulations, their places in the snippets and their running sums.
 
     Args:
-        task: the task. walker: the body. layout: the observations' columns. size: n.
+        task: The task.
+        walker: The body.
+        layout: The observations' columns.
+        size: N.
 
     Attributes:
-        starts: where the current episode of each environment began.
+        starts: Where the current episode of each environment began.
         reached: (n,) rows of the task's reference bank that the last control step came to, before any reset.
     """
 
@@ -103,7 +106,7 @@ class Shard:
         """Reward, end and begin episodes, after all simulations have been stepped.
 
         Args:
-            queued: the next start of each environment, None where there is none.
+            queued: The next start of each environment, None where there is none.
         """
         # A diverged simulation holds values that are no numbers; it is found by its warnings, not by NumPy's.
         with np.errstate(all="ignore"):

@@ -27,7 +27,7 @@ class StartSampler(Protocol):
         """The next start; None when there is nothing left to do."""
 
     def ended(self, start: Start, norm_length: float) -> None:
-        """Hear how long an episode from ``start`` lasted, as a share of what was possible."""
+        """Hear how long an episode from `start` lasted, as a share of what was possible."""
 
 
 class TaskStarts:
@@ -52,14 +52,14 @@ class TaskStarts:
 class FailureStarts:
     """Random starts that favour those from which episodes fail.
 
-    A start's probability is the task's times ``floor`` plus what a running mean says of the share of the snippet that
+    A start's probability is the task's times `floor` plus what a running mean says of the share of the snippet that
     episodes from there, and from the steps beside it, did not reach. Starts that no longer fail teach little; in the
     second half of a short snippet the motion ends before a fall could.
 
     Args:
-        first_step_share: share of episodes that begin at their snippet's first step instead of at the drawn one. Only
+        first_step_share: Share of episodes that begin at their snippet's first step instead of at the drawn one. Only
             those live through a whole snippet.
-        floor: added to every start's missing share, so that none is forgotten; None for the task's own probabilities.
+        floor: Added to every start's missing share, so that none is forgotten; None for the task's own probabilities.
     """
 
     def __init__(self, first_step_share: float = 0.0, floor: float | None = 0.03) -> None:
@@ -72,7 +72,7 @@ class FailureStarts:
         return np.zeros(0) if self._missing is None else self._missing
 
     def restore(self, missing: ArrayLike) -> None:
-        """Go on from what :attr:`missing` was."""
+        """Go on from what `missing` was."""
         self._missing = np.array(missing, dtype=np.float64)
 
     def reset(self, task: TrackingTask, rng: np.random.Generator) -> None:
@@ -111,7 +111,7 @@ class EpisodeQueue:
     """A given list of starts, each used once, in order.
 
     Args:
-        starts: the episodes to run.
+        starts: The episodes to run.
     """
 
     def __init__(self, starts: Iterable[Start]) -> None:

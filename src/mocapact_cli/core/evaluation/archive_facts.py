@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
 from mocapact_cli.core.clips.snippets import Snippet
-from mocapact_cli.core.errors import InvalidInputError
+from mocapact_cli.core.errors import InvalidInputError, first_line
 from mocapact_cli.core.interop.checkpoint_file import is_torch_zip, read_checkpoint
 
 if TYPE_CHECKING:
@@ -132,9 +132,7 @@ def _members(path: Path, *, whole: bool) -> Iterator[tarfile.TarInfo | None]:
     except _EnoughError:
         yield None
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError, OverflowError) as error:
-        raise InvalidInputError(
-            f"{path} is damaged or not a tarball: {str(error).splitlines()[0].rstrip('.')}."
-        ) from error
+        raise InvalidInputError(f"{path} is damaged or not a tarball: {first_line(error)}.") from error
 
 
 class _EnoughError(Exception):

@@ -26,7 +26,8 @@ def first_place(array: str, bad: NDArray[np.bool_]) -> Facts:
     """Return how many values of an array are marked and where the first of them lies.
 
     Args:
-        array: The array's name. bad: (rows, columns) marks, at least one of them set.
+        array: The array's name.
+        bad: (rows, columns) marks, at least one of them set.
     """
     row, column = (int(index) for index in np.argwhere(bad)[0])
     return {"array": array, "count": int(bad.sum()), "row": row, "column": column}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mocapact_cli.core.datasets import schema
+from mocapact_cli.core.clips.snippets import snippet_named
 from mocapact_cli.core.datasets.reader import Rollouts
 from mocapact_cli.core.errors import InvalidInputError
 from mocapact_cli.core.evaluation.playback import can_show, joint_angles, poses, start_step
@@ -66,8 +66,12 @@ def dataset_view(rollouts: Rollouts, title: str, values: Mapping[str, Any], *, p
 
 
 def snippet_scores(rollouts: SnippetRollouts) -> SnippetScores:
-    """Return the scores of a snippet's episodes and where they start."""
-    snippet = schema.parse_snippet_name(rollouts.name)
+    """Return the scores of a snippet's episodes and where they start.
+
+    Raises:
+        InvalidInputError: Their numbers are not those of as many episodes.
+    """
+    snippet = snippet_named(rollouts.name)
     first = snippet.start_step if snippet else 0
     starts = [start_step(episode) for episode in rollouts]
     relative = np.array([np.nan if start is None else start - first for start in starts], dtype=np.float64)

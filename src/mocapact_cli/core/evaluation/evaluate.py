@@ -233,6 +233,9 @@ def plan_evaluation(
 
     Every snippet has as many as every other. Those that are left over, fewer than there are snippets, go to snippets
     that are drawn, one each. The starts of a snippet are equally likely.
+
+    Raises:
+        UsageError: No episode is asked for.
     """
     if config.n_eval_episodes < 1:
         raise UsageError("An evaluation needs at least one episode.")

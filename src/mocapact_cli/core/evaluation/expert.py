@@ -36,8 +36,8 @@ class Subject:
     """An expert and the motion that it tracks.
 
     Attributes:
-        expert: the policy and where it lies.
-        clip: the whole clip.
+        expert: The policy and where it lies.
+        clip: The whole clip.
     """
 
     expert: LoadedExpert
@@ -53,14 +53,14 @@ def open_expert(root: Path, mocap: Sequence[Path] | None = None, *, device: str 
     """Read an expert and find its clip.
 
     Args:
-        root: the model's folder or one above it.
-        mocap: files with the clip; default: those of the run's record, then the usual places.
-        device: where the network runs.
+        root: The model's folder or one above it.
+        mocap: Files with the clip; default: those of the run's record, then the usual places.
+        device: Where the network runs.
 
     Raises:
-        NotFoundError: there is no expert, or no such clip.
-        InvalidInputError: a file is damaged.
-        UsageError: there are several experts below ``root``.
+        NotFoundError: There is no expert, or no such clip.
+        InvalidInputError: A file is damaged.
+        UsageError: There are several experts below `root`.
     """
     expert = load_expert(root, device=device)
     library = open_library(mocap or recorded_mocap([expert.location]))
@@ -79,12 +79,12 @@ def evaluate_expert(
     """Run an expert's evaluation.
 
     Args:
-        save: npz file for every episode's numbers, with the published keys.
-        baselines: controllers to run in the same episodes, of `controllers.BASELINES`.
-        plot: picture of the reward's parts and of the survival over clip time; the ending says which kind.
+        save: An npz file for every episode's numbers, with the published keys.
+        baselines: Controllers to run in the same episodes, of `controllers.BASELINES`.
+        plot: Picture of the reward's parts and of the survival over clip time; the ending says which kind.
 
     Raises:
-        UsageError: there is no such baseline, or plots of that kind cannot be drawn.
+        UsageError: There is no such baseline, or plots of that kind cannot be drawn.
     """
     check_baselines(baselines)
     if plot is not None:
@@ -102,7 +102,11 @@ def evaluate_expert(
 
 
 def plot_evaluation(result: Evaluation, snippet: Snippet, path: Path) -> None:
-    """Draw the rewards over clip time and where episodes ended; the evaluation must have measured its rewards."""
+    """Draw the rewards over clip time and where episodes ended; the evaluation must have measured its rewards.
+
+    Raises:
+        UsageError: It has not.
+    """
     if result.rewards is None:
         raise UsageError("This evaluation has not measured its rewards over time.")
     limits = CHANNEL_LIMITS["comic"]
@@ -125,8 +129,8 @@ def film_expert(subject: Subject, path: Path, config: EvalConfig, *, progress: P
     """Film one episode from the snippet's start without noise, with the reference as a ghost beside the walker.
 
     Raises:
-        MissingDependencyError: no OpenGL works here.
-        UsageError: the file's ending is unknown.
+        MissingDependencyError: No OpenGL works here.
+        UsageError: The file's ending is unknown.
     """
     policy = subject.expert.policy
     task = TrackingConfig(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import numpy as np
 from mocapact_cli.core.errors import InvalidInputError, MocapactError, NotFoundError
 from mocapact_cli.core.evaluation.report import EVALUATIONS_FILE, EvaluationHistory, read_evaluations
 from mocapact_cli.core.interop.expert_folder import RSI_MODEL, check_model, find_expert_folders, locate_expert
+from mocapact_cli.core.json_lines import json_object
 from mocapact_cli.core.media.curves import CURVE_FILE, Evaluations, ExpertMark, plot_experts, plot_training
 from mocapact_cli.core.progress import NullProgress, Progress
 
@@ -36,14 +36,15 @@ class ExpertCard:
     """What is known of one expert.
 
     Attributes:
-        root: its folder, or the address where it lies.
-        snippet: what it tracks; the folder's name where nothing says so.
-        reason: why it fails; empty if it does not.
-        timesteps: environment steps at the last evaluation. seconds: wall-clock training until then, if recorded.
-        kept_at: environment steps of the model that is kept: that of the highest normalized return from random steps.
-        norm_return, norm_length: its mean scores from random steps.
-        start_norm_return, start_norm_length: those of the best evaluation from the snippet's start.
-        curves: the evaluations, by `rsi` and `start`.
+        root: Its folder, or the address where it lies.
+        snippet: What it tracks; the folder's name where nothing says so.
+        reason: Why it fails; empty if it does not.
+        timesteps: Environment steps at the last evaluation.
+        seconds: Wall-clock training until then, if recorded.
+        kept_at: Environment steps of the model that is kept: that of the highest normalized return from random steps.
+        norm_return, norm_length: Its mean scores from random steps.
+        start_norm_return, start_norm_length: Those of the best evaluation from the snippet's start.
+        curves: The evaluations, by `rsi` and `start`.
     """
 
     root: Path | str
@@ -68,8 +69,8 @@ class ExpertReport:
     """Many experts.
 
     Attributes:
-        cards: those with the highest normalized return first, those without one last.
-        threshold: the normalized length below which an expert fails.
+        cards: Those with the highest normalized return first, those without one last.
+        threshold: The normalized length below which an expert fails.
     """
 
     cards: tuple[ExpertCard, ...]
@@ -115,7 +116,7 @@ def report_experts(
     """Read all experts at or below some folders, the damaged and the unfinished included.
 
     Raises:
-        NotFoundError: a folder does not exist, or there is no expert in any of them.
+        NotFoundError: A folder does not exist, or there is no expert in any of them.
     """
     folders = list(dict.fromkeys(folder for root in roots for folder in find_expert_folders(root)))
     if not folders:
@@ -135,8 +136,8 @@ def read_card(root: Path, *, threshold: float = NORM_LENGTH_THRESHOLD) -> Expert
     """Read what is known of an expert; what is missing or damaged becomes the card's reason.
 
     Args:
-        root: the folder with `eval_rsi`.
-        threshold: the normalized length below which it fails.
+        root: The folder with `eval_rsi`.
+        threshold: The normalized length below which it fails.
     """
     problems: list[str] = []
     location = _attempt(problems, lambda: locate_expert(root))
@@ -153,8 +154,8 @@ def read_curves(root: Path) -> dict[str, Evaluations]:
     """Read the evaluations of an expert's training, ours or published.
 
     Raises:
-        NotFoundError: none was finished.
-        InvalidInputError: they are damaged.
+        NotFoundError: None was finished.
+        InvalidInputError: They are damaged.
     """
     seconds = _recorded_seconds(root / "metrics.jsonl")
     paths = {kind: root / folder / EVALUATIONS_FILE for kind, folder in KINDS.items()}
@@ -176,8 +177,8 @@ def draw_curve(root: Path) -> Path:
     """Draw `curve.png` of an expert's training into its folder.
 
     Raises:
-        NotFoundError: no evaluation was finished.
-        InvalidInputError: they are damaged.
+        NotFoundError: No evaluation was finished.
+        InvalidInputError: They are damaged.
     """
     return plot_training(root / CURVE_FILE, read_curves(root), title=_name(root, locate_expert(root)))
 
@@ -221,16 +222,8 @@ def _means(history: EvaluationHistory, seconds: dict[int, float]) -> Evaluations
 def _recorded_seconds(metrics: Path) -> dict[int, float]:
     """Return training seconds by environment steps; published runs have none, a line that a crash has cut says none."""
     lines = metrics.read_text(encoding="utf-8", errors="replace").splitlines() if metrics.is_file() else []
-    rows = [row for row in map(_parsed, lines) if "rsi_norm_return" in row]
+    rows = [row for line in lines if (row := json_object(line)) and "rsi_norm_return" in row]
     return {row["timesteps"]: float(row["seconds"]) for row in rows if {"timesteps", "seconds"} <= row.keys()}
-
-
-def _parsed(line: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError:
-        return {}
-    return row if isinstance(row, dict) else {}
 
 
 def _name(root: Path, location: ExpertLocation | None) -> str:

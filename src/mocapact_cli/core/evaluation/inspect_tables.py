@@ -25,7 +25,9 @@ class FactTable:
     """A table of plain values.
 
     Attributes:
-        title: What it lists. columns: Headings. rows: Cells: texts, numbers or None.
+        title: What it lists.
+        columns: Headings.
+        rows: Cells: texts, numbers or None.
         numeric: Headings of the columns of numbers.
     """
 

@@ -54,7 +54,7 @@ def inspect_whole(
     plot: str | None = None,
     html: str | None = None,
 ) -> Facts:
-    """Inspect and :func:`extend` in one go, with plain values: made to be called in a guarded process."""
+    """Inspect and `extend` in one go, with plain values: made to be called in a guarded process."""
     from mocapact_cli.core.evaluation.inspection import inspect_path
 
     found = inspect_path(path, tree=tree, check=check)
@@ -77,7 +77,8 @@ def extend(
         path: The file or folder that was inspected.
         found: Its facts.
         values: Ask for the values of rollouts.
-        plot: The picture to write. html: The page to write.
+        plot: The picture to write.
+        html: The page to write.
         progress: Told about long reading.
 
     Returns:

@@ -71,11 +71,12 @@ class Measures:
     """How one walker moved; names end with their units.
 
     Attributes:
-        seconds: until it fell or its time was over. fell: whether it fell.
-        distance_m: of the root's last position from its first, on the ground.
-        speed_m_s: mean of the root's on the ground.
-        joint_motion_rad_s: root mean square of the hinges' velocities.
-        embedding_spread: root mean square distance of its embeddings' columns from their mean over time.
+        seconds: Until it fell or its time was over.
+        fell: Whether it fell.
+        distance_m: Of the root's last position from its first, on the ground.
+        speed_m_s: Mean of the root's on the ground.
+        joint_motion_rad_s: Root mean square of the hinges' velocities.
+        embedding_spread: Root mean square distance of its embeddings' columns from their mean over time.
     """
 
     seconds: float
@@ -110,7 +111,8 @@ class LatentWalker:
     Attributes:
         kind: What its embeddings are: `prior`, `held`, `zero`, `moving`, or a share of the second snippet.
         start: Where it began, such as `demo_squat step 12`.
-        motion: How it moved. measures: The same in numbers.
+        motion: How it moved.
+        measures: The same in numbers.
         likeness: Root mean square difference of its joints from those of another walker from the same start, over the
             steps that both moved, in radians: from the one that got zeros, or from those of either snippet.
     """
@@ -224,7 +226,8 @@ def study_between(
 
     Args:
         policy: Encodes both while it tracks them; its decoder acts.
-        first: (clip, snippet). second: the same.
+        first: (clip, snippet).
+        second: The same.
         config: How.
         progress: Told of every episode.
 

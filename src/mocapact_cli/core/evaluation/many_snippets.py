@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     Pair = tuple[Clip, Snippet]
 
 DEFAULT_EPISODES = 1000
-FILMED_SNIPPETS = 9
 
 
 @dataclass(frozen=True)
@@ -143,7 +142,7 @@ def evaluate_snippets(
         config: How it is evaluated.
         baselines: Controllers to run in the same episodes, of `controllers.BASELINES`.
         threshold: Mean normalized length below which it fails on a snippet.
-        save: npz file for every episode's numbers.
+        save: An npz file for every episode's numbers.
         plot: Picture of the snippets' scores and of the episodes' survival; the ending says which kind.
         progress: Told of every episode.
 

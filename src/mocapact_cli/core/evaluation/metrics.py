@@ -18,16 +18,6 @@ if TYPE_CHECKING:
     from mocapact_cli.core.evaluation.motion import MotionScores
 
 
-def normalized_length(start_step: int, end_step: int, last_step: int) -> float:
-    """Return (t_end - t_start) / (t_last - t_start): which share of the possible steps an episode lasted."""
-    return (end_step - start_step) / (last_step - start_step)
-
-
-def normalized_return(episode_return: float, length: int, norm_length: float) -> float:
-    """Return the mean reward a step times the normalized length."""
-    return episode_return / length * norm_length
-
-
 @dataclass(frozen=True)
 class ScoredEpisode:
     """One evaluated episode: how it went and, if that was measured, how its motion compares with the reference."""
@@ -37,7 +27,11 @@ class ScoredEpisode:
 
 
 def summarize(episodes: Sequence[ScoredEpisode]) -> dict[str, Any]:
-    """Return the mean and standard deviation of every metric over `episodes`, by the keys that other tools rely on."""
+    """Return the mean and standard deviation of every metric over `episodes`, by the keys that other tools rely on.
+
+    Raises:
+        UsageError: There are no episodes.
+    """
     if not episodes:
         raise UsageError("There are no episodes to summarize.")
     ends = [episode.end for episode in episodes]

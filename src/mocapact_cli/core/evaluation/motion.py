@@ -35,8 +35,10 @@ class Motion:
 
     Attributes:
         root: (T, 3) metres, world frame.
-        joints: (T, 56) radians. joints_velocity: (T, 56) rad/s.
-        body_positions: (T, 31, 3) metres, world frame. body_quaternions: (T, 31, 4) scalar first.
+        joints: (T, 56) radians.
+        joints_velocity: (T, 56) rad/s.
+        body_positions: (T, 31, 3) metres, world frame.
+        body_quaternions: (T, 31, 4) scalar first.
     """
 
     root: FloatArray
@@ -56,22 +58,22 @@ class MotionScores:
     """The measures of one episode; names end with their units.
 
     Attributes:
-        mpjpe_global_mm: mean distance of the 31 tracked bodies from the reference's.
-        mpjpe_root_relative_mm: the same with both roots moved together.
-        mpjpe_procrustes_mm: the same after the best rotation, translation and scaling of each pose.
-        velocity_error_m_s: mean length of the difference of the bodies' velocities, by first differences.
-        acceleration_error_m_s2: the same of their accelerations, by second differences.
-        joint_velocity_error_rad_s: mean absolute difference of the hinges' velocities.
-        end_effector_position_mm: mean distance of hands and feet from the reference's.
-        end_effector_orientation_deg: mean angle between their orientations.
-        action_change: mean |a_t - a_(t-1)| of the policy's actions in [-1, 1], before noise is added.
-        joint_jerk_rad_s3: mean absolute third difference of the hinge angles.
-        reference_joint_jerk_rad_s3: the same of the reference at the same moments.
-        contact_agreement: share of (step, foot) pairs in which walker and reference both touch the floor or both
+        mpjpe_global_mm: Mean distance of the 31 tracked bodies from the reference's.
+        mpjpe_root_relative_mm: The same with both roots moved together.
+        mpjpe_procrustes_mm: The same after the best rotation, translation and scaling of each pose.
+        velocity_error_m_s: Mean length of the difference of the bodies' velocities, by first differences.
+        acceleration_error_m_s2: The same of their accelerations, by second differences.
+        joint_velocity_error_rad_s: Mean absolute difference of the hinges' velocities.
+        end_effector_position_mm: Mean distance of hands and feet from the reference's.
+        end_effector_orientation_deg: Mean angle between their orientations.
+        action_change: Mean |a_t - a_(t-1)| of the policy's actions in [-1, 1], before noise is added.
+        joint_jerk_rad_s3: Mean absolute third difference of the hinge angles.
+        reference_joint_jerk_rad_s3: The same of the reference at the same moments.
+        contact_agreement: Share of (step, foot) pairs in which walker and reference both touch the floor or both
             do not.
         contact_f1: F1 score of the walker's contacts against the reference's.
-        foot_skate_m_s: mean horizontal speed of the supporting foot.
-        reference_foot_skate_m_s: the same of the reference at the same moments.
+        foot_skate_m_s: Mean horizontal speed of the supporting foot.
+        reference_foot_skate_m_s: The same of the reference at the same moments.
     """
 
     mpjpe_global_mm: float
@@ -95,7 +97,8 @@ class MotionScorer:
     """Scores motions of one walker.
 
     Args:
-        walker: the body. dt: seconds between poses.
+        walker: The body.
+        dt: Seconds between poses.
     """
 
     def __init__(self, walker: Walker, dt: float) -> None:
@@ -107,7 +110,8 @@ class MotionScorer:
         """Compare T poses with the reference's at the same moments.
 
         Args:
-            motion: the walker's poses after each of T steps. reference: the wanted ones.
+            motion: The walker's poses after each of T steps.
+            reference: The wanted ones.
             actions: (T, 56) what the policy chose in these steps.
         """
         dt, ends = self._dt, self._ends
@@ -150,7 +154,8 @@ def procrustes_aligned(poses: FloatArray, targets: FloatArray) -> FloatArray:
     is excluded.
 
     Args:
-        poses: (T, B, 3) points. targets: (T, B, 3) the same points where they should be.
+        poses: (T, B, 3) points.
+        targets: (T, B, 3) the same points where they should be.
     """
     centre = targets.mean(axis=1, keepdims=True)
     moving, fixed = poses - poses.mean(axis=1, keepdims=True), targets - centre

@@ -27,7 +27,8 @@ class MotionObserver:
     do those beyond the end of the snippet.
 
     Args:
-        batch: the environments. episodes: number of planned episodes.
+        batch: The environments.
+        episodes: Number of planned episodes.
     """
 
     def __init__(self, batch: TrackingBatch, episodes: int) -> None:
@@ -69,7 +70,8 @@ class RewardCurves:
 
     Attributes:
         times: (T,) seconds of clip time at which the steps end.
-        means: channel -> (T,) mean over the episodes that were running. deviations: the same, standard deviations.
+        means: Channel -> (T,) mean over the episodes that were running.
+        deviations: The same, standard deviations.
     """
 
     times: FloatArray
@@ -81,7 +83,8 @@ class RewardsOverTime:
     """Adds up the reward's channels by the clip's step, over episodes that track one snippet.
 
     Args:
-        batch: the environments of that snippet. plan: the episodes.
+        batch: The environments of that snippet.
+        plan: The episodes.
     """
 
     def __init__(self, batch: TrackingBatch, plan: Sequence[PlannedEpisode]) -> None:

@@ -59,7 +59,7 @@ def observable_statistics(statistics: RolloutStatistics, observables: Mapping[st
 
     Args:
         statistics: Of one file or of all.
-        observables: name -> the numbers of its columns.
+        observables: Name -> the numbers of its columns.
     """
     return [
         {"observable": name, "columns": len(numbers), **_pooled(statistics, numbers)}
@@ -83,7 +83,7 @@ def column_notes(statistics: RolloutStatistics, observables: Mapping[str, NDArra
 
     Args:
         statistics: Of one file or of all.
-        observables: name -> the numbers of its columns.
+        observables: Name -> the numbers of its columns.
 
     Returns:
         `constant`, `extreme` and `not_finite`, each a list of `{observable, columns}` with positions inside the

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mocapact_cli.core.datasets import schema
+from mocapact_cli.core.clips.snippets import snippet_named
 from mocapact_cli.core.quaternions import quat_mul, quat_to_mat
 
 if TYPE_CHECKING:
@@ -96,13 +96,13 @@ def poses(
 def start_step(episode: Episode) -> int | None:
     """Return the clip step at which an episode begins; None where it was not recorded."""
     if episode.from_start:
-        snippet = schema.parse_snippet_name(episode.snippet)
+        snippet = snippet_named(episode.snippet)
         return snippet.start_step if snippet else None
     return _recorded_start(episode)
 
 
 def _recorded_start(episode: Episode) -> int | None:
-    snippet = schema.parse_snippet_name(episode.snippet)
+    snippet = snippet_named(episode.snippet)
     if snippet is None or not _has(episode, (TIME,)):
         return None
     share = episode.first_row(TIME)

@@ -13,7 +13,7 @@ from mocapact_cli.core.datasets.check import check_rollouts
 from mocapact_cli.core.datasets.metrics import METRICS_FILE
 from mocapact_cli.core.datasets.metrics_npz import check_metrics
 from mocapact_cli.core.datasets.reader import RolloutFile, Rollouts, read_rollouts
-from mocapact_cli.core.errors import InvalidInputError
+from mocapact_cli.core.errors import InvalidInputError, first_line
 from mocapact_cli.core.evaluation.report import EVALUATIONS_FILE, read_evaluations
 from mocapact_cli.core.guarded import now_reading
 from mocapact_cli.core.interop import expert_folder, sb3_zip
@@ -133,7 +133,7 @@ def check_onnx(path: Path) -> None:
         checker.check_model(model)
         arrays = {item.name: numpy_helper.to_array(item) for item in model.graph.initializer if not item.external_data}
     except (checker.ValidationError, ValueError, TypeError) as error:
-        raise InvalidInputError(f"{path} is damaged: {str(error).strip().splitlines()[0]}") from error
+        raise InvalidInputError(f"{path} is damaged: {first_line(error)}.") from error
     for name, values in arrays.items():
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise InvalidInputError(f"{path}: {name} holds values that are not finite.")

@@ -11,7 +11,7 @@ import numpy as np
 from mocapact_cli.core.clips.library import open_library
 from mocapact_cli.core.envs.batch import TrackingBatch
 from mocapact_cli.core.envs.starts import MAX_SEED, EpisodeQueue
-from mocapact_cli.core.errors import UsageError, did_you_mean
+from mocapact_cli.core.errors import UsageError, check_known
 from mocapact_cli.core.evaluation.evaluate import versions
 from mocapact_cli.core.evaluation.metrics import spread
 from mocapact_cli.core.interop.transfer_folder import LoadedTransfer, load_transfer
@@ -72,10 +72,10 @@ class TransferEvaluation:
     """The outcome of an evaluation.
 
     Attributes:
-        task: what was done.
-        ends: how the episodes ended, in the order of the plan.
-        seed: of everything that is drawn.
-        baselines: evaluations of other controllers in the same episodes, by name.
+        task: What was done.
+        ends: How the episodes ended, in the order of the plan.
+        seed: Of everything that is drawn.
+        baselines: Evaluations of other controllers in the same episodes, by name.
     """
 
     task: GoalTask
@@ -89,7 +89,7 @@ class TransferEvaluation:
         return float(np.mean([end.episode_return for end in self.ends]))
 
     def scores(self) -> dict[str, Any]:
-        """Return what holds of any task, and under ``task`` what this one measures."""
+        """Return what holds of any task, and under `task` what this one measures."""
         return {
             "episodes": len(self.ends),
             "return": spread([end.episode_return for end in self.ends]),
@@ -111,8 +111,8 @@ class TransferSubject:
     """A policy and the task that it is for.
 
     Attributes:
-        loaded: the policy and where it lies.
-        task: the task with the policy's settings.
+        loaded: The policy and where it lies.
+        task: The task with the policy's settings.
     """
 
     loaded: LoadedTransfer
@@ -130,16 +130,16 @@ def open_transfer(
     """Read a policy for a task and make the task.
 
     Args:
-        root: the model's folder or one above it.
-        mocap: files with the clip that gives the start pose; default: those of the run's record, then the usual places.
-        task: its name; default: what the files say.
-        max_steps: control steps of an episode; default: as in the run.
-        device: where the networks run.
+        root: The model's folder or one above it.
+        mocap: Files with the clip that gives the start pose; default: those of the run's record, then the usual places.
+        task: Its name; default: what the files say.
+        max_steps: Control steps of an episode; default: as in the run.
+        device: Where the networks run.
 
     Raises:
-        NotFoundError: there is no policy.
-        InvalidInputError: a file is damaged, or the low-level policy is missing.
-        UsageError: there are several policies, or no such task.
+        NotFoundError: There is no policy.
+        InvalidInputError: A file is damaged, or the low-level policy is missing.
+        UsageError: There are several policies, or no such task.
     """
     loaded = load_transfer(root, task=task, device=device)
     settings = dict(loaded.settings) | ({"max_steps": max_steps} if max_steps else {})
@@ -157,10 +157,10 @@ def evaluate_transfer(
     """Run a policy's evaluation, and baselines that act in its place, through the same low-level policy.
 
     Args:
-        baselines: of :data:`BASELINES`.
+        baselines: Of `BASELINES`.
 
     Raises:
-        UsageError: there is no such baseline.
+        UsageError: There is no such baseline.
     """
     check_baselines(baselines)
     policy = subject.loaded.policy
@@ -195,6 +195,9 @@ def evaluate_task(
         listeners: Make what is told of every step and end.
         progress: Told of every episode.
         description: What the progress bar calls this.
+
+    Raises:
+        UsageError: No episode is asked for.
     """
     if config.n_eval_episodes < 1:
         raise UsageError("An evaluation needs at least one episode.")
@@ -287,17 +290,15 @@ BASELINES = tuple(_MAKERS)
 def check_baselines(names: Sequence[str]) -> None:
     """Raise a `UsageError` unless all `names` are known."""
     for name in names:
-        if name not in _MAKERS:
-            hint = did_you_mean(name, BASELINES) or f"Known are {', '.join(BASELINES)}."
-            raise UsageError(f"There is no baseline {name!r} for a task.", hint=hint)
+        check_known(name, BASELINES, "baseline")
 
 
 def film_transfer(subject: TransferSubject, path: Path, config: TransferEvalConfig, *, progress: Progress) -> Path:
     """Film the first twelve seconds of an evaluation's first episode, with what the walker is told to do.
 
     Raises:
-        MissingDependencyError: no OpenGL works here.
-        UsageError: the file's ending is unknown.
+        MissingDependencyError: No OpenGL works here.
+        UsageError: The file's ending is unknown.
     """
     seen: list[_Sight] = []
 

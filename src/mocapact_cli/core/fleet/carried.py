@@ -24,7 +24,8 @@ class Carried:
     """What came of a job.
 
     Attributes:
-        attempt: its record. log: what it said, where nobody else can read its log; None where the folder is shared.
+        attempt: Its record.
+        log: What it said, where nobody else can read its log; None where the folder is shared.
     """
 
     attempt: Attempt
@@ -35,12 +36,14 @@ def do_anywhere(folder: str, plan: Plan, job_id: str, seen: int) -> Carried:
     """Do a job on this machine, whether or not it sees the plan's folder.
 
     Args:
-        folder: the plan's folder where it was made. plan: the plan.
-        job_id: the job. seen: number of the last attempt at it; 0 for none.
+        folder: The plan's folder where it was made.
+        plan: The plan.
+        job_id: The job.
+        seen: Number of the last attempt at it; 0 for none.
 
     Raises:
-        NotFoundError: the folder is not to be seen from here, and the results have no address.
-        TakenError: others do the job.
+        NotFoundError: The folder is not to be seen from here, and the results have no address.
+        TakenError: Others do the job.
     """
     if _sees(folder, plan):
         return Carried(supervise(Path(folder), job_id, seen, stop=threading.Event()))

@@ -50,7 +50,8 @@ class Share:
     """A part of the jobs with which a worker begins, before it helps with the others.
 
     Attributes:
-        index: which part, from 1. count: how many there are.
+        index: Which part, from 1.
+        count: How many there are.
     """
 
     index: int = 1
@@ -62,10 +63,10 @@ class Share:
 
     @classmethod
     def parse(cls, text: str) -> Share:
-        """Read ``2/4``.
+        """Read `2/4`.
 
         Raises:
-            UsageError: the text is not of that form.
+            UsageError: The text is not of that form.
         """
         index, _, count = text.partition("/")
         if not (index.isdecimal() and count.isdecimal() and len(text) < 20):
@@ -81,14 +82,15 @@ def drive(folder: Path, engine: Engine, *, retry_failed: bool = False, watch: Wa
     """Do all jobs of a plan that are not done, and return where they stand in the end.
 
     Args:
-        folder: the plan's. engine: runs the jobs.
-        retry_failed: try those again that have failed too often.
-        watch: told every second or so how far it is.
+        folder: The plan's.
+        engine: Runs the jobs.
+        retry_failed: Try those again that have failed too often.
+        watch: Told every second or so how far it is.
 
     Raises:
-        UsageError: another driver is at it.
-        InterruptedRunError: after Ctrl-C or SIGTERM; all is saved.
-        RunError: the disk is full, or no job can be run.
+        UsageError: Another driver is at it.
+        InterruptedRunError: After Ctrl-C or SIGTERM; all is saved.
+        RunError: The disk is full, or no job can be run.
     """
     folder = plan_folder(folder)
     with _sole_driver(folder), _session(folder):
@@ -99,7 +101,7 @@ def drive(folder: Path, engine: Engine, *, retry_failed: bool = False, watch: Wa
 def help_out(folder: Path, engine: Engine, share: Share, *, watch: Watcher | None = None) -> FleetStatus:
     """Do jobs of a plan beside other workers on it, until none is left to begin.
 
-    The arguments and errors are those of :func:`drive`, but for the other drivers, of which there may be any number.
+    The arguments and errors are those of `drive`, but for the other drivers, of which there may be any number.
     A worker begins with its share.
     """
     folder = plan_folder(folder)

@@ -16,9 +16,9 @@ class Ended:
     """A job that an engine no longer runs.
 
     Attributes:
-        job_id: the job.
-        attempt: the record of the attempt; None where there is none.
-        problem: why there is none; None where others do the job, or its worker is gone.
+        job_id: The job.
+        attempt: The record of the attempt; None where there is none.
+        problem: Why there is none; None where others do the job, or its worker is gone.
     """
 
     job_id: str

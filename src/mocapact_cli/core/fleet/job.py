@@ -1,6 +1,6 @@
-"""What the process of a job runs: ``python -m mocapact_cli.core.fleet.job PLAN JOB CORES``.
+"""What the process of a job runs: `python -m mocapact_cli.core.fleet.job PLAN JOB CORES`.
 
-It speaks in lines of JSON on stdout (``progress``, then ``result`` or ``error``) and keeps stdin open: when that ends,
+It speaks in lines of JSON on stdout (`progress`, then `result` or `error`) and keeps stdin open: when that ends,
 whoever started it is gone or wants it to stop, and it saves itself.
 """
 
@@ -46,7 +46,7 @@ class SpokenProgress:
     """Tells the watcher how far a job is, and writes messages into its log.
 
     Args:
-        say: sends one document to the watcher.
+        say: Sends one document to the watcher.
     """
 
     def __init__(self, say: Callable[[dict[str, Any]], None]) -> None:

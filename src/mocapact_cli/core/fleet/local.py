@@ -23,11 +23,12 @@ class LocalEngine:
     """Runs jobs on this machine.
 
     Args:
-        folder: the plan's folder. plan: the plan.
-        jobs: how many at once; None for as many as there are cores and GPUs for.
+        folder: The plan's folder.
+        plan: The plan.
+        jobs: How many at once; None for as many as there are cores and GPUs for.
 
     Raises:
-        UsageError: the machine has too few cores or GPUs for that.
+        UsageError: The machine has too few cores or GPUs for that.
     """
 
     def __init__(self, folder: Path, plan: Plan, jobs: int | None = None) -> None:

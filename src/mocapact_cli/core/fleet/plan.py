@@ -32,11 +32,11 @@ class Job:
     """One unit of work: an expert to train or to evaluate, or a clip to roll out.
 
     Raises:
-        UsageError: the id could not be the name of a folder.
+        UsageError: The id could not be the name of a folder.
     """
 
     id: str
-    """Its name, and where its result goes below the output: ``<snippet>/<seed>``, or ``<clip>``."""
+    """Its name, and where its result goes below the output: `<snippet>/<seed>`, or `<clip>`."""
     seed: int = 0
     """Of everything random in it."""
     snippets: tuple[str, ...] = ()
@@ -58,7 +58,7 @@ class Plan:
     output: str
     """Folder or address below which results go."""
     settings: dict[str, Any]
-    """Those of the work, as ``config.to_dict`` gives them; seed, threads and device come from job and machine."""
+    """Those of the work, as `config.to_dict` gives them; seed, threads and device come from job and machine."""
     jobs: tuple[Job, ...]
     """All there is to do."""
     mocap: tuple[str, ...] = ()
@@ -90,7 +90,7 @@ class Plan:
         """The job of that name.
 
         Raises:
-            UsageError: the plan has none.
+            UsageError: The plan has none.
         """
         if job_id not in self._by_id:
             raise UsageError(f"The plan has no job {job_id!r}.")
@@ -105,8 +105,8 @@ def write_plan(folder: Path, plan: Plan) -> Plan:
     """Write a plan into its folder; one that lies there already must be the same but for cores, GPUs and retries.
 
     Raises:
-        UsageError: another plan lies there.
-        InvalidInputError: what lies there is damaged, or of another version.
+        UsageError: Another plan lies there.
+        InvalidInputError: What lies there is damaged, or of another version.
     """
     if (folder / PLAN_FILE).exists():
         there = read_plan(folder)
@@ -127,8 +127,8 @@ def read_plan(folder: Path) -> Plan:
     """Read the plan in a folder (or the file itself).
 
     Raises:
-        NotFoundError: there is none.
-        InvalidInputError: it is damaged, or of another version.
+        NotFoundError: There is none.
+        InvalidInputError: It is damaged, or of another version.
     """
     path = folder if folder.name == PLAN_FILE else folder / PLAN_FILE
     record = paths.read_json_object(path, hint="`mocapact fleet train` makes one; name its folder.")
@@ -145,7 +145,7 @@ def plan_folder(path: Path) -> Path:
 
 
 def default_folder(output: str) -> Path:
-    """Where the plan of an output goes if nobody says: beside it, or below ``MOCAPACT_HOME`` where it is an address."""
+    """Where the plan of an output goes if nobody says: beside it, or below `MOCAPACT_HOME` where it is an address."""
     if "://" not in output:
         path = Path(output)
         return path.parent / f"{path.name}.fleet"

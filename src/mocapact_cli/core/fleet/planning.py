@@ -32,15 +32,15 @@ def training_jobs(
     """The jobs that train experts, and the files that hold their clips.
 
     Args:
-        chosen: clips (cut into snippets by the published rule), snippets, names of subsets, lists in text files, and
+        chosen: Clips (cut into snippets by the published rule), snippets, names of subsets, lists in text files, and
             mocap files, which stand for all their clips.
-        mocap: further mocap files in which clips are looked up.
-        seeds: one expert each of every snippet.
+        mocap: Further mocap files in which clips are looked up.
+        seeds: One expert each of every snippet.
 
     Raises:
-        NotFoundError: a file or a clip does not exist.
-        InvalidInputError: a file is damaged.
-        UsageError: nothing is named, or a recording that was not imported.
+        NotFoundError: A file or a clip does not exist.
+        InvalidInputError: A file is damaged.
+        UsageError: Nothing is named, or a recording that was not imported.
     """
     files = [Path(word) for word in chosen if _is_mocap(word)]
     library = open_library([*mocap, *files])
@@ -56,11 +56,12 @@ def rollout_jobs(experts: Sequence[str], seed: int) -> tuple[Job, ...]:
     """The jobs that roll out experts, one a clip.
 
     Args:
-        experts: folders or addresses of experts, or above them. seed: of starts and noise.
+        experts: Folders or addresses of experts, or above them.
+        seed: Of starts and noise.
 
     Raises:
-        NotFoundError: there is no expert.
-        UsageError: a snippet has two.
+        NotFoundError: There is no expert.
+        UsageError: A snippet has two.
     """
     found = _found(experts)
     for (snippet, root), (following, other) in pairwise(found):
@@ -80,11 +81,12 @@ def evaluation_jobs(experts: Sequence[str], seed: int) -> tuple[Job, ...]:
     """The jobs that evaluate experts, one an expert.
 
     Args:
-        experts: folders or addresses of experts, or above them. seed: of starts and noise.
+        experts: Folders or addresses of experts, or above them.
+        seed: Of starts and noise.
 
     Raises:
-        NotFoundError: there is no expert.
-        UsageError: two experts of a snippet would share one result.
+        NotFoundError: There is no expert.
+        UsageError: Two experts of a snippet would share one result.
     """
     return tuple(Job(_with_seed(snippet, root), seed, (str(snippet),), (root,)) for snippet, root in _found(experts))
 

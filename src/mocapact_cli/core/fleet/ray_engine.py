@@ -35,10 +35,11 @@ class RayEngine:
     """Runs jobs on a Ray cluster.
 
     Args:
-        folder: the plan's folder, which all nodes see. plan: the plan.
-        address: ``host:port`` or ``ray://host:port``; None for ``RAY_ADDRESS``, or the cluster of this machine.
-        jobs: how many at once; None for as many as the cluster has room for.
-        progress: told what the cluster has.
+        folder: The plan's folder, which all nodes see.
+        plan: The plan.
+        address: `host:port` or `ray://host:port`; None for `RAY_ADDRESS`, or the cluster of this machine.
+        jobs: How many at once; None for as many as the cluster has room for.
+        progress: Told what the cluster has.
 
     Raises:
         MissingDependencyError: Ray is not installed.
@@ -135,8 +136,8 @@ def check_answers(address: str) -> None:
     """See that a Ray cluster answers, in a process of its own: Ray itself waits for minutes, then ends the process.
 
     Raises:
-        RunError: none does.
-        UsageError: the address is none.
+        RunError: None does.
+        UsageError: The address is none.
     """
     if address not in ("auto", "local"):
         _check_port(address)

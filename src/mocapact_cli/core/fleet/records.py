@@ -1,6 +1,6 @@
 """What was tried: one small file an attempt, which is also the claim that keeps others from doing the same job.
 
-The files lie side by side in ``records`` below the plan's folder, as ``<job>.<number>.json``. Only who runs an attempt
+The files lie side by side in `records` below the plan's folder, as `<job>.<number>.json`. Only who runs an attempt
 writes its file; the next attempt can begin when the last one has ended, or when nothing was heard of it for a while.
 """
 
@@ -39,16 +39,19 @@ class Attempt:
     """One try at a job.
 
     Attributes:
-        job: its id. number: of the attempt, from 1.
-        state: running, finished, failed (by an error or a crash), stopped (asked to, all saved), or lost (with whoever
+        job: Its id.
+        number: Of the attempt, from 1.
+        state: Running, finished, failed (by an error or a crash), stopped (asked to, all saved), or lost (with whoever
             ran it).
-        host: name of the machine. machine: its identity.
-        pid, stamp: the process that watches over the job, and when that began, as the system says.
-        child, child_stamp: the same of the process that does the job.
+        host: Name of the machine.
+        machine: Its identity.
+        pid, stamp: The process that watches over the job, and when that began, as the system says.
+        child, child_stamp: The same of the process that does the job.
         started, ended: Unix time in seconds.
-        progress: the last that was heard: done, total, unit and short texts.
-        result: what came of it. error: type, message and hint of what went wrong, and whether to try again.
-        log: the file with all that it said.
+        progress: The last that was heard: done, total, unit and short texts.
+        result: What came of it.
+        error: Type, message and hint of what went wrong, and whether to try again.
+        log: The file with all that it said.
     """
 
     job: str
@@ -84,7 +87,7 @@ class Records:
     """The attempts of a plan.
 
     Args:
-        folder: the plan's folder.
+        folder: The plan's folder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -111,10 +114,11 @@ class Records:
         """Begin the next attempt at a job, for this process and nobody else.
 
         Args:
-            job: its id. seen: number of the last attempt when it was decided that another one is needed; 0 for none.
+            job: Its id.
+            seen: Number of the last attempt when it was decided that another one is needed; 0 for none.
 
         Raises:
-            TakenError: an attempt is running, or another worker was faster.
+            TakenError: An attempt is running, or another worker was faster.
         """
         before = self.of(job)
         if before and (before[-1].number > seen or self.is_alive(before[-1])):

@@ -30,9 +30,9 @@ class FleetReport:
     """The end of a fleet.
 
     Attributes:
-        status: where all jobs stand.
-        experts: how good the experts of the finished jobs are.
-        picture: where they are drawn; None where there is nothing to draw.
+        status: Where all jobs stand.
+        experts: How good the experts of the finished jobs are.
+        picture: Where they are drawn; None where there is nothing to draw.
     """
 
     status: FleetStatus
@@ -45,7 +45,7 @@ class FleetReport:
         return self.status.of(FAILED)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the document that ``mocapact fleet report --json`` prints."""
+        """Return the document that `mocapact fleet report --json` prints."""
         status = self.status.to_json()
         kept = ("plan", "kind", "output", "total", "done", "running", "failed", "waiting")
         report = self.experts.to_json() if self.experts.cards else {}
@@ -64,11 +64,11 @@ def failure(job: JobStatus) -> dict[str, Any]:
 
 
 def report_fleet(status: FleetStatus, *, threshold: float = NORM_LENGTH_THRESHOLD) -> FleetReport:
-    """Gather what a fleet has come to, and draw it into ``report.png`` in the plan's folder.
+    """Gather what a fleet has come to, and draw it into `report.png` in the plan's folder.
 
     Args:
-        status: where it stands; what is not done is left out.
-        threshold: normalized length below which an expert fails.
+        status: Where it stands; what is not done is left out.
+        threshold: Normalized length below which an expert fails.
     """
     done = status.of(DONE)
     cards = [_card(record, threshold) for job in done if job.last for record in job.last.result.get("cards", ())]

@@ -32,8 +32,10 @@ class JobStatus:
     """Where one job stands.
 
     Attributes:
-        job: its id. state: done, running, failed or waiting.
-        attempts: how many were begun. last: the last of them; None where there is none.
+        job: Its id.
+        state: Done, running, failed or waiting.
+        attempts: How many were begun.
+        last: The last of them; None where there is none.
     """
 
     job: str
@@ -70,9 +72,11 @@ class FleetStatus:
     """Where all jobs of a plan stand.
 
     Attributes:
-        folder: the plan's. kind: what it does. output: where results go.
-        jobs: each job's status, in the plan's order.
-        session: who drives it, since when (``started``, Unix time) and whether still (``ended``).
+        folder: The plan's.
+        kind: What it does.
+        output: Where results go.
+        jobs: Each job's status, in the plan's order.
+        session: Who drives it, since when (`started`, Unix time) and whether still (`ended`).
         now: Unix time.
     """
 
@@ -121,7 +125,7 @@ class FleetStatus:
         return sorted(((name, score) for name, score in scored if score is not None), key=lambda pair: -pair[1])
 
     def to_json(self) -> dict[str, Any]:
-        """Return the document that ``mocapact fleet status --json`` prints."""
+        """Return the document that `mocapact fleet status --json` prints."""
         ranked = self.ranked()
         return {
             "plan": self.folder,
@@ -142,7 +146,9 @@ class Board:
     """Keeps the status of a plan up to date.
 
     Args:
-        folder: the plan's folder. plan: the plan. records: what was tried.
+        folder: The plan's folder.
+        plan: The plan.
+        records: What was tried.
     """
 
     def __init__(self, folder: Path, plan: Plan, records: Records) -> None:
@@ -197,8 +203,8 @@ def read_status(folder: Path) -> FleetStatus:
     """Say how far a plan is, from any machine that sees its folder.
 
     Raises:
-        NotFoundError: there is no plan.
-        InvalidInputError: it is damaged, or of another version.
+        NotFoundError: There is no plan.
+        InvalidInputError: It is damaged, or of another version.
     """
     folder = plan_folder(folder)
     plan = read_plan(folder)

@@ -51,8 +51,8 @@ def open_output(plan: Plan) -> Output:
     """The place of a plan's results.
 
     Raises:
-        UsageError: no such kind of address is known.
-        MissingDependencyError: what reaches such addresses is not installed.
+        UsageError: No such kind of address is known.
+        MissingDependencyError: What reaches such addresses is not installed.
     """
     return AddressOutput(plan) if is_address(plan.output) else FolderOutput(plan)
 
@@ -135,11 +135,11 @@ class Far:
     """Files below an address; paths are given below it.
 
     Args:
-        address: such as ``s3://bucket/experts``.
+        address: Such as `s3://bucket/experts`.
 
     Raises:
-        UsageError: no such kind of address is known.
-        MissingDependencyError: what reaches such addresses is not installed.
+        UsageError: No such kind of address is known.
+        MissingDependencyError: What reaches such addresses is not installed.
     """
 
     def __init__(self, address: str) -> None:

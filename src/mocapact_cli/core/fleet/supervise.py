@@ -37,13 +37,15 @@ def supervise(
     The process ends with this one: it saves itself when it no longer hears from here.
 
     Args:
-        folder: the plan's. job_id: the job. seen: number of the last attempt at it; 0 for none.
-        stop: set to ask the job to save itself and end.
-        environment: variables for the process besides this one's.
+        folder: The plan's.
+        job_id: The job.
+        seen: Number of the last attempt at it; 0 for none.
+        stop: Set to ask the job to save itself and end.
+        environment: Variables for the process besides this one's.
 
     Raises:
-        TakenError: others do the job.
-        OSError: the record could not be written.
+        TakenError: Others do the job.
+        OSError: The record could not be written.
     """
     plan, records = read_plan(folder), Records(folder)
     attempt = records.claim(job_id, seen)

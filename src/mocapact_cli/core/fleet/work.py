@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 def do_job(plan: Plan, job: Job, progress: Progress) -> dict[str, Any]:
     """Do a job, or what is left of it, and return what came of it.
 
-    The document has ``cards``, one an expert (the fields of ``ExpertCard``), and counts by kind: ``timesteps``,
-    ``episodes``, ``steps``, ``seconds``.
+    The document has `cards`, one an expert (the fields of `ExpertCard`), and counts by kind: `timesteps`,
+    `episodes`, `steps`, `seconds`.
 
     Raises:
-        MocapactError: as the function that does the work.
-        OSError: the disk is full, or the like.
+        MocapactError: As the function that does the work.
+        OSError: The disk is full, or the like.
     """
     work: dict[str, Callable[[Plan, Job, Path, Progress], dict[str, Any]]] = {
         "train": _train, "rollout": _roll_out, "eval": _evaluate
@@ -73,7 +73,7 @@ def _check_same(plan: Plan, config: ExpertConfig, root: Path, job: Job) -> None:
     """See that the run which lies there is of this plan, so that nobody's other run is gone on with.
 
     Raises:
-        UsageError: it is not.
+        UsageError: It is not.
     """
     from mocapact_cli.core.clips.snippets import Snippet
     from mocapact_cli.core.sim.observables import TIME_INDEX

@@ -62,8 +62,9 @@ class Tensor:
     """A tensor by its name, without its numbers.
 
     Attributes:
-        name: its place, such as `decoder.0.weight`.
-        shape: its sizes. dtype: such as `float32`.
+        name: Its place, such as `decoder.0.weight`.
+        shape: Its sizes.
+        dtype: Such as `float32`.
     """
 
     name: str

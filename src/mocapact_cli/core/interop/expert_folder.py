@@ -287,7 +287,9 @@ def read_normalizer(model: Path, archive: sb3_zip.Sb3Archive, observables: Seque
     """Take a model's statistics from the zip, else from the JSON beside it, else from the pickle by an allow-list.
 
     Args:
-        model: The folder with `best_model.zip`. archive: What the zip says. observables: What the model sees.
+        model: The folder with `best_model.zip`.
+        archive: What the zip says.
+        observables: What the model sees.
 
     Raises:
         NotFoundError: There are none.

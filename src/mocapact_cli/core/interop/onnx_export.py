@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mocapact_cli.core.errors import RunError
+from mocapact_cli.core.errors import RunError, first_line
 from mocapact_cli.core.interop.extras import require
 from mocapact_cli.core.interop.policy_interface import (
     BATCH,
@@ -148,8 +148,8 @@ def onnx_difference(policy: AnyPolicy, path: Path | str, *, seed: int = 0, progr
 
     Raises:
         NotFoundError: There is no such file.
-        MissingDependencyError: onnxruntime is not installed.
-        RunError: onnxruntime cannot run it.
+        MissingDependencyError: Onnxruntime is not installed.
+        RunError: Onnxruntime cannot run it.
     """
     runtime = require("onnxruntime", purpose=_PURPOSE)
     path = existing_file(path)
@@ -157,7 +157,7 @@ def onnx_difference(policy: AnyPolicy, path: Path | str, *, seed: int = 0, progr
         session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         return largest_difference(policy, _actor(policy, session), seed=seed, progress=progress)
     except Exception as error:
-        raise RunError(f"onnxruntime cannot run the exported policy: {_first_line(error)}") from error
+        raise RunError(f"onnxruntime cannot run the exported policy: {first_line(error)}.") from error
 
 
 def _actor(policy: AnyPolicy, session: Any) -> Act:
@@ -181,7 +181,7 @@ def _export(policy: AnyPolicy) -> bytes:
         return cast("bytes", model.SerializeToString())
     # The exporter and protobuf each have exceptions of their own.
     except Exception as error:
-        raise RunError(f"The policy cannot be written as ONNX: {_first_line(error)}") from error
+        raise RunError(f"The policy cannot be written as ONNX: {first_line(error)}.") from error
 
 
 def _step(policy: AnyPolicy) -> nn.Module:
@@ -224,10 +224,6 @@ def _name_batch(graph: Any) -> None:
         for size in value.type.tensor_type.shape.dim:
             if size.dim_param:
                 size.dim_param = BATCH
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 @contextlib.contextmanager

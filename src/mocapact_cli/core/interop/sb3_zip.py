@@ -17,7 +17,6 @@ from mocapact_cli.core.formatting import shown
 from mocapact_cli.core.safe import archives, pickles
 from mocapact_cli.core.safe.allow_list import MODEL
 from mocapact_cli.core.safe.checkpoints import read_parameters
-from mocapact_cli.core.safe.stand_ins import Inert
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,14 +39,12 @@ class Sb3Archive:
     Attributes:
         hyperparameters: The plain numbers among the algorithm's attributes, such as `gamma` and `num_timesteps`.
         policy_kwargs: Plain fields of the policy's arguments; classes are given by name.
-        extra: mocapact's own record; empty in zips of others.
-        action_limit: Largest number among the actions' limits; None where it is not said.
+        extra: Mocapact's own record; empty in zips of others.
     """
 
     hyperparameters: Mapping[str, float | int | bool | None]
     policy_kwargs: Mapping[str, Any]
     extra: Mapping[str, Any] = field(default_factory=dict)
-    action_limit: float | None = None
 
     @property
     def activation(self) -> str:
@@ -67,7 +64,7 @@ class Sb3Archive:
 def read_description(path: Path | str) -> Sb3Archive:
     """Read what a model zip says about itself; weights are not touched.
 
-    Its pickled attributes are read by an allow-list, though little of them is used: who loads the zip with other
+    Its pickled attributes are read by an allow-list, though none of them is used: who loads the zip with other
     software would run them.
 
     Raises:
@@ -77,15 +74,12 @@ def read_description(path: Path | str) -> Sb3Archive:
     with archives.open_zip(path) as archive:
         data = _json_object(archive, "data")
         extra = _json_object(archive, EXTRA_MEMBER) if EXTRA_MEMBER in archive.namelist() else {}
-    pickled = {
-        name: _unpickled(value[_PICKLED], f"{path}: {shown(name)}")
-        for name, value in data.items()
-        if isinstance(value, dict) and _PICKLED in value
-    }
+    for name, value in data.items():
+        if isinstance(value, dict) and _PICKLED in value:
+            _check_pickled(value[_PICKLED], f"{path}: {shown(name)}")
     plain = {key: value for key, value in data.items() if value is None or _is_number(value)}
     policy_kwargs = data.get("policy_kwargs")
-    limit = _limit(pickled.get("action_space"))
-    return Sb3Archive(plain, policy_kwargs if isinstance(policy_kwargs, dict) else {}, extra, limit)
+    return Sb3Archive(plain, policy_kwargs if isinstance(policy_kwargs, dict) else {}, extra)
 
 
 def _is_number(value: object) -> bool:
@@ -104,17 +98,13 @@ def read_weights(path: Path | str) -> dict[str, Tensor]:
     return read_parameters(content, source=f"{path}: {_WEIGHTS}")
 
 
-def _limit(space: object) -> float | None:
-    high = space.state.get("high") if isinstance(space, Inert) and isinstance(space.state, dict) else None
-    return float(high.max()) if isinstance(high, np.ndarray) and high.size else None
-
-
-def _unpickled(encoded: object, source: str) -> Any:
+def _check_pickled(encoded: object, source: str) -> None:
+    """See that what an attribute was pickled to is allowed."""
     try:
         content = base64.b64decode(encoded if isinstance(encoded, str) else "-", validate=True)
     except ValueError as error:
         raise InvalidInputError(f"{source} is not a pickle in base64.") from error
-    return pickles.loads(content, MODEL, source=source)
+    pickles.loads(content, MODEL, source=source)
 
 
 def _json_object(archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
@@ -140,7 +130,7 @@ def write_sb3_zip(
     Args:
         path: The (temporary) file to write.
         policy: The expert.
-        extra: mocapact's own record, as JSON.
+        extra: Mocapact's own record, as JSON.
         hyperparameters: Numbers of the algorithm, such as `gamma`, `n_steps`, `learning_rate`, `num_timesteps`.
         bound: Limit of the actions.
     """

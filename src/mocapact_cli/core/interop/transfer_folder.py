@@ -48,7 +48,8 @@ class LoadedTransfer:
     Attributes:
         policy: The policy.
         model: The folder with `best_model.zip`.
-        task: Name of the task. settings: Where it differs from the original's.
+        task: Name of the task.
+        settings: Where it differs from the original's.
         mocap: Files of motion that the run was given.
         hyperparameters: Plain numbers of its training algorithm.
     """
@@ -149,7 +150,7 @@ def write_transfer_model(
     *,
     bound: float,
 ) -> Path:
-    """Write a controller beside its low-level policy, which :func:`copy_low_level` has put there.
+    """Write a controller beside its low-level policy, which `copy_low_level` has put there.
 
     Args:
         folder: `<run>/eval/model`.
@@ -187,7 +188,9 @@ def copy_low_level(source: Path, low_level: LowLevelPolicy, folder: Path) -> Pat
     """Put the policy that a low-level policy is of into a model's folder, byte by byte where it is a checkpoint.
 
     Args:
-        source: Where it was read from. low_level: What was read. folder: Where it goes.
+        source: Where it was read from.
+        low_level: What was read.
+        folder: Where it goes.
     """
     from mocapact_cli.core.interop.lightning_ckpt import write_checkpoint
 

@@ -51,12 +51,13 @@ class QuickstartResult:
     """What the quickstart made.
 
     Attributes:
-        folder: where everything lies. snippet: what the expert tracks.
-        stages: name, seconds and more of each stage, in order.
-        expert: the evaluation from random steps with noise, as ``expert eval`` gives it.
-        from_start: the same from the snippet's start without noise.
-        artifacts: name -> path of what was made.
-        notes: what could not be done, and what to do about it.
+        folder: Where everything lies.
+        snippet: What the expert tracks.
+        stages: Name, seconds and more of each stage, in order.
+        expert: The evaluation from random steps with noise, as `expert eval` gives it.
+        from_start: The same from the snippet's start without noise.
+        artifacts: Name -> path of what was made.
+        notes: What could not be done, and what to do about it.
     """
 
     folder: Path
@@ -68,7 +69,7 @@ class QuickstartResult:
     notes: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """The document that ``mocapact quickstart --json`` prints."""
+        """The document that `mocapact quickstart --json` prints."""
         return {
             "seconds": sum(stage["seconds"] for stage in self.stages),
             "stages": self.stages,
@@ -99,15 +100,16 @@ def quickstart(
     """Train an expert on a clip, evaluate it, film it, roll it out and look at the dataset.
 
     Args:
-        config: what to do.
-        folder: where everything goes; default: a folder of the clip's name below ``MOCAPACT_HOME/runs/quickstart``.
-        resume: continue an interrupted quickstart. force: replace an earlier one.
-        progress: told of all that happens.
+        config: What to do.
+        folder: Where everything goes; default: a folder of the clip's name below `MOCAPACT_HOME/runs/quickstart`.
+        resume: Continue an interrupted quickstart.
+        force: Replace an earlier one.
+        progress: Told of all that happens.
 
     Raises:
-        UsageError: the folder holds an earlier quickstart and neither ``resume`` nor ``force`` is given.
-        NotFoundError: there is no such clip or file.
-        InvalidInputError: the recording is damaged.
+        UsageError: The folder holds an earlier quickstart and neither `resume` nor `force` is given.
+        NotFoundError: There is no such clip or file.
+        InvalidInputError: The recording is damaged.
     """
     folder = folder or paths.runs_dir("quickstart") / Path(config.clip).stem
     if folder.exists() and any(folder.iterdir()) and not (resume or force):

@@ -188,6 +188,9 @@ class EmbeddingPolicy(DistilledPolicy):
         Args:
             batch: Windows.
             noise: (L + 1, B, E) as `draw_noise` gives it; the first is the embedding before the window.
+
+        Raises:
+            UsageError: The batch is of single steps.
         """
         if batch.actions.ndim != 3:
             raise UsageError(f"The model {self.model} learns from windows of steps, not from single ones.")

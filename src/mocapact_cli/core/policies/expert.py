@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mocapact_cli.core.errors import InvalidInputError, UsageError
+from mocapact_cli.core.errors import InvalidInputError, UsageError, first_line
 from mocapact_cli.core.policies.base import Float32Array, Observations, flatten
 from mocapact_cli.core.policies.networks import activation_name, hidden_layers
 
@@ -114,8 +114,7 @@ class ExpertNetwork(nn.Module):
             own = {name: tensor.to(torch.float32) for name, tensor in state.items()}
             network.load_state_dict(own, assign=True)
         except (KeyError, IndexError, AttributeError, TypeError, RuntimeError) as error:
-            problem = str(error).strip().splitlines()[0]
-            raise InvalidInputError(f"The parameters are not those of an expert: {problem}.") from error
+            raise InvalidInputError(f"The parameters are not those of an expert: {first_line(error)}.") from error
         return network
 
     @property

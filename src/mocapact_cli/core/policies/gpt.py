@@ -209,7 +209,11 @@ class GptPolicy(DistilledPolicy):
         return self._bounded(self.gpt(self.features(_ALL, observations)))
 
     def loss(self, batch: TrainingBatch) -> tuple[Tensor, Metrics]:
-        """Return the negative log-probability, each window weighted as its last step, summed over the batch."""
+        """Return the negative log-probability, each window weighted as its last step, summed over the batch.
+
+        Raises:
+            UsageError: The batch is of single steps, or of windows longer than the block.
+        """
         if batch.actions.ndim != 3 or batch.actions.shape[1] > self.config.block_size:
             raise UsageError(f"A GPT learns from windows of up to {self.config.block_size} steps.")
         features = self.features(_ALL, batch.observations)

@@ -29,7 +29,7 @@ def prior_path(
     Args:
         steps: T.
         size: E.
-        correlation: a in [0, 1], of an embedding and the next; 1 keeps the first one.
+        correlation: A in [0, 1], of an embedding and the next; 1 keeps the first one.
         rng: Of all draws.
         scale: Standard deviation of every column; 1 under the prior that policies are trained with.
 
@@ -60,7 +60,8 @@ def mix(start: ArrayLike, end: ArrayLike, share: ArrayLike) -> Float32Array:
     zero or straight, or an embedding is zero, the arc is a line.
 
     Args:
-        start: Where to begin. end: Where to go.
+        start: Where to begin.
+        end: Where to go.
         share: (...) how much of the way; 0 is `start`, 1 is `end`.
     """
     first, last = np.asarray(start, dtype=np.float64), np.asarray(end, dtype=np.float64)

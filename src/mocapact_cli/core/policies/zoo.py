@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from mocapact_cli.core.config import from_dict, to_dict
-from mocapact_cli.core.errors import InvalidInputError, MocapactError, UsageError, did_you_mean
+from mocapact_cli.core.errors import InvalidInputError, MocapactError, check_known
 from mocapact_cli.core.formatting import shown
 from mocapact_cli.core.policies.gpt import GptConfig, GptPolicy
 from mocapact_cli.core.policies.hierarchical import HierarchicalConfig, HierarchicalPolicy
@@ -48,9 +48,7 @@ def preset(name: str) -> PolicyConfig:
     Raises:
         UsageError: There is no such model.
     """
-    if name not in PRESETS:
-        hint = did_you_mean(name, PRESETS) or f"Known are {', '.join(PRESETS)}."
-        raise UsageError(f"There is no model {name!r}.", hint=hint)
+    check_known(name, PRESETS, "model")
     return PRESETS[name]
 
 
@@ -99,7 +97,8 @@ def described_config(description: Mapping[str, Any], source: str) -> PolicyConfi
     """Return the configuration in a description.
 
     Args:
-        description: What `describe` returned. source: Where it comes from, for messages.
+        description: What `describe` returned.
+        source: Where it comes from, for messages.
 
     Raises:
         InvalidInputError: It is not that of a policy.

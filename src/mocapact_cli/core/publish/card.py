@@ -46,7 +46,9 @@ def make_card(parcel: Parcel, repository: str, *, licence: str = LICENCE) -> str
     """Return the page as Markdown, with the header that Hugging Face reads.
 
     Args:
-        parcel: What is published. repository: Its name there. licence: As Hugging Face calls it.
+        parcel: What is published.
+        repository: Its name there.
+        licence: As Hugging Face calls it.
     """
     name = repository.rpartition("/")[2]
     parts = [

@@ -6,7 +6,7 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mocapact_cli.core.errors import AccessError, RunError, UsageError
+from mocapact_cli.core.errors import AccessError, RunError, UsageError, first_line
 from mocapact_cli.core.interop.extras import require
 from mocapact_cli.core.progress import NullProgress
 from mocapact_cli.core.publish.card import LICENCE, make_card
@@ -34,7 +34,9 @@ class Pushed:
     """What was sent.
 
     Attributes:
-        repository: Its full name. url: Where it can be looked at. commit: Which it is now.
+        repository: Its full name.
+        url: Where it can be looked at.
+        commit: Which it is now.
         created: Whether the repository was made for it.
     """
 
@@ -62,9 +64,11 @@ def push(
     """Send a parcel to a repository, which is made where there is none.
 
     Args:
-        parcel: What is sent. repository: `owner/name`, or a name below the token's account.
+        parcel: What is sent.
+        repository: `owner/name`, or a name below the token's account.
         files: All files, from `with_card`.
-        private: Whether a new repository is private. message: Of the commit.
+        private: Whether a new repository is private.
+        message: Of the commit.
         progress: Told how much is sent.
 
     Raises:
@@ -142,14 +146,14 @@ def _asked(api: Any, act: Callable[[], T]) -> T:
     try:
         return act()
     except errors.HFValidationError as error:
-        raise UsageError(_first_line(error), hint="A repository is called owner/name.") from error
+        raise UsageError(f"{_said(error)}.", hint="A repository is called owner/name.") from error
     except errors.HfHubHTTPError as error:
         failure = _of_answer(error, where)
     except (errors.HTTPError, OSError) as error:
         hint = "Check the network, then run the same command again."
-        failure = RunError(f"{where} cannot be reached: {_first_line(error)}.", hint=hint)
+        failure = RunError(f"{where} cannot be reached: {_said(error)}.", hint=hint)
     except ValueError as error:
-        failure = RunError(f"{where} makes no sense: {_first_line(error)}", hint="Check HF_ENDPOINT.")
+        failure = RunError(f"{where} makes no sense: {_said(error)}.", hint="Check HF_ENDPOINT.")
     # Not inside the block: the library's exception holds the request, token and all, and would be chained to this one.
     raise failure
 
@@ -166,5 +170,6 @@ def _of_answer(error: Any, where: str) -> Exception:
     return RunError(f"{where} refuses the push ({about}).", hint="Run the same command again, perhaps later.")
 
 
-def _first_line(error: BaseException) -> str:
-    return redact(str(error).strip().partition("\n")[0]).rstrip(".")
+def _said(error: BaseException) -> str:
+    """Return what a library says, without the token that may stand in it."""
+    return redact(first_line(error))

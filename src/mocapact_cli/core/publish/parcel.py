@@ -46,9 +46,12 @@ class Parcel:
     """What is sent.
 
     Attributes:
-        kind: In words, such as `expert`. repository_kind: Of the repository that takes it.
+        kind: In words, such as `expert`.
+        repository_kind: Of the repository that takes it.
         files: Place in the repository -> the file, or what is sent in its stead.
-        snippets: That it tracks, learned from or holds. scores: How good it is. details: What else is known of it.
+        snippets: That it tracks, learned from or holds.
+        scores: How good it is.
+        details: What else is known of it.
         versions: Package -> version that it was made with.
     """
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mocapact_cli.core.errors import MocapactError
+from mocapact_cli.core.json_lines import json_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,12 +81,8 @@ def of_distillation(root: Path) -> tuple[Score, ...]:
 
 
 def _evaluation(line: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except ValueError:
-        return {}
-    names = row if isinstance(row, dict) else {}
-    return row if any(name.endswith(_ENDINGS) or name == _LOSS for name in names) else {}
+    row = json_object(line) or {}
+    return row if any(name.endswith(_ENDINGS) or name == _LOSS for name in row) else {}
 
 
 def of_rollouts(snippets: Sequence[Mapping[str, Any]]) -> tuple[Score, ...]:

@@ -38,12 +38,12 @@ class Acquired:
     """What a download has brought.
 
     Attributes:
-        destination: the folder.
-        files: all files of the request that are there now: path below the folder -> bytes.
-        written: how many of them this call has written.
-        received: bytes that came over the wire.
-        seconds: that it took.
-        absent: clips and snippets that the source does not have.
+        destination: The folder.
+        files: All files of the request that are there now: path below the folder -> bytes.
+        written: How many of them this call has written.
+        received: Bytes that came over the wire.
+        seconds: That it took.
+        absent: Clips and snippets that the source does not have.
     """
 
     destination: Path
@@ -76,16 +76,16 @@ def acquire(
     """Fetch what a plan says; what is there already is not fetched again, and what is half there goes on.
 
     Args:
-        plan: what, from where and to where.
-        jobs: connections at once.
-        checksum: what a wrong checksum means.
-        progress: told about bytes.
-        retries: when an attempt that failed is made again.
+        plan: What, from where and to where.
+        jobs: Connections at once.
+        checksum: What a wrong checksum means.
+        progress: Told about bytes.
+        retries: When an attempt that failed is made again.
 
     Raises:
-        NotFoundError: something that was asked for by name is in none of the archives.
-        AccessError, InvalidInputError, RunError, OSError: as :func:`~mocapact_cli.core.remote.transfer.fetch_all` and
-            :func:`~mocapact_cli.core.remote.archives.extract` raise them.
+        NotFoundError: Something that was asked for by name is in none of the archives.
+        AccessError, InvalidInputError, RunError, OSError: As `mocapact_cli.core.remote.transfer.fetch_all` and
+            `mocapact_cli.core.remote.archives.extract` raise them.
     """
     began = time.monotonic()
     result = Acquired(plan.destination, absent=plan.absent)

@@ -29,11 +29,11 @@ class Reading:
     """How an archive is read.
 
     Attributes:
-        jobs: connections.
-        retries: for each of them.
-        spacing: bytes of the archive between two points.
-        ratio: how many bytes one of the archive may become, on average.
-        hashed: whether to hash the archive meanwhile.
+        jobs: Connections.
+        retries: For each of them.
+        spacing: Bytes of the archive between two points.
+        ratio: How many bytes one of the archive may become, on average.
+        hashed: Whether to hash the archive meanwhile.
     """
 
     jobs: int
@@ -47,11 +47,11 @@ class ArchiveContent:
     """What a .tar.gz or .tar at a source holds.
 
     Args:
-        source: where it is.
-        file: the archive; its content is what it is itself where its name ends in `.tar`.
-        records: the points from which the gzip stream can be read; new ones are added.
-        reading: how it is read.
-        task: told how much of the archive has been passed, in megabytes.
+        source: Where it is.
+        file: The archive; its content is what it is itself where its name ends in `.tar`.
+        records: The points from which the gzip stream can be read; new ones are added.
+        reading: How it is read.
+        task: Told how much of the archive has been passed, in megabytes.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class ArchiveContent:
         self._hash: Any = None
 
     def close(self) -> None:
-        """Stop reading; another :meth:`seek` begins again."""
+        """Stop reading; another `seek` begins again."""
         if self._ahead is not None:
             self._ahead.close()
             self._received += self._ahead.received
@@ -109,7 +109,7 @@ class ArchiveContent:
         """The next `size` bytes.
 
         Raises:
-            TruncatedError: fewer are left.
+            TruncatedError: Fewer are left.
         """
         while size > 0:
             if not (piece := self._next(size)):

@@ -44,12 +44,12 @@ class Member:
     """A member of a tar archive; offsets are bytes of its uncompressed content.
 
     Attributes:
-        header: offset of its header.
-        data: offset of its content.
-        size: bytes of its content.
-        end: offset of the next header.
-        kind: what it is.
-        name: as the archive has it.
+        header: Offset of its header.
+        data: Offset of its content.
+        size: Bytes of its content.
+        end: Offset of the next header.
+        kind: What it is.
+        name: As the archive has it.
     """
 
     header: int
@@ -85,8 +85,8 @@ class ArchiveRecords:
     """The records of one version of one archive in a destination.
 
     Args:
-        destination: the folder that members are written to.
-        file: the archive; records of another version of it are not read.
+        destination: The folder that members are written to.
+        file: The archive; records of another version of it are not read.
     """
 
     def __init__(self, destination: Path, file: RemoteFile) -> None:
@@ -110,7 +110,7 @@ class ArchiveRecords:
         return self.members[-1].end if self.members else 0
 
     def nearest(self, offset: int) -> Point:
-        """The last point at or before an offset of the content, to be :func:`unpacked`."""
+        """The last point at or before an offset of the content, to be `unpacked`."""
         index = bisect_right(self.points, offset, key=lambda point: point.uncompressed)
         return self.points[index - 1] if index else Point()
 

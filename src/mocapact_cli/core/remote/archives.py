@@ -1,6 +1,6 @@
 """Members of a remote .tar.gz or .tar, written as its bytes come in: the archive itself is never stored.
 
-Next to what it writes, :func:`extract` keeps a folder of records: the headers it has seen, the members it has finished
+Next to what it writes, `extract` keeps a folder of records: the headers it has seen, the members it has finished
 and points from which the gzip stream can be read on. So an interrupted archive goes on, a finished member is never
 fetched again, and a later request for other members goes to where they are.
 """
@@ -42,12 +42,12 @@ class Extraction:
     """What came of a request to an archive.
 
     Attributes:
-        archive: the version it was taken from.
-        places: paths below the destination of all wanted members that are there now, with their sizes in bytes.
-        written: those of them that were written by this call.
-        missing: items of the request that are not complete; what the archive does not hold once it is `exhausted`.
-        exhausted: whether all members of the archive are known.
-        received: bytes of the archive that this call received.
+        archive: The version it was taken from.
+        places: Paths below the destination of all wanted members that are there now, with their sizes in bytes.
+        written: Those of them that were written by this call.
+        missing: Items of the request that are not complete; what the archive does not hold once it is `exhausted`.
+        exhausted: Whether all members of the archive are known.
+        received: Bytes of the archive that this call received.
     """
 
     archive: RemoteFile
@@ -63,10 +63,10 @@ class Limits:
     """What an archive may not exceed, so that a hostile one does no harm.
 
     Attributes:
-        member: bytes of one member.
-        total: bytes of all members together.
-        ratio: bytes that one byte of a gzip stream becomes, on average.
-        members: members.
+        member: Bytes of one member.
+        total: Bytes of all members together.
+        ratio: Bytes that one byte of a gzip stream becomes, on average.
+        members: Members.
     """
 
     member: int = 1 << 36
@@ -98,23 +98,23 @@ def extract(
     stream whenever its end is read.
 
     Args:
-        source: where the archive is.
-        file: the archive, from the source's `stat`: a tar archive where its name ends in `.tar`, else a gzip of one.
-        destination: the folder; the caller holds its lock.
-        wanted: the members, and what completes the request.
-        jobs: connections.
-        retries: for each connection.
-        progress: told how much of the archive has been passed, in megabytes.
-        checksum: what to do where the archive does not match the source's checksum.
-        limits: against hostile archives.
-        spacing: bytes of the archive between two points from which the gzip stream can be taken up.
+        source: Where the archive is.
+        file: The archive, from the source's `stat`: a tar archive where its name ends in `.tar`, else a gzip of one.
+        destination: The folder; the caller holds its lock.
+        wanted: The members, and what completes the request.
+        jobs: Connections.
+        retries: For each connection.
+        progress: Told how much of the archive has been passed, in megabytes.
+        checksum: What to do where the archive does not match the source's checksum.
+        limits: Against hostile archives.
+        spacing: Bytes of the archive between two points from which the gzip stream can be taken up.
 
     Raises:
-        InvalidInputError: the archive is damaged, hostile or no archive; or something is in the way of a member.
-        NotFoundError: it is gone.
-        AccessError: it is denied, or the access has expired.
-        RunError: it cannot be reached.
-        OSError: the disk is full, or does not take something.
+        InvalidInputError: The archive is damaged, hostile or no archive; or something is in the way of a member.
+        NotFoundError: It is gone.
+        AccessError: It is denied, or the access has expired.
+        RunError: It cannot be reached.
+        OSError: The disk is full, or does not take something.
     """
     retries, progress = retries or Retries(), progress or NullProgress()
     reading = Reading(jobs, retries, spacing, limits.ratio, hashed=checksum != "skip" and wanted.items is None)

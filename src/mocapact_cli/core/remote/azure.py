@@ -37,11 +37,11 @@ class AzureSource(HttpSource):
     """The blobs of one container.
 
     Args:
-        container_url: of a public container, or with a shared access signature that allows reading and listing.
+        container_url: Of a public container, or with a shared access signature that allows reading and listing.
 
     Raises:
-        AccessError: the signature has expired.
-        RunError: the address names no container.
+        AccessError: The signature has expired.
+        RunError: The address names no container.
     """
 
     def __init__(self, container_url: str) -> None:
@@ -55,17 +55,17 @@ class AzureSource(HttpSource):
         self._container_url = container_url
 
     def condition(self, file: RemoteFile) -> dict[str, str]:
-        """Azure knows no ``If-Range``; it answers 412 where another version is there."""
+        """Azure knows no `If-Range`; it answers 412 where another version is there."""
         return {} if file.version is None else {"If-Match": file.version}
 
     def files(self, prefix: str) -> Iterator[RemoteFile]:
         """All blobs whose name starts with a prefix.
 
         Raises:
-            AccessError: the signature does not allow listing, or the container is not public.
-            NotFoundError: there is no such container.
-            TransientError: the server is busy, or the connection failed.
-            RunError: no network.
+            AccessError: The signature does not allow listing, or the container is not public.
+            NotFoundError: There is no such container.
+            TransientError: The server is busy, or the connection failed.
+            RunError: No network.
         """
         from azure.core.exceptions import AzureError
 

@@ -1,7 +1,7 @@
 """What is published: the types, where a source keeps them, and where their files belong here.
 
-In the original layout a container, mirror or folder has ``experts/<snippet>/...``, ``dataset/small/<clip>.hdf5`` and
-``dataset/large/<clip>.hdf5`` with ``dataset_metrics.npz`` beside them. Hugging Face has the same files in archives. How
+In the original layout a container, mirror or folder has `experts/<snippet>/...`, `dataset/small/<clip>.hdf5` and
+`dataset/large/<clip>.hdf5` with `dataset_metrics.npz` beside them. Hugging Face has the same files in archives. How
 deep a file lies in either does not matter: it goes by the part of its path that names a snippet or clip.
 """
 
@@ -14,13 +14,14 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 from mocapact_cli.core.clips.published import published_snippets
-from mocapact_cli.core.clips.snippets import Snippet
-from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError, did_you_mean
+from mocapact_cli.core.clips.snippets import snippet_named
+from mocapact_cli.core.errors import NotFoundError, UsageError, check_known, did_you_mean
+from mocapact_cli.core.formatting import some_of
 from mocapact_cli.core.remote.files import Checksum
 from mocapact_cli.core.remote.wanted import Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from mocapact_cli.core.datasets.selection import Selection
 
@@ -36,13 +37,13 @@ class Kind:
     """One type of published data.
 
     Attributes:
-        name: as it is asked for.
-        unit: what it has a folder or file of; None where it is one whole.
-        folder: in the original layout, with a slash at its end; empty where it is a file at the top.
-        repository: on Hugging Face.
-        repository_kind: what that is of.
-        archives: pattern of the names of its archives, or of its file, there.
-        sample: the archive with a small sample; empty where there is none.
+        name: As it is asked for.
+        unit: What it has a folder or file of; None where it is one whole.
+        folder: In the original layout, with a slash at its end; empty where it is a file at the top.
+        repository: On Hugging Face.
+        repository_kind: What that is of.
+        archives: Pattern of the names of its archives, or of its file, there.
+        sample: The archive with a small sample; empty where there is none.
     """
 
     name: str
@@ -62,7 +63,7 @@ class Kind:
             return path.name if path.suffix == _ROLLOUTS or path.name == METRICS else None
         if self.unit == "snippet":
             parts = path.parts
-            start = next((index for index, part in enumerate(parts) if snippet_of(part)), None)
+            start = next((index for index, part in enumerate(parts) if snippet_named(part)), None)
             return None if start is None else "/".join(parts[start:])
         if self.is_one_file:
             return self.archives
@@ -126,25 +127,15 @@ def kind_of(name: str) -> Kind:
     """The type of that name.
 
     Raises:
-        UsageError: it is none.
+        UsageError: It is none.
     """
-    if name not in TYPES:
-        hint = did_you_mean(name, TYPES) or f"Types: {', '.join(TYPES)}."
-        raise UsageError(f"There is no type {name!r} to download.", hint=hint)
+    check_known(name, TYPES, "type of data")
     return KINDS[name]
-
-
-def snippet_of(text: str) -> Snippet | None:
-    """The snippet of that name; None if it is no name of one."""
-    try:
-        return Snippet.parse(text)
-    except InvalidInputError:
-        return None
 
 
 def clip_of(name: str) -> str:
     """The clip of a clip or snippet."""
-    snippet = snippet_of(name)
+    snippet = snippet_named(name)
     return snippet.clip_id if snippet else name
 
 
@@ -153,9 +144,9 @@ class Choice:
     """What is wanted of a type.
 
     Attributes:
-        kind: the type.
-        names: clips and snippets; None for everything.
-        required: those of them whose absence is an error.
+        kind: The type.
+        names: Clips and snippets; None for everything.
+        required: Those of them whose absence is an error.
     """
 
     kind: Kind
@@ -167,7 +158,7 @@ class Choice:
         """The part of a type that a selection names.
 
         Raises:
-            UsageError: the type is one whole.
+            UsageError: The type is one whole.
         """
         if selection.names is not None and kind.unit is None:
             raise UsageError(f"{kind.name} is not divided by clips.", hint="Leave out -c.")
@@ -222,21 +213,21 @@ class Choice:
         """See that nothing that was asked for by name is absent from a source.
 
         Raises:
-            NotFoundError: something is; the nearest names are given where nothing is called so anywhere.
+            NotFoundError: Something is; the nearest names are given where nothing is called so anywhere.
         """
         missing = sorted(absent)
         unknown = [name for name in missing if name not in known_names()]
         if unknown:
             hint = did_you_mean(unknown[0], known_names())
             raise NotFoundError(
-                f"MoCapAct has no clip or snippet {_some(unknown)}.",
+                f"MoCapAct has no clip or snippet {some_of(unknown, 3)}.",
                 hint=hint or "Clips are named like CMU_016_22, snippets like CMU_016_22-0-82.",
             )
         required = [name for name in missing if name in self.required]
         if required or (self.names is not None and len(missing) == len(self.names)):
             what = self.kind.name.replace("_", " ")
             raise NotFoundError(
-                f"{source} has no {what} of {_some(required or missing)}.",
+                f"{source} has no {what} of {some_of(required or missing, 3)}.",
                 hint="Leave it out, or try another --source.",
             )
 
@@ -244,11 +235,6 @@ class Choice:
 def _unit(place: str) -> str:
     """The snippet or clip that a place below the destination belongs to."""
     return place.split("/", 1)[0].removesuffix(_ROLLOUTS)
-
-
-def _some(names: Sequence[str], most: int = 3) -> str:
-    shown = ", ".join(names[:most])
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
 
 
 @cache

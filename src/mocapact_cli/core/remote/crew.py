@@ -24,9 +24,9 @@ class Crew:
     """Fetches files with some threads; the first failure ends all of it.
 
     Args:
-        downloads: the files.
-        jobs: threads, each with a connection at most.
-        stop: set when the work is to end.
+        downloads: The files.
+        jobs: Threads, each with a connection at most.
+        stop: Set when the work is to end.
     """
 
     def __init__(self, downloads: Sequence[Download], jobs: int, stop: threading.Event) -> None:
@@ -40,8 +40,8 @@ class Crew:
         """Fetch all files; whatever ends this early, all that came is saved.
 
         Raises:
-            Exception: the first failure of any thread.
-            KeyboardInterrupt: after Ctrl-C.
+            Exception: The first failure of any thread.
+            KeyboardInterrupt: After Ctrl-C.
         """
         threads = [threading.Thread(target=self._work, daemon=True) for _ in range(self._jobs)]
         try:

@@ -48,8 +48,8 @@ class Block:
     """Where a block begins.
 
     Attributes:
-        bit: of the input at which it begins, the lowest of a byte first.
-        produced: bytes of output before it.
+        bit: Of the input at which it begins, the lowest of a byte first.
+        produced: Bytes of output before it.
     """
 
     bit: int
@@ -65,10 +65,10 @@ def first_block(running: Decompressor, window: bytes, given: bytes, produced: by
     """Find the first block that begins in the first three quarters of a part of a stream.
 
     Args:
-        running: a decompressor that stands at the beginning of the part; it is used up.
-        window: up to :data:`WINDOW` bytes of output before it.
-        given: the part.
-        produced: what it decompresses to.
+        running: A decompressor that stands at the beginning of the part; it is used up.
+        window: Up to `WINDOW` bytes of output before it.
+        given: The part.
+        produced: What it decompresses to.
 
     Returns:
         None: none begins there, or too little comes after it to be sure.

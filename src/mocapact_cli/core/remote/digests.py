@@ -21,8 +21,8 @@ class TrailingDigest:
     It reads what was just written, which the system still has in memory.
 
     Args:
-        partial: the file.
-        checksum: what it shall hash to.
+        partial: The file.
+        checksum: What it shall hash to.
     """
 
     def __init__(self, partial: PartialFile, checksum: Checksum) -> None:

@@ -44,11 +44,11 @@ class Fetched:
     """A file in its place.
 
     Attributes:
-        path: where it is.
-        file: its version.
-        received: bytes that came for it in this call; 0 where it was there already.
-        resumed: bytes that an earlier call had left.
-        verified: whether its checksum was compared in this call, and right.
+        path: Where it is.
+        file: Its version.
+        received: Bytes that came for it in this call; 0 where it was there already.
+        resumed: Bytes that an earlier call had left.
+        verified: Whether its checksum was compared in this call, and right.
     """
 
     path: Path
@@ -63,15 +63,15 @@ class Setting:
     """What all files of one call share.
 
     Attributes:
-        source: where they come from.
-        records: of the folder that they go to.
-        checking: of their checksums.
-        retries: when an attempt is made again.
-        progress: the listener.
-        total: bar of all of them.
-        jobs: connections at most.
-        bars: whether each has a bar of its own.
-        stop: set when the work is to end.
+        source: Where they come from.
+        records: Of the folder that they go to.
+        checking: Of their checksums.
+        retries: When an attempt is made again.
+        progress: The listener.
+        total: Bar of all of them.
+        jobs: Connections at most.
+        bars: Whether each has a bar of its own.
+        stop: Set when the work is to end.
     """
 
     source: Source
@@ -124,14 +124,14 @@ class Download:
     """One file.
 
     Args:
-        file: what is known of it.
-        path: where it goes.
-        setting: what it shares with others.
+        file: What is known of it.
+        path: Where it goes.
+        setting: What it shares with others.
 
     Attributes:
-        pieces: not taken by a thread yet.
-        active: threads at work on it; for those who count them.
-        result: where it is, once it is there.
+        pieces: Not taken by a thread yet.
+        active: Threads at work on it; for those who count them.
+        result: Where it is, once it is there.
     """
 
     def __init__(self, file: RemoteFile, path: Path, setting: Setting) -> None:
@@ -176,8 +176,8 @@ class Download:
         """Fetch a piece, however many attempts that takes.
 
         Raises:
-            StoppedError: the work is to end.
-            RunError, AccessError, NotFoundError: of the source, or of a full disk.
+            StoppedError: The work is to end.
+            RunError, AccessError, NotFoundError: Of the source, or of a full disk.
         """
         try:
             self._fetch(piece)
@@ -192,7 +192,8 @@ class Download:
         """Verify the file, which is complete, and put it in its place.
 
         Raises:
-            InvalidInputError: it has another checksum than the source says.
+            InvalidInputError: It has another checksum than the source says.
+            RunError: It is not complete.
         """
         partial = self._now()
         if self.file.size is None:

@@ -1,8 +1,8 @@
 """What a source of remote files is: names, sizes, versions and ranges of bytes.
 
 A source makes one attempt at a time and says how it failed; trying again, resuming, verifying and writing to disk are
-the same for all of them and live above (:mod:`~mocapact_cli.core.remote.transfer`,
-:mod:`~mocapact_cli.core.remote.archives`).
+the same for all of them and live above (`mocapact_cli.core.remote.transfer`,
+`mocapact_cli.core.remote.archives`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ class Checksum:
     """What a source says that a file's content hashes to.
 
     Attributes:
-        algorithm: of the hash.
-        digest: in lower-case hexadecimal.
+        algorithm: Of the hash.
+        digest: In lower-case hexadecimal.
     """
 
     algorithm: Literal["md5", "sha256"]
@@ -32,10 +32,10 @@ class RemoteFile:
     """One version of a file at a source.
 
     Attributes:
-        name: path below the source, parts joined by ``/``.
-        size: bytes; None where the source does not say.
-        version: what changes when the content does, such as a strong ETag; None where the source has none.
-        checksum: of the content; None where the source has none.
+        name: Path below the source, parts joined by `/`.
+        size: Bytes; None where the source does not say.
+        version: What changes when the content does, such as a strong ETag; None where the source has none.
+        checksum: Of the content; None where the source has none.
     """
 
     name: str
@@ -48,8 +48,8 @@ class TransientError(Exception):
     """An attempt failed in a way that another one may not: a dropped connection, a busy server.
 
     Args:
-        reason: one line without secrets.
-        wait: seconds that the server asks to wait before the next attempt.
+        reason: One line without secrets.
+        wait: Seconds that the server asks to wait before the next attempt.
     """
 
     def __init__(self, reason: str, wait: float | None = None) -> None:
@@ -69,12 +69,12 @@ class RangeUnsupportedError(Exception):
 class Source(Protocol):
     """Where files come from. Safe to use from several threads; every method makes one attempt.
 
-    Besides :class:`TransientError`, methods raise the errors of :mod:`mocapact_cli.core.errors`: ``NotFoundError``,
-    ``AccessError`` (denied or expired) and ``RunError`` (no network, a proxy, a server that makes no sense). No
+    Besides `TransientError`, methods raise the errors of `mocapact_cli.core.errors`: `NotFoundError`,
+    `AccessError` (denied or expired) and `RunError` (no network, a proxy, a server that makes no sense). No
     message holds a signature or a token.
 
     Attributes:
-        label: how the source is called in messages; without secrets.
+        label: How the source is called in messages; without secrets.
     """
 
     label: str
@@ -86,15 +86,15 @@ class Source(Protocol):
         """All files whose name starts with a prefix, in the order of their names.
 
         Raises:
-            RunError: the source cannot list.
+            RunError: The source cannot list.
         """
 
     def read(self, file: RemoteFile, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        """The bytes from ``start`` up to ``stop`` (None: the end) of that version, in pieces of any size.
+        """The bytes from `start` up to `stop` (None: the end) of that version, in pieces of any size.
 
         The iterator may end early only by an exception; closing it closes the connection.
 
         Raises:
-            ChangedError: the source has another version now.
-            RangeUnsupportedError: ``start`` is not 0 and the source ignores ranges.
+            ChangedError: The source has another version now.
+            RangeUnsupportedError: `start` is not 0 and the source ignores ranges.
         """

@@ -32,8 +32,8 @@ def locked(folder: Path) -> Iterator[None]:
     """Make a folder, and keep other processes from fetching into it; the system ends that with the process.
 
     Raises:
-        RunError: another one does.
-        OSError: the folder cannot be made or written.
+        RunError: Another one does.
+        OSError: The folder cannot be made or written.
     """
     with errors_name(folder, instead_of=folder / LOCK_NAME):
         folder.mkdir(parents=True, exist_ok=True)
@@ -64,7 +64,7 @@ def inside(folder: Path, name: str) -> Path:
     """The place of a file in a folder.
 
     Raises:
-        InvalidInputError: the name leads out of it, is none, or is one of ours.
+        InvalidInputError: The name leads out of it, is none, or is one of ours.
     """
     parts = name.split("/")
     unsafe = any(part in ("", ".", "..") or "\\" in part or not part.isprintable() for part in parts)
@@ -78,7 +78,7 @@ def check_space(folder: Path, needed: int) -> None:
     """See that so many bytes fit.
 
     Raises:
-        RunError: they do not.
+        RunError: They do not.
     """
     place = next(one for one in (folder, *folder.absolute().parents) if one.exists())
     free = shutil.disk_usage(place).free
@@ -95,7 +95,7 @@ class Records:
     Only for the process that has locked the folder; safe to use from several threads.
 
     Args:
-        folder: that has them.
+        folder: That has them.
     """
 
     def __init__(self, folder: Path) -> None:

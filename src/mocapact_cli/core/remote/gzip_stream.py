@@ -40,13 +40,13 @@ class Point:
     """Where a gzip stream can be taken up.
 
     Attributes:
-        compressed: bytes of the file before it.
-        uncompressed: bytes of the content before it.
-        inside: whether it is inside a gzip member, at the beginning of a block; else a member begins here.
-        bit: of the first byte at which the block begins.
+        compressed: Bytes of the file before it.
+        uncompressed: Bytes of the content before it.
+        inside: Whether it is inside a gzip member, at the beginning of a block; else a member begins here.
+        bit: Of the first byte at which the block begins.
         crc: CRC-32 of the member's content up to here.
-        length: bytes of the member's content up to here.
-        window: the content just before it that the stream may refer back to.
+        length: Bytes of the member's content up to here.
+        window: The content just before it that the stream may refer back to.
     """
 
     compressed: int = 0
@@ -62,11 +62,11 @@ class GzipStream:
     """The content of a gzip stream.
 
     Args:
-        chunks: the file from `point.compressed` on.
-        point: where to begin.
-        spacing: bytes of the file between two points.
-        keep: is told every point that has been found.
-        ratio: how many bytes a byte of the file may become, on average.
+        chunks: The file from `point.compressed` on.
+        point: Where to begin.
+        spacing: Bytes of the file between two points.
+        keep: Is told every point that has been found.
+        ratio: How many bytes a byte of the file may become, on average.
     """
 
     def __init__(
@@ -83,8 +83,8 @@ class GzipStream:
         """The content from the point on.
 
         Raises:
-            DamagedError: it is no gzip stream, or damaged.
-            InvalidInputError: it becomes absurdly large.
+            DamagedError: It is no gzip stream, or damaged.
+            InvalidInputError: It becomes absurdly large.
         """
         try:
             if self._begin.inside:

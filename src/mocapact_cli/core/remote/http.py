@@ -39,19 +39,19 @@ _PUBLIC = {*map(str.lower, answers.ASKED), "range", "if-range", "if-match", "con
 class HttpSource:
     """Files below one URL; the base of sources that speak HTTP in a way of their own.
 
-    Those override :meth:`url`, :meth:`headers`, :meth:`describe`, :meth:`version` or :meth:`refused`. It may be used
+    Those override `url`, `headers`, `describe`, `version` or `refused`. It may be used
     from several threads. Proxies come from the environment, as for every program.
 
     Args:
-        base_url: ``http`` or ``https``; user and password, and a query such as a shared access signature, go with every
+        base_url: `http` or `https`; user and password, and a query such as a shared access signature, go with every
             request.
-        label: how the source is called in messages; None: the URL without its secrets.
-        headers: sent with every request, such as ``Authorization``; not to other hosts that it redirects to.
-        silence_s: seconds without a byte after which an attempt fails.
-        clock: seconds, for the speed of a connection.
+        label: How the source is called in messages; None: the URL without its secrets.
+        headers: Sent with every request, such as `Authorization`; not to other hosts that it redirects to.
+        silence_s: Seconds without a byte after which an attempt fails.
+        clock: Seconds, for the speed of a connection.
 
     Raises:
-        UsageError: the URL is not one of HTTP.
+        UsageError: The URL is not one of HTTP.
     """
 
     def __init__(
@@ -78,7 +78,8 @@ class HttpSource:
         """Give up on the server earlier than usual.
 
         Args:
-            connect_s: seconds that a connection may take. silence_s: seconds without a byte.
+            connect_s: Seconds that a connection may take.
+            silence_s: Seconds without a byte.
         """
         self._connect_s, self._silence_s = connect_s, silence_s
 
@@ -129,11 +130,15 @@ class HttpSource:
             return self.describe(name, response)
 
     def files(self, prefix: str) -> Iterator[RemoteFile]:
-        """Nothing: HTTP has no lists of files."""
+        """Nothing: HTTP has no lists of files.
+
+        Raises:
+            RunError: Always.
+        """
         raise RunError(f"{self.label} has no list of its files under {prefix or '/'}.", hint="Name the files.")
 
     def read(self, file: RemoteFile, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        """The bytes of a range; see :class:`~mocapact_cli.core.remote.files.Source`."""
+        """The bytes of a range; see `mocapact_cli.core.remote.files.Source`."""
         if start == (stop if stop is not None else file.size):
             return
         partial = start > 0 or stop is not None
@@ -148,11 +153,11 @@ class HttpSource:
         """The server's answer to one request, if its status is a good one; its body is still to be read.
 
         Raises:
-            TransientError: the server is busy, or the connection failed.
-            NotFoundError: it has no such file.
-            AccessError: it refuses, or the signature has expired.
-            ChangedError: the file is another version now.
-            RunError: nothing that another attempt would mend.
+            TransientError: The server is busy, or the connection failed.
+            NotFoundError: It has no such file.
+            AccessError: It refuses, or the signature has expired.
+            ChangedError: The file is another version now.
+            RunError: Nothing that another attempt would mend.
         """
         url = self.url(name)
         check_sas_expiry(url)
@@ -238,7 +243,7 @@ def check_online(label: str) -> None:
     """See that the network may be used; `label` is what would be asked.
 
     Raises:
-        RunError: the user has switched it off.
+        RunError: The user has switched it off.
     """
     if is_offline():
         raise RunError(f"{label} was not asked: {OFFLINE_VARIABLE} is set.", hint="Unset it to go online.")
@@ -248,7 +253,7 @@ class _Session(requests.Session):
     """Connections that are kept, and nothing else, so that threads may share them.
 
     Args:
-        credentials: user and password.
+        credentials: User and password.
     """
 
     def __init__(self, credentials: HTTPBasicAuth | None) -> None:

@@ -23,7 +23,7 @@ _DIGEST_BYTES = {"md5": 16, "sha256": 32}
 
 
 def version(headers: Mapping[str, str]) -> str | None:
-    """The strong ETag, else the time of the last change; RFC 9110 takes either in ``If-Range``."""
+    """The strong ETag, else the time of the last change; RFC 9110 takes either in `If-Range`."""
     tag = headers.get("ETag", "").strip()
     return tag if tag.startswith('"') else headers.get("Last-Modified")
 
@@ -60,7 +60,7 @@ def checksum(response: requests.Response) -> Checksum | None:
 
 
 def _listed(text: str) -> dict[str, str]:
-    """Read ``crc32c=AAAA==,md5=BBBB==`` and ``sha-256=:CCCC=:``."""
+    """Read `crc32c=AAAA==,md5=BBBB==` and `sha-256=:CCCC=:`."""
     pairs = (part.strip().partition("=") for part in text.split(","))
     return {name.lower(): value.strip(":") for name, _, value in pairs}
 

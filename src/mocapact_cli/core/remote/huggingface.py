@@ -1,8 +1,8 @@
 """Repositories on Hugging Face by plain HTTPS and its scheme of addresses.
 
-``{endpoint}/datasets/{repository}/resolve/{revision}/{path}`` (without ``datasets/`` for models) redirects to a signed
-address of its storage; the redirect names the size (``X-Linked-Size``), the SHA-256 (``X-Linked-Etag``) and the commit
-(``X-Repo-Commit``). As every request begins at the first address, a signature that has expired is simply replaced.
+`{endpoint}/datasets/{repository}/resolve/{revision}/{path}` (without `datasets/` for models) redirects to a signed
+address of its storage; the redirect names the size (`X-Linked-Size`), the SHA-256 (`X-Linked-Etag`) and the commit
+(`X-Repo-Commit`). As every request begins at the first address, a signature that has expired is simply replaced.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _LARGEST_LIST = 1 << 26
 
 
 def endpoint() -> str:
-    """The server: ``$HF_ENDPOINT``, else Hugging Face's."""
+    """The server: `$HF_ENDPOINT`, else Hugging Face's."""
     return (os.environ.get(ENDPOINT_VARIABLE) or ENDPOINT).rstrip("/")
 
 
 def token() -> str | None:
-    """The user's token: ``$HF_TOKEN``, else the one that ``hf auth login`` has stored; None where there is none."""
+    """The user's token: `$HF_TOKEN`, else the one that `hf auth login` has stored; None where there is none."""
     given = os.environ.get(TOKEN_VARIABLE, "").strip()
     if given:
         return given
@@ -56,9 +56,9 @@ class HuggingFaceSource(HttpSource):
     """The files of one repository, all of one commit: that of the first answer.
 
     Args:
-        repository: ``owner/name``.
-        kind: what it is a repository of.
-        revision: branch, tag or commit.
+        repository: `owner/name`.
+        kind: What it is a repository of.
+        revision: Branch, tag or commit.
     """
 
     def __init__(self, repository: str, kind: Literal["dataset", "model"], revision: str = "main") -> None:
@@ -105,9 +105,9 @@ class HuggingFaceSource(HttpSource):
         """All files below a folder, given with or without a slash at its end.
 
         Raises:
-            NotFoundError: there is no such folder or repository.
-            AccessError: the repository is not open to this user.
-            RunError: the answer is not a list of files.
+            NotFoundError: There is no such folder or repository.
+            AccessError: The repository is not open to this user.
+            RunError: The answer is not a list of files.
         """
         address = f"{self._api}/{self._revision}/{quote(prefix.strip('/'))}?recursive=true"
         found: list[RemoteFile] = []

@@ -18,10 +18,10 @@ class LocalSource:
     """The files of a folder.
 
     Args:
-        folder: the folder.
+        folder: The folder.
 
     Raises:
-        NotFoundError: there is none.
+        NotFoundError: There is none.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -30,7 +30,11 @@ class LocalSource:
         self.folder, self.label = folder, str(folder)
 
     def stat(self, name: str) -> RemoteFile:
-        """The present version of one file: its size and the time of its last change."""
+        """The present version of one file: its size and the time of its last change.
+
+        Raises:
+            NotFoundError: There is no such file.
+        """
         path = self._path(name)
         if not path.is_file():
             raise NotFoundError(f"{self.label} has no {name}.", hint="Check the name, or try another source.")
@@ -45,7 +49,11 @@ class LocalSource:
             yield self.stat(name)
 
     def read(self, file: RemoteFile, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        """The bytes of a range of that version."""
+        """The bytes of a range of that version.
+
+        Raises:
+            ChangedError: The file is of another version.
+        """
         if self.stat(file.name).version != file.version:
             raise ChangedError(f"{file.name} has changed in {self.label}")
         with self._path(file.name).open("rb") as opened:

@@ -28,7 +28,7 @@ def check_name(name: str) -> None:
     """See that a name of a member, or a path below a folder, stays inside the folder and can be one everywhere.
 
     Raises:
-        InvalidInputError: it does not.
+        InvalidInputError: It does not.
     """
     parts = name.split("/")
     hostile = (
@@ -45,7 +45,7 @@ def target_path(destination: Path, place: str) -> Path:
     """The path of a place below the destination.
 
     Raises:
-        InvalidInputError: it leads out of it, through a link or a file, or onto a folder.
+        InvalidInputError: It leads out of it, through a link or a file, or onto a folder.
     """
     check_name(place)
     if f"{FOLDER}/" in f"{place}/" or place.endswith(PARTIAL):
@@ -94,10 +94,10 @@ class MemberFile:
     On an exception it stays, and the records say how far it is.
 
     Args:
-        path: its own name.
-        member: the member it is.
-        place: the path below the destination.
-        records: where its state is written down.
+        path: Its own name.
+        member: The member it is.
+        place: The path below the destination.
+        records: Where its state is written down.
     """
 
     def __init__(self, path: Path, member: Member, place: str, records: ArchiveRecords) -> None:

@@ -1,8 +1,8 @@
 """A copy of the published files behind any web server.
 
 Web servers have no common way to list files, and the pages that some make for people differ. So the names are known
-(those of the original layout), or stand in a plain text file ``index.txt`` at the top, one path a line, as
-``find . -type f > index.txt`` writes them.
+(those of the original layout), or stand in a plain text file `index.txt` at the top, one path a line, as
+`find . -type f > index.txt` writes them.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class MirrorSource(HttpSource):
     _names: tuple[str, ...] | None = None
 
     def files(self, prefix: str) -> Iterator[RemoteFile]:
-        """The files in ``index.txt`` whose name starts with a prefix; their sizes are not known.
+        """The files in `index.txt` whose name starts with a prefix; their sizes are not known.
 
         Raises:
-            NoListError: there is no index.
-            InvalidInputError: it is not a text of names.
+            NoListError: There is no index.
+            InvalidInputError: It is not a text of names.
         """
         if self._names is None:
             self._names = tuple(sorted(set(self._index())))

@@ -32,9 +32,9 @@ class Offer:
     """What there is.
 
     Attributes:
-        files: each with its place below the destination.
-        archives: in the order of their numbers.
-        absent: names of the choice that the source has nothing of, as far as is known before archives are read.
+        files: Each with its place below the destination.
+        archives: In the order of their numbers.
+        absent: Names of the choice that the source has nothing of, as far as is known before archives are read.
     """
 
     files: tuple[tuple[RemoteFile, str], ...] = ()
@@ -47,11 +47,11 @@ class Finder:
     """Looks for a choice at a source.
 
     Attributes:
-        opened: the source.
-        choice: what is wanted.
-        sample: take the small sample.
-        retries: of each request.
-        progress: told about many requests.
+        opened: The source.
+        choice: What is wanted.
+        sample: Take the small sample.
+        retries: Of each request.
+        progress: Told about many requests.
     """
 
     opened: Opened
@@ -69,10 +69,10 @@ class Finder:
         """What the source has.
 
         Raises:
-            NotFoundError: nothing, or something that was asked for by name is not there.
-            UsageError: there is no sample of it.
-            AccessError: it may not be read.
-            RunError: it cannot be reached.
+            NotFoundError: Nothing, or something that was asked for by name is not there.
+            UsageError: There is no sample of it.
+            AccessError: It may not be read.
+            RunError: It cannot be reached.
         """
         if self.sample:
             self._check_sample()

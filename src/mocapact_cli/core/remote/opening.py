@@ -30,8 +30,8 @@ class Opened:
     """A source.
 
     Attributes:
-        source: where files come from.
-        file: the one file in it that was given; empty: all of them.
+        source: Where files come from.
+        file: The one file in it that was given; empty: all of them.
     """
 
     source: Source
@@ -47,14 +47,14 @@ def open_source(text: str | None, sas_url: str | None, kind: Kind) -> Opened:
     """The source that a user means.
 
     Args:
-        text: ``hf``, ``azure``, a URL, a folder or an archive; None: Azure where a signature is given, else ``hf``.
-        sas_url: address of an Azure container.
-        kind: what is to be fetched; ``hf`` is another repository for each, and dm_control's bucket for the motion.
+        text: `hf`, `azure`, a URL, a folder or an archive; None: Azure where a signature is given, else `hf`.
+        sas_url: Address of an Azure container.
+        kind: What is to be fetched; `hf` is another repository for each, and dm_control's bucket for the motion.
 
     Raises:
-        UsageError: it is no source, or the address of the container is missing.
-        NotFoundError: there is no such folder or archive.
-        AccessError: the signature has expired.
+        UsageError: It is no source, or the address of the container is missing.
+        NotFoundError: There is no such folder or archive.
+        AccessError: The signature has expired.
     """
     text = text or (AZURE if sas_url else HUB)
     if sas_url and text != AZURE:
@@ -90,11 +90,11 @@ def open_address(url: str, suffixes: tuple[str, ...] = TAR_SUFFIXES) -> Opened:
     """The container, mirror or single file behind a URL.
 
     Args:
-        url: may have a signature.
-        suffixes: endings of those that are single files.
+        url: May have a signature.
+        suffixes: Endings of those that are single files.
 
     Raises:
-        UsageError: it is not one of HTTP.
+        UsageError: It is not one of HTTP.
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -115,8 +115,8 @@ def open_path(text: str, suffixes: tuple[str, ...] = TAR_SUFFIXES) -> Opened:
     """A folder, or one file in it.
 
     Raises:
-        NotFoundError: there is nothing there.
-        UsageError: it is a file of another kind.
+        NotFoundError: There is nothing there.
+        UsageError: It is a file of another kind.
     """
     path = Path(text).expanduser()
     if path.is_dir():

@@ -1,6 +1,6 @@
 """A file on its way to the disk, in such a form that any process can take it up again after any kind of end.
 
-The bytes lie in ``.NAME.partial`` beside the destination, each at its place. ``.NAME.partial.json`` says of which
+The bytes lie in `.NAME.partial` beside the destination, each at its place. `.NAME.partial.json` says of which
 version they are and which of them are there: it is made before the first byte comes. Its first line names bytes only
 after these were flushed, so that it is never ahead of the disk, not even where the power failed. Lines below it name
 those that were handed to the system since, many times a second: they outlive the process, and count until the machine
@@ -46,15 +46,15 @@ class PartialFile:
     """The bytes of one version of a file that are there. Safe to use from several threads.
 
     Args:
-        destination: where it goes once it is complete.
-        file: the version.
-        clock: seconds.
+        destination: Where it goes once it is complete.
+        file: The version.
+        clock: Seconds.
 
     Attributes:
-        file: the version.
-        resumed: bytes that an earlier process left.
-        outdated: bytes of another version were there, and have been dropped.
-        mismatched: an earlier process found that its checksum is not that of the source.
+        file: The version.
+        resumed: Bytes that an earlier process left.
+        outdated: Bytes of another version were there, and have been dropped.
+        mismatched: An earlier process found that its checksum is not that of the source.
     """
 
     def __init__(self, destination: Path, file: RemoteFile, clock: Callable[[], float] = time.monotonic) -> None:
@@ -106,8 +106,8 @@ class PartialFile:
         """Write bytes that follow each other to their place, and return how many of them were not there before.
 
         Raises:
-            AbandonedError: the file has been closed.
-            RunError: the disk is full; what is there is kept.
+            AbandonedError: The file has been closed.
+            RunError: The disk is full; what is there is kept.
         """
         if self._closed:
             raise AbandonedError
@@ -123,7 +123,11 @@ class PartialFile:
         return new
 
     def read(self, start: int, stop: int) -> Iterator[bytes]:
-        """Bytes that are there, in pieces."""
+        """Bytes that are there, in pieces.
+
+        Raises:
+            OSError: The file ends before.
+        """
         while start < stop:
             piece = os.pread(self._descriptor, min(stop - start, 1 << 20), start)
             if not piece:
@@ -212,11 +216,11 @@ class PartialFile:
         """Flush the bytes and put the file in its place.
 
         Args:
-            recorded: notes that the file is there; called when it is.
+            recorded: Notes that the file is there; called when it is.
 
         Raises:
-            AbandonedError: it has been closed.
-            RunError: the disk is full.
+            AbandonedError: It has been closed.
+            RunError: The disk is full.
         """
         with self._naming(), self._saving:
             if self._closed:
@@ -257,7 +261,7 @@ class Sidecar:
     """The note beside a partial file.
 
     Args:
-        destination: where the file goes once it is complete.
+        destination: Where the file goes once it is complete.
     """
 
     def __init__(self, destination: Path) -> None:
@@ -321,16 +325,16 @@ class Note:
     """What a sidecar says.
 
     Args:
-        content: of the file.
+        content: Of the file.
 
     Raises:
-        KeyError, TypeError, ValueError: it is damaged.
+        KeyError, TypeError, ValueError: It is damaged.
 
     Attributes:
-        file: the version.
-        done: bytes that are there.
-        mismatched: the checksum was found wrong.
-        finished: the file was about to be put in its place.
+        file: The version.
+        done: Bytes that are there.
+        mismatched: The checksum was found wrong.
+        finished: The file was about to be put in its place.
     """
 
     def __init__(self, content: dict[str, Any]) -> None:

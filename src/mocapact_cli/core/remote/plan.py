@@ -37,10 +37,10 @@ class PlannedFile:
     """One file.
 
     Attributes:
-        remote: at the source.
-        place: below the destination.
-        there: it is there already.
-        begun: bytes that an interrupted download of it has left.
+        remote: At the source.
+        place: Below the destination.
+        there: It is there already.
+        begun: Bytes that an interrupted download of it has left.
     """
 
     remote: RemoteFile
@@ -59,9 +59,9 @@ class PlannedArchive:
     """One archive.
 
     Attributes:
-        remote: at the source.
-        there: bytes of its wanted members that are there already.
-        done: all of it has been read, and all that is wanted of it is there.
+        remote: At the source.
+        there: Bytes of its wanted members that are there already.
+        done: All of it has been read, and all that is wanted of it is there.
     """
 
     remote: RemoteFile
@@ -74,14 +74,14 @@ class Plan:
     """What will be done.
 
     Attributes:
-        choice: what is wanted.
-        source: where it comes from.
-        destination: the folder it goes to.
-        files: of the original layout.
-        archives: that hold what is wanted, or may.
-        absent: names that the source has nothing of.
-        free: bytes on the disk of the destination.
-        rate: bytes a second; None where it was not measured.
+        choice: What is wanted.
+        source: Where it comes from.
+        destination: The folder it goes to.
+        files: Of the original layout.
+        archives: That hold what is wanted, or may.
+        absent: Names that the source has nothing of.
+        free: Bytes on the disk of the destination.
+        rate: Bytes a second; None where it was not measured.
     """
 
     choice: Choice
@@ -140,7 +140,7 @@ class Plan:
         """See that it fits.
 
         Raises:
-            RunError: it does not.
+            RunError: It does not.
         """
         check_space(self.destination, self.bytes_on_disk)
 
@@ -170,9 +170,9 @@ def make_plan(offer: Offer, choice: Choice, source: Source, destination: Path) -
     """Compare what a source has with what is in the destination; nothing is written.
 
     Raises:
-        UsageError: the destination is a file, or the source itself.
-        RunError: another process is writing there.
-        InvalidInputError: the source names a file that cannot be written here.
+        UsageError: The destination is a file, or the source itself.
+        RunError: Another process is writing there.
+        InvalidInputError: The source names a file that cannot be written here.
     """
     _check_destination(offer, source, destination)
     # Records are read, and mended where a process died over them, by one process at a time.

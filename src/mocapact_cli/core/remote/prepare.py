@@ -34,20 +34,20 @@ def prepare(
     """Look what a source has of what is wanted, and what of it is there already.
 
     Args:
-        name: a type, one of :data:`~mocapact_cli.core.remote.catalog.TYPES`.
-        clips: as :func:`~mocapact_cli.core.datasets.selection.parse_selection` reads them; None for everything.
-        source: as :func:`~mocapact_cli.core.remote.opening.open_source` reads it.
-        sas_url: address of an Azure container.
-        sample: take the small sample.
-        destination: a folder; by default the type's in the folder of all data.
-        progress: told about what takes long.
-        retries: of each request.
+        name: A type, one of `mocapact_cli.core.remote.catalog.TYPES`.
+        clips: As `mocapact_cli.core.datasets.selection.parse_selection` reads them; None for everything.
+        source: As `mocapact_cli.core.remote.opening.open_source` reads it.
+        sas_url: Address of an Azure container.
+        sample: Take the small sample.
+        destination: A folder; by default the type's in the folder of all data.
+        progress: Told about what takes long.
+        retries: Of each request.
 
     Raises:
-        UsageError: the request makes no sense.
-        NotFoundError: a clip or a source does not exist, or the source lacks what was asked for by name.
-        AccessError: it is denied, or has expired.
-        RunError: the source cannot be reached.
+        UsageError: The request makes no sense.
+        NotFoundError: A clip or a source does not exist, or the source lacks what was asked for by name.
+        AccessError: It is denied, or has expired.
+        RunError: The source cannot be reached.
     """
     choice = Choice.of(kind_of(name), parse_selection(clips))
     opened = open_source(source, sas_url, choice.kind)

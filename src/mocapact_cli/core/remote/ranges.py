@@ -13,10 +13,10 @@ class Ranges:
     """Bytes that are there, as ranges from the first to before the last, which are in order and never touch.
 
     Args:
-        pairs: ranges in any order; they may overlap.
+        pairs: Ranges in any order; they may overlap.
 
     Raises:
-        ValueError: a range ends before it begins, or begins below zero.
+        ValueError: A range ends before it begins, or begins below zero.
     """
 
     def __init__(self, pairs: Iterable[tuple[int, int]] = ()) -> None:
@@ -32,7 +32,11 @@ class Ranges:
         return f"Ranges({list(self)})"
 
     def add(self, start: int, stop: int) -> int:
-        """Put in the bytes from `start` to before `stop`, and return how many of them are new."""
+        """Put in the bytes from `start` to before `stop`, and return how many of them are new.
+
+        Raises:
+            ValueError: That is no range.
+        """
         if not 0 <= start <= stop:
             raise ValueError(f"{start} to {stop} is no range of bytes")
         if start == stop:
@@ -64,10 +68,6 @@ class Ranges:
         edges = [0, *(edge for pair in self for edge in pair), size]
         gaps = zip(edges[::2], edges[1::2], strict=True)
         return [(start, min(stop, size)) for start, stop in gaps if start < min(stop, size)]
-
-    def covers(self, size: int) -> bool:
-        """Whether a file of `size` bytes is complete."""
-        return not self.missing(size)
 
 
 def split(gaps: Iterable[tuple[int, int]], longest: int) -> list[tuple[int, int]]:

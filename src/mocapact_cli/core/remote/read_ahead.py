@@ -31,12 +31,12 @@ class ReadAhead:
     source that does not send ranges, or does not say how large the file is, is read over one connection.
 
     Args:
-        source: where the file is.
-        file: the file.
-        start: bytes before the place.
-        jobs: connections.
-        retries: for each of them.
-        smallest: bytes of the first pieces.
+        source: Where the file is.
+        file: The file.
+        start: Bytes before the place.
+        jobs: Connections.
+        retries: For each of them.
+        smallest: Bytes of the first pieces.
     """
 
     def __init__(
@@ -76,8 +76,8 @@ class ReadAhead:
         """The bytes in order.
 
         Raises:
-            ChangedError: the source has another version now.
-            RunError: a part could not be had; so may other errors of the source's `read` be raised.
+            ChangedError: The source has another version now.
+            RunError: A part could not be had; so may other errors of the source's `read` be raised.
         """
         try:
             if self._file.size is not None:

@@ -34,8 +34,8 @@ class Trial:
     """One recording of the CMU database.
 
     Attributes:
-        subject: the actor's number.
-        number: of the recording.
+        subject: The actor's number.
+        number: Of the recording.
     """
 
     subject: int
@@ -46,7 +46,7 @@ class Trial:
         """Read `CMU_009_01` or `09_01`.
 
         Raises:
-            UsageError: it is neither.
+            UsageError: It is neither.
         """
         found = _TRIAL.fullmatch(text)
         if found is None:
@@ -74,8 +74,8 @@ class FetchedRecording:
     """A recording that is a clip now.
 
     Attributes:
-        path: the mocap file with the clip.
-        report: of the conversion.
+        path: The mocap file with the clip.
+        report: Of the conversion.
     """
 
     path: Path
@@ -93,20 +93,20 @@ def fetch_recordings(
 ) -> list[FetchedRecording]:
     """Fetch recordings and put each where clips are looked up, as a mocap file of its own.
 
-    The files as they came are kept beside (``data/recordings``), so that they are fetched once.
+    The files as they came are kept beside (`data/recordings`), so that they are fetched once.
 
     Args:
-        trials: which.
-        url: a server or folder in the layout of CMU's; None for CMU's.
-        jobs: connections at once.
-        checksum: what a wrong checksum means, where the server has any.
-        progress: told about bytes and conversions.
-        retries: when an attempt that failed is made again.
+        trials: Which.
+        url: A server or folder in the layout of CMU's; None for CMU's.
+        jobs: Connections at once.
+        checksum: What a wrong checksum means, where the server has any.
+        progress: Told about bytes and conversions.
+        retries: When an attempt that failed is made again.
 
     Raises:
-        NotFoundError: the server has no such recording.
-        InvalidInputError: a file is no recording.
-        RunError: the server cannot be reached.
+        NotFoundError: The server has no such recording.
+        InvalidInputError: A file is no recording.
+        RunError: The server cannot be reached.
     """
     opened = open_path(url) if url and "://" not in url else open_address(url or CMU)
     retries, folder = retries or Retries(), data_dir(_KEPT)

@@ -28,8 +28,8 @@ class UnreachableError(TransientError):
     """No connection came about: no network, no such host, a dead proxy. Waiting for long seldom helps.
 
     Args:
-        reason: one line without secrets.
-        hint: what to do about it.
+        reason: One line without secrets.
+        hint: What to do about it.
     """
 
     def __init__(self, reason: str, hint: str) -> None:
@@ -42,13 +42,13 @@ class Retries:
     """When an attempt that failed is made again: after waits that double, with jitter, or as long as the server asks.
 
     Attributes:
-        tries: failures in a row, without a byte between them, after which it is given up.
-        tries_unreachable: the same where no connection comes about.
-        first_s: wait after the first failure in seconds.
-        longest_s: longest wait of its own choice.
-        patience_s: longest wait that a server may ask for.
-        sleep: waits; another one can be interrupted, or be instant in tests.
-        on_wait: is told the reason and the seconds before each wait.
+        tries: Failures in a row, without a byte between them, after which it is given up.
+        tries_unreachable: The same where no connection comes about.
+        first_s: Wait after the first failure in seconds.
+        longest_s: Longest wait of its own choice.
+        patience_s: Longest wait that a server may ask for.
+        sleep: Waits; another one can be interrupted, or be instant in tests.
+        on_wait: Is told the reason and the seconds before each wait.
     """
 
     tries: int = 8
@@ -68,7 +68,7 @@ class Retries:
         """What a function returns, called again while it raises TransientError.
 
         Raises:
-            RunError: it was given up.
+            RunError: It was given up.
         """
         attempts = self.attempts()
         while True:
@@ -94,7 +94,7 @@ class Attempts:
         """Wait as long as is right before the next attempt.
 
         Raises:
-            RunError: there shall be no other one.
+            RunError: There shall be no other one.
         """
         self.failures += 1
         self._check(error)
@@ -122,12 +122,12 @@ class Attempts:
 def read_on(
     source: Source, file: RemoteFile, start: int = 0, stop: int | None = None, *, retries: Retries
 ) -> Iterator[bytes]:
-    """The bytes of a range like ``source.read``, which go on where a connection dropped.
+    """The bytes of a range like `source.read`, which go on where a connection dropped.
 
     Raises:
-        ChangedError: the source has another version now.
-        RangeUnsupportedError: a connection dropped, or ``start`` is not 0, and the source ignores ranges.
-        RunError: it was given up.
+        ChangedError: The source has another version now.
+        RangeUnsupportedError: A connection dropped, or `start` is not 0, and the source ignores ranges.
+        RunError: It was given up.
     """
     attempts = retries.attempts()
     while True:

@@ -49,7 +49,7 @@ _RULES = (
 
 
 def redact(text: str) -> str:
-    """Return a text in which ``***`` stands for signatures, tokens, passwords and keys."""
+    """Return a text in which `***` stands for signatures, tokens, passwords and keys."""
     for pattern, replacement in _RULES:
         text = pattern.sub(replacement, text)
     return text
@@ -80,11 +80,11 @@ def check_sas_expiry(url: str, now: datetime | None = None) -> None:
     """See that the shared access signature in a URL, if it has one, is still good.
 
     Args:
-        url: with or without a signature.
-        now: with a time zone; None: the present.
+        url: With or without a signature.
+        now: With a time zone; None: the present.
 
     Raises:
-        AccessError: it has expired.
+        AccessError: It has expired.
     """
     expiry = sas_expiry(url)
     if expiry is not None and expiry <= (now or datetime.now(UTC)):

@@ -28,8 +28,8 @@ def next_member(content: _Readable) -> Member | None:
         None: the archive ends here.
 
     Raises:
-        TruncatedError: it ends in the middle of a header, or without the block of zeros that marks its end.
-        DamagedError: there is no sound header; or long names and the like take more than a megabyte.
+        TruncatedError: It ends in the middle of a header, or without the block of zeros that marks its end.
+        DamagedError: There is no sound header; or long names and the like take more than a megabyte.
     """
     begin = content.tell()
     # tarfile wants an archive of its own; this one is empty.

@@ -39,7 +39,7 @@ def fetch(
     progress: Progress | None = None,
     retries: Retries | None = None,
 ) -> Fetched:
-    """Fetch one file to a path, as :func:`fetch_all` does."""
+    """Fetch one file to a path, as `fetch_all` does."""
     placed, folder = [(file, destination)], destination.parent
     (fetched,) = _fetch(source, placed, folder, jobs=jobs, checksum=checksum, progress=progress, retries=retries)
     return fetched
@@ -63,23 +63,23 @@ def fetch_all(
     with a message; after Ctrl-C or any failure, all that came is kept for the next call.
 
     Args:
-        source: where they come from.
-        files: a name is enough; a size and a checksum without a version are what the file must have.
-        folder: made if it is missing.
-        prefix: taken off the names of the files below the folder.
-        places: name -> path below the folder, instead of the name.
-        jobs: connections at once, for one file or for several.
-        checksum: what a wrong checksum means, for files that have one.
-        progress: told of bytes, in megabytes, and of what is worth a line.
-        retries: when an attempt that failed is made again.
+        source: Where they come from.
+        files: A name is enough; a size and a checksum without a version are what the file must have.
+        folder: Made if it is missing.
+        prefix: Taken off the names of the files below the folder.
+        places: Name -> path below the folder, instead of the name.
+        jobs: Connections at once, for one file or for several.
+        checksum: What a wrong checksum means, for files that have one.
+        progress: Told of bytes, in megabytes, and of what is worth a line.
+        retries: When an attempt that failed is made again.
 
     Returns:
-        Where they are, in the order of ``files``.
+        Where they are, in the order of `files`.
 
     Raises:
-        RunError: the network failed for too long, the disk is full, or another process is at work there.
-        NotFoundError, AccessError: of the source.
-        InvalidInputError: a checksum is wrong, or a name is not safe.
+        RunError: The network failed for too long, the disk is full, or another process is at work there.
+        NotFoundError, AccessError: Of the source.
+        InvalidInputError: A checksum is wrong, or a name is not safe.
     """
     given = places or {}
     names = ((file, given.get(file.name, file.name.removeprefix(prefix).lstrip("/"))) for file in files)

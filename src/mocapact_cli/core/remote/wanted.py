@@ -15,9 +15,9 @@ class Wanted:
     """Which members of an archive to take, where they go, and what completes the request.
 
     Attributes:
-        place: maps a member's name, which may be anything, to its path below the destination (parts joined by `/`), or
+        place: Maps a member's name, which may be anything, to its path below the destination (parts joined by `/`), or
             None where it is not wanted. It is asked for folders, too.
-        items: the paths below the destination, of files or of folders, that complete the request, each with the
+        items: The paths below the destination, of files or of folders, that complete the request, each with the
             files (paths below the item) without which a folder is not complete; None: whatever `place` maps, so that
             the archive is read to its end. A place that is neither an item nor inside one is not wanted.
 

@@ -83,7 +83,12 @@ class ClipFiles:
 
 
 def group_by_clip(experts: Sequence[ExpertLocation]) -> dict[str, list[ExpertLocation]]:
-    """Group experts by clip, each group by start step."""
+    """Group experts by clip, each group by start step.
+
+    Raises:
+        NotFoundError: There are no experts.
+        UsageError: Two of them track one snippet.
+    """
     if not experts:
         raise NotFoundError("There are no experts to roll out.", hint="Give a folder that holds some.")
     clips: dict[str, list[ExpertLocation]] = defaultdict(list)
@@ -116,7 +121,11 @@ def _digest(path: Path) -> str:
 
 
 def prepare_folder(folder: Path, clips: Mapping[str, Any], *, resume: bool, force: bool) -> None:
-    """Make sure that nothing is overwritten that the user has not named, and sweep up after a killed recording."""
+    """Make sure that nothing is overwritten that the user has not named, and sweep up after a killed recording.
+
+    Raises:
+        UsageError: The folder is a file, or holds something and neither `resume` nor `force` is given.
+    """
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file.", hint="Give the folder of the dataset with -o.")
     content = list(folder.iterdir()) if folder.is_dir() else []

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mocapact_cli.core.errors import UsageError
+from mocapact_cli.core.errors import check_known
 from mocapact_cli.core.rollouts.noise import stream
 from mocapact_cli.core.walker.model import NUM_JOINTS
 from mocapact_cli.core.walker.statics import holding_actions
@@ -89,9 +89,8 @@ BASELINES = tuple(_MAKERS)
 
 def check_baselines(names: Sequence[str]) -> None:
     """Raise a `UsageError` unless all `names` are known."""
-    unknown = [name for name in names if name not in _MAKERS]
-    if unknown:
-        raise UsageError(f"There is no baseline {unknown[0]!r}.", hint=f"Known are {', '.join(BASELINES)}.")
+    for name in names:
+        check_known(name, BASELINES, "baseline")
 
 
 def make_baseline(name: str, batch: TrackingBatch, plan: Sequence[PlannedEpisode], seed: int) -> Actor:

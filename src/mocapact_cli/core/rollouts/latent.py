@@ -93,7 +93,8 @@ def encode_snippets(
         policy: Encodes and acts.
         pairs: (clip, snippet) pairs.
         termination_error_threshold: Error at which an episode ends early.
-        num_envs: Environments side by side. threads: Threads of the physics.
+        num_envs: Environments side by side.
+        threads: Threads of the physics.
         progress: Told of every episode.
 
     Raises:
@@ -127,7 +128,8 @@ def move_freely(
         low_level: Acts.
         pairs: (clip, snippet) pairs that the episodes' starts are of.
         episodes: All with embeddings for equally many steps.
-        num_envs: Environments side by side. threads: Threads of the physics.
+        num_envs: Environments side by side.
+        threads: Threads of the physics.
         progress: Told of every episode.
 
     Raises:

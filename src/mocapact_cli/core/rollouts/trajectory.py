@@ -34,7 +34,7 @@ class Trajectory:
         qpos: (T, 63) the walker's poses before each step.
         reference_qpos: (T, 63) the reference's poses at the same moments.
         rewards: (T,).
-        end: how it ended.
+        end: How it ended.
     """
 
     qpos: NDArray[np.float64]
@@ -57,12 +57,14 @@ def record_episode(
     """Let a policy track a snippet once and keep the poses.
 
     Args:
-        policy: acts deterministically; the noise is added to its actions.
-        clip: the whole clip. snippet: the part to track.
-        start_step: step in the clip at which to begin; default: the snippet's first.
-        act_noise: standard deviation of the noise. seed: of it.
-        config: the task's settings; default: the original's.
-        walker: the body; default: the CMU humanoid.
+        policy: Acts deterministically; the noise is added to its actions.
+        clip: The whole clip.
+        snippet: The part to track.
+        start_step: Step in the clip at which to begin; default: the snippet's first.
+        act_noise: Standard deviation of the noise.
+        seed: Of it.
+        config: The task's settings; default: the original's.
+        walker: The body; default: the CMU humanoid.
     """
     starts = None if start_step is None else [start_step]
     (seen,) = record_episodes(
@@ -94,17 +96,19 @@ def record_episodes(
     """Let a policy track some snippets once each, side by side, and keep the poses.
 
     Args:
-        policy: acts; the noise is added to its actions.
+        policy: Acts; the noise is added to its actions.
         snippets: (clip, snippet) pairs.
-        start_steps: steps in the clips at which to begin; default: the snippets' first ones.
-        act_noise: standard deviation of the noise. stochastic: draw the policy's embedding. seed: of both.
-        config: the task's settings; default: the original's.
-        threads: of the physics; default: all cores.
-        walker: the body; default: the CMU humanoid.
-        progress: told of every end.
+        start_steps: Steps in the clips at which to begin; default: the snippets' first ones.
+        act_noise: Standard deviation of the noise.
+        stochastic: Draw the policy's embedding.
+        seed: Of both.
+        config: The task's settings; default: the original's.
+        threads: Of the physics; default: all cores.
+        walker: The body; default: the CMU humanoid.
+        progress: Told of every end.
 
     Raises:
-        UsageError: the policy has no embedding to draw.
+        UsageError: The policy has no embedding to draw.
     """
     first = start_steps or [snippet.start_step for _, snippet in snippets]
     plan = [PlannedEpisode(Start(number, step), (number,)) for number, step in enumerate(first)]

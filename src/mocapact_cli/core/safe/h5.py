@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mocapact_cli.core.errors import InvalidInputError, NotFoundError
+from mocapact_cli.core.errors import InvalidInputError, NotFoundError, first_line
 from mocapact_cli.core.guarded import now_reading
 
 if TYPE_CHECKING:
@@ -50,12 +50,16 @@ def open_h5(path: Path | str) -> h5py.File:
     try:
         return h5py.File(path, "r")
     except OSError as error:
-        raise InvalidInputError(f"{path} is damaged: {_first_line(error)}.") from error
+        raise InvalidInputError(f"{path} is damaged: {first_line(error)}.") from error
 
 
 @contextlib.contextmanager
 def damage_named(path: Path | str) -> Iterator[None]:
-    """Turn whatever h5py raises inside the block into one error that names the file."""
+    """Turn whatever h5py raises inside the block into one error that names the file.
+
+    Raises:
+        InvalidInputError: Something was raised that speaks of damage.
+    """
     try:
         yield
     except InvalidInputError as error:
@@ -63,7 +67,7 @@ def damage_named(path: Path | str) -> Iterator[None]:
             raise
         raise InvalidInputError(f"{path}: {error.message}", hint=error.hint) from error
     except _HDF5_ERRORS as error:
-        raise InvalidInputError(f"{path} is damaged: {_first_line(error)}.") from error
+        raise InvalidInputError(f"{path} is damaged: {first_line(error)}.") from error
 
 
 def find(group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset | None:
@@ -183,8 +187,4 @@ def _failures_at(item: h5py.HLObject, name: str = "") -> Iterator[None]:
         raise
     except _HDF5_ERRORS as error:
         place = f"{str(item.name).rstrip('/')}/{name}" if name else str(item.name)
-        raise InvalidInputError(f"{place} is damaged: {_first_line(error)}.") from error
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip("\"' \n") or type(error).__name__).splitlines()[0].rstrip(".")
+        raise InvalidInputError(f"{place} is damaged: {first_line(error)}.") from error

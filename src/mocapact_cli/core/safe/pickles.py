@@ -1,7 +1,7 @@
 """Reading pickles that anybody may have written, without running anything that they name.
 
 A pickle is a program that calls whatever it can name. Here every name is looked up in an allow-list whose values are
-inert stand-ins (:mod:`~mocapact_cli.core.safe.allow_list`), which are turned into NumPy arrays afterwards.
+inert stand-ins (`mocapact_cli.core.safe.allow_list`), which are turned into NumPy arrays afterwards.
 """
 
 from __future__ import annotations

@@ -57,7 +57,11 @@ class Table(Restorable, dict[Any, Any]):
 
 
 def table(*items: object) -> Table:
-    """Stand for collections.OrderedDict."""
+    """Stand for collections.OrderedDict.
+
+    Raises:
+        InvalidInputError: They are no pairs.
+    """
     pairs = items[0] if items else []
     if not isinstance(pairs, list) or not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs):
         raise InvalidInputError("an ordered dictionary is read only from a list of pairs")
@@ -65,7 +69,11 @@ def table(*items: object) -> Table:
 
 
 def queue(items: object = (), *_: object) -> list[object]:
-    """Stand for collections.deque, as the list that it holds."""
+    """Stand for collections.deque, as the list that it holds.
+
+    Raises:
+        InvalidInputError: It is no list.
+    """
     if not isinstance(items, list | tuple):
         raise InvalidInputError("a queue is read only from a list")
     return list(items)

@@ -29,7 +29,9 @@ class Features:
     Attributes:
         flat: (M, W) the matrix.
         time: (M,) simulated seconds since the reset.
-        qpos: (M, 63); qvel: (M, 62); act: (M, 56).
+        qpos: (M, 63).
+        qvel: (M, 62).
+        act: (M, 56).
         com: (M, 3) centre of mass of the whole walker.
         xpos: (M, 32, 3) positions of the root and the 31 tracked bodies, metres, world frame.
         xquat: (M, 32, 4) their orientations, scalar first.
@@ -65,11 +67,11 @@ class Features:
         self._appendages = np.array([*walker.end_effectors, walker.head]) + 1
 
     def state_row(self, row: int) -> FloatArray:
-        """(182,) view into which ``mj_getState`` with :data:`STATE` writes one simulation's state."""
+        """(182,) view into which `mj_getState` with `STATE` writes one simulation's state."""
         return self.flat[row, : self._columns["act"].stop]
 
     def copies(self, data: mujoco.MjData, row: int) -> list[Copy]:
-        """Pairs of views whose copying brings all that is no state in row ``row`` up to date with ``data``."""
+        """Pairs of views whose copying brings all that is no state in row `row` up to date with `data`."""
         first, frame = self._walker.root_body, self._walker.frame_body
         return [
             (self.com[row], data.subtree_com[frame]),

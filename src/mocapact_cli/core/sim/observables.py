@@ -1,7 +1,7 @@
 """The observables of dm_control's CMU humanoid and tracking task, computed for a whole batch.
 
-Each observable is one function from a :class:`Moment` to an array with one row an environment. Names, order and values
-are dm_control's (``walker/...``); :class:`ObservableLayout` says which columns of a flat observation they fill.
+Each observable is one function from a `Moment` to an array with one row an environment. Names, order and values
+are dm_control's (`walker/...`); `ObservableLayout` says which columns of a flat observation they fill.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ class Moment:
     """What the observables of n environments are computed from.
 
     Attributes:
-        walker: index tables.
-        features: the simulations' state; the first n rows count.
-        rows: ``slice(0, n)``.
-        previous: the pose one control step ago.
+        walker: Index tables.
+        features: The simulations' state; the first n rows count.
+        rows: `slice(0, n)`.
+        previous: The pose one control step ago.
         time_in_clip: (n,) share of the snippet's duration that has passed.
-        bank: the references; None in tasks without one.
+        bank: The references; None in tasks without one.
         targets: (n, K) rows of the bank, one for each reference step.
-        own: values (n, size) of the task's own observables, by name.
+        own: Values (n, size) of the task's own observables, by name.
     """
 
     walker: Walker
@@ -68,7 +68,11 @@ class Moment:
 
     @cached_property
     def references(self) -> ReferenceBank:
-        """The reference bank, where the task has one."""
+        """The reference bank, where the task has one.
+
+        Raises:
+            UsageError: It has none.
+        """
         if self.bank is None:
             raise UsageError("This task has no reference motion, so it has no reference observables.")
         return self.bank
@@ -359,17 +363,17 @@ class ObservableLayout:
     """Where each observable lies in a flat observation.
 
     Attributes:
-        names: the observables in order.
-        slices: name -> columns.
-        size: number of columns.
+        names: The observables in order.
+        slices: Name -> columns.
+        size: Number of columns.
 
     Args:
-        names: observables, each at most once.
-        ref_steps: the task's reference steps.
-        own: sizes of observables that only the task has, by name.
+        names: Observables, each at most once.
+        ref_steps: The task's reference steps.
+        own: Sizes of observables that only the task has, by name.
 
     Raises:
-        UsageError: if a name is unknown or repeated.
+        UsageError: If a name is unknown or repeated.
     """
 
     def __init__(
@@ -387,10 +391,10 @@ class ObservableLayout:
             self.size += width
 
     def columns(self, names: Sequence[str], ref_steps: Sequence[int] | None = None) -> IntArray:
-        """Column numbers of some observables, in the order of ``names``.
+        """Column numbers of some observables, in the order of `names`.
 
         Args:
-            ref_steps: of those that look ahead, only these of the layout's reference steps.
+            ref_steps: Of those that look ahead, only these of the layout's reference steps.
         """
         return np.concatenate([self._columns_of(name, ref_steps) for name in names])
 
@@ -410,7 +414,7 @@ def observable_size(name: str, num_ref_steps: int) -> int:
     """Columns of an observable.
 
     Raises:
-        UsageError: if the name is unknown; the message names the nearest one.
+        UsageError: If the name is unknown; the message names the nearest one.
     """
     if name not in OBSERVABLES:
         nearest = difflib.get_close_matches(name, OBSERVABLES, n=1)
@@ -421,7 +425,7 @@ def observable_size(name: str, num_ref_steps: int) -> int:
 
 
 def observe(moment: Moment, layout: ObservableLayout, out: NDArray[np.float32]) -> None:
-    """Write the observables of ``layout`` into ``out`` (n, size)."""
+    """Write the observables of `layout` into `out` (n, size)."""
     for name, columns in layout.slices.items():
         value = moment.own[name] if name in moment.own else OBSERVABLES[name].compute(moment)
         out[:, columns] = value.reshape(len(out), -1)

@@ -17,10 +17,10 @@ class PhysicsShard:
     are computed together.
 
     Args:
-        walker: the model and its tables.
-        size: number of simulations n.
-        subtree_velocities: also compute the velocity of the root's subtree (only two observables need it).
-        falls: also note whose body touches the floor with anything but its feet.
+        walker: The model and its tables.
+        size: Number of simulations n.
+        subtree_velocities: Also compute the velocity of the root's subtree (only two observables need it).
+        falls: Also note whose body touches the floor with anything but its feet.
     """
 
     def __init__(self, walker: Walker, size: int, *, subtree_velocities: bool, falls: bool = False) -> None:
@@ -45,10 +45,10 @@ class PhysicsShard:
         sensors of forces and accelerations belong to the new state too. That evaluation is not lost: the actuators'
         force depends on their activation alone, so the next control changes nothing but the activation's derivative,
         and the next control step begins by integrating what is already known. A control step therefore costs no more
-        than ``SUBSTEPS`` calls of ``mj_step``, and the states are the same to the last bit.
+        than `SUBSTEPS` calls of `mj_step`, and the states are the same to the last bit.
 
         Args:
-            env: index below n.
+            env: Index below n.
             action: (56,) position targets in [-1, 1]; the model clamps them.
         """
         model, data = self.walker.model, self.data[env]
@@ -73,7 +73,7 @@ class PhysicsShard:
         """Give a whole body another velocity, as a shove would.
 
         Args:
-            env: index below n.
+            env: Index below n.
             velocity: (3,) what is added to the velocity of all its parts, m/s, world frame.
         """
         data = self.data[env]
@@ -81,7 +81,7 @@ class PhysicsShard:
         mujoco.mj_forward(self.walker.model, data)
 
     def reset(self, env: int, row: int, qpos: FloatArray, qvel: FloatArray) -> None:
-        """Start simulation ``env`` from a state and read its features into row ``row``.
+        """Start simulation `env` from a state and read its features into row `row`.
 
         As dm_control does, the first evaluation runs with the actuators off, since no control is known yet.
 

@@ -17,12 +17,17 @@ class ReferenceBank:
     """The steps of all needed clips, one after the other: R rows.
 
     Attributes:
-        motion: (R, 125) qpos and qvel side by side; qpos: (R, 63); joints: (R, 56) in mocap order.
+        motion: (R, 125) qpos and qvel side by side.
+        qpos: (R, 63).
+        joints: (R, 56) in mocap order.
         points: (R, 99) centre of mass, zeros for the root (mocap data lacks it) and the bodies' positions.
-        body_positions: (R, 31, 3); body_quaternions: (R, 31, 4), scalar first; appendages: (R, 15).
+        body_positions: (R, 31, 3).
+        body_quaternions: (R, 31, 4), scalar first.
+        appendages: (R, 15).
         unit_quaternions: (R, 31, 4) the same orientations, normalized.
         ego_quaternions: (R, 31, 4) the bodies' orientations relative to the root's.
-        first_row: (S,) the row of each snippet's first step. last_row: (S,) the row of its clip's last step.
+        first_row: (S,) the row of each snippet's first step.
+        last_row: (S,) the row of its clip's last step.
         num_steps: (S,) poses in each snippet.
         start_step: (S,) the snippet's first step in its clip.
         duration: (S,) seconds from the snippet's first to its last pose.
@@ -71,7 +76,7 @@ class RollingBank(ReferenceBank):
     Rows of a closed snippet are used again, and keep their content until another snippet is opened.
 
     Args:
-        snippets: all snippets that will be tracked.
+        snippets: All snippets that will be tracked.
     """
 
     def __init__(self, snippets: Sequence[Snippet]) -> None:
@@ -90,7 +95,7 @@ class RollingBank(ReferenceBank):
         return len(self.motion)
 
     def open(self, index: int, part: ReferenceBank) -> None:
-        """Take in snippet ``index``, whose steps alone are in ``part``, from :func:`snippet_reference`."""
+        """Take in snippet `index`, whose steps alone are in `part`, from `snippet_reference`."""
         first = self._allocate(int(self.num_steps[index]))
         for name in _ROW_SHAPES:
             getattr(self, name)[first : first + self.num_steps[index]] = getattr(part, name)
@@ -98,7 +103,7 @@ class RollingBank(ReferenceBank):
         self.duration[index] = part.duration[0]
 
     def close(self, index: int) -> None:
-        """Let the rows of snippet ``index`` be used again."""
+        """Let the rows of snippet `index` be used again."""
         freed = sorted([*self._free, (int(self.first_row[index]), int(self.last_row[index]) + 1)])
         self._free = freed[:1]
         for begin, end in freed[1:]:
@@ -108,7 +113,7 @@ class RollingBank(ReferenceBank):
                 self._free.append((begin, end))
 
     def _allocate(self, count: int) -> int:
-        """Return the first of ``count`` rows in the smallest gap that has them, or at the end."""
+        """Return the first of `count` rows in the smallest gap that has them, or at the end."""
         gaps = [(end - begin, begin) for begin, end in self._free if end - begin >= count]
         if not gaps:
             self._free.append((self.num_rows, self.num_rows + max(count, self.num_rows // 2)))
@@ -128,7 +133,7 @@ class RollingBank(ReferenceBank):
 
 
 def snippet_reference(clip: Clip, snippet: Snippet) -> ReferenceBank:
-    """Return the steps of one snippet alone, for :meth:`RollingBank.open`."""
+    """Return the steps of one snippet alone, for `RollingBank.open`."""
     part = clip.slice(snippet.start_step, snippet.end_step)
     bank = ReferenceBank([(part, Snippet(clip.id, 0, part.last_step))])
     bank.duration[:] = _duration(clip, snippet)

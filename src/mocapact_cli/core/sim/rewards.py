@@ -1,6 +1,6 @@
 """Rewards of dm_control's reference pose task, over a batch.
 
-Formulas: ``dm_control.locomotion.tasks.reference_pose.rewards``; ``comic`` is from Hasenclever et al., "CoMic:
+Formulas: `dm_control.locomotion.tasks.reference_pose.rewards`; `comic` is from Hasenclever et al., "CoMic:
 Complementary Task Learning & Mimicry for Reusable Skills", ICML 2020.
 """
 
@@ -22,13 +22,12 @@ class TrackingState:
     """The walker and its target in n environments.
 
     Attributes:
-        features: the walkers; the first n rows count.
-        bank: the references.
+        features: The walkers; the first n rows count.
+        bank: The references.
         target: (n,) rows of the bank to compare with.
-        threshold: termination error at which an episode fails.
+        threshold: Termination error at which an episode fails.
         motion_error: (n, 125) walker minus reference qpos and qvel.
         com_error: (n, 3) walker minus reference centre of mass, metres.
-        body_error: (n, 93) walker minus reference body positions, metres.
         error: (n,) termination error.
     """
 
@@ -38,16 +37,15 @@ class TrackingState:
     threshold: float
     motion_error: FloatArray
     com_error: FloatArray
-    body_error: FloatArray
     error: FloatArray
 
     @classmethod
     def compare(cls, features: Features, bank: ReferenceBank, target: IntArray, threshold: float) -> TrackingState:
-        """Compare the first ``len(target)`` walkers with their targets."""
+        """Compare the first `len(target)` walkers with their targets."""
         motion = features.motion[: len(target)] - bank.motion[target]
         points = features.points[: len(target)] - bank.points[target]
         error = termination_error(motion[:, 7:63], points[:, 6:])
-        return cls(features, bank, target, threshold, motion, points[:, :3], points[:, 6:], error)
+        return cls(features, bank, target, threshold, motion, points[:, :3], error)
 
 
 def termination_error(joints: FloatArray, bodies: FloatArray) -> FloatArray:
@@ -86,7 +84,7 @@ def multi_term_pose_reward(state: TrackingState) -> Channels:
 
 
 def comic(state: TrackingState) -> Channels:
-    """The mean of :func:`termination_reward` and :func:`multi_term_pose_reward`."""
+    """The mean of `termination_reward` and `multi_term_pose_reward`."""
     parts = termination_reward(state) | multi_term_pose_reward(state)
     return {name: 0.5 * value for name, value in parts.items()}
 

@@ -25,19 +25,19 @@ class CompletionTask(TrackingTask):
     As in the original, an episode fails when anything but the feet touches the floor while the error is above the
     threshold; either alone is no failure. At the snippet's end the reference stands still in its last pose, and so does
     the time in the clip; the error is measured from there. Only steps up to the snippet's end are rewarded. An episode
-    ends ``max_steps`` after it.
+    ends `max_steps` after it.
 
     Args:
         snippets: (clip, snippet) pairs.
-        config: the settings; ``min_steps`` is given by the prompt.
-        prompt_length: control steps of the prompt, all of them inside the snippet.
-        max_steps: control steps beyond the snippet's end.
-        holds_reference: show the reference, and the time, of the prompt's end from there on, to those who would
+        config: The settings; `min_steps` is given by the prompt.
+        prompt_length: Control steps of the prompt, all of them inside the snippet.
+        max_steps: Control steps beyond the snippet's end.
+        holds_reference: Show the reference, and the time, of the prompt's end from there on, to those who would
             otherwise be told how the motion goes on; errors are measured as ever.
 
     Raises:
-        InvalidInputError: a snippet lies outside its clip.
-        UsageError: a prompt is longer than a snippet, or lengths are not positive.
+        InvalidInputError: A snippet lies outside its clip.
+        UsageError: A prompt is longer than a snippet, or lengths are not positive.
     """
 
     watches_falls = True
@@ -92,7 +92,7 @@ class CompletionCursor(TrackingCursor):
         self._last_row = self.task.bank.first_row + self.task.last_step
 
     def judge(self, features: Features, count: int) -> Judgement:
-        """Reward inside the snippet, falls and endings of the first ``count`` rows."""
+        """Reward inside the snippet, falls and endings of the first `count` rows."""
         judgement = super().judge(features, count)
         last = self.task.last_step[self.snippet[:count]]
         beyond = self.step[:count] > last
@@ -104,7 +104,7 @@ class CompletionCursor(TrackingCursor):
         return judgement
 
     def moment(self, features: Features, count: int, previous: Previous) -> Moment:
-        """What the observables of the first ``count`` rows are computed from."""
+        """What the observables of the first `count` rows are computed from."""
         moment = super().moment(features, count, previous)
         snippet, last = self.snippet[:count], self._last_shown(count)
         shown = last * CONTROL_TIMESTEP / self.task.bank.duration[snippet]

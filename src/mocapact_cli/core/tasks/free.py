@@ -20,16 +20,16 @@ class FreeTask(TrackingTask):
     """Moving freely from poses of one or more snippets.
 
     An episode fails when anything but the feet touches the floor, as in dm_control's locomotion tasks, and ends after
-    ``max_steps``. There are no rewards. Reference observables, if one asks for them, stay at the clip's last pose once
+    `max_steps`. There are no rewards. Reference observables, if one asks for them, stay at the clip's last pose once
     that has passed.
 
     Args:
         snippets: (clip, snippet) pairs; every pose of a snippet is a start.
-        max_steps: control steps of an episode.
+        max_steps: Control steps of an episode.
 
     Raises:
-        InvalidInputError: if a snippet lies outside its clip.
-        UsageError: if ``max_steps`` is below one.
+        InvalidInputError: If a snippet lies outside its clip.
+        UsageError: If `max_steps` is below one.
     """
 
     channels = ()
@@ -66,6 +66,6 @@ class FreeCursor(TrackingCursor):
     task: FreeTask
 
     def judge(self, features: Features, count: int) -> Judgement:
-        """Falls and endings of the first ``count`` rows."""
+        """Falls and endings of the first `count` rows."""
         ended = self.step[:count] - self.start[:count] >= self.task.max_steps
         return Judgement(np.zeros(count), {}, features.fallen[:count].copy(), ended)

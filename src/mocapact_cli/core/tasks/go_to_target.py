@@ -1,4 +1,4 @@
-"""Going to a target that moves on once it is reached: dm_control's ``GoToTarget`` over a batch of environments."""
+"""Going to a target that moves on once it is reached: dm_control's `GoToTarget` over a batch of environments."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class GoToTarget(GoalTask):
         """Share of episodes that reach a target, targets an episode, and seconds from a target's coming to its reach.
 
         Args:
-            episodes: the measures of one or more.
+            episodes: The measures of one or more.
         """
         reached = np.array([measures["targets_reached"] for measures in episodes])
         seconds = sum(measures["seconds"] for measures in episodes)

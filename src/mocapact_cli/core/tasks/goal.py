@@ -1,8 +1,8 @@
 """What tasks with a goal have in common: a walker that stands up straight, is told what to do, and must not fall.
 
-A task of this kind is one file: a class of settings, a :class:`GoalTask` with its names and observables, and a
-:class:`GoalCursor` that draws goals and rewards what the walker does about them. It is known by its name once it is in
-:mod:`mocapact_cli.core.tasks.registry`.
+A task of this kind is one file: a class of settings, a `GoalTask` with its names and observables, and a
+`GoalCursor` that draws goals and rewards what the walker does about them. It is known by its name once it is in
+`mocapact_cli.core.tasks.registry`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Mark:
     """Where a film shows what the walker is told to do.
 
     Attributes:
-        kind: a spot on the floor, or an arrow.
+        kind: A spot on the floor, or an arrow.
         position: (3,) the spot's centre, or where the arrow begins, metres.
         extent: (3,) of an arrow, where it points to from there, metres; of a spot its radius three times.
     """
@@ -58,11 +58,11 @@ class GoalTask(FreeTask, ABC):
     """A task that tells the walker what to do.
 
     An episode begins in the first pose of a clip, fails when anything but the feet touches the floor, and ends after
-    ``settings.max_steps``.
+    `settings.max_steps`.
 
     Args:
-        pose: the clip in whose first pose episodes begin.
-        settings: the task's own; default: those of the original.
+        pose: The clip in whose first pose episodes begin.
+        settings: The task's own; default: those of the original.
     """
 
     name: ClassVar[str]
@@ -88,7 +88,7 @@ class GoalTask(FreeTask, ABC):
         """What came of episodes, from what the cursor has measured of each.
 
         Args:
-            episodes: the measures of one or more.
+            episodes: The measures of one or more.
 
         Returns:
             Numbers by name; None where there is nothing to take a mean of.
@@ -100,8 +100,8 @@ class GoalCursor(FreeCursor, ABC):
     """What each environment of a shard is told and what has come of it.
 
     Like the features, everything has two rows an environment; the second half belongs to the episodes that begin in
-    this step. A subclass makes its arrays with :meth:`table`, and gives :meth:`draw`, :meth:`update`, :meth:`rewards`,
-    :meth:`own` and :meth:`measures`. Every episode draws from a stream of its own, so it does not depend on others.
+    this step. A subclass makes its arrays with `table`, and gives `draw`, `update`, `rewards`,
+    `own` and `measures`. Every episode draws from a stream of its own, so it does not depend on others.
     """
 
     task: GoalTask
@@ -117,7 +117,7 @@ class GoalCursor(FreeCursor, ABC):
         return self._tables[-1]
 
     def begin(self, row: int, start: Start) -> tuple[FloatArray, FloatArray]:
-        """Put row ``row`` at a start; returns its qpos (63,) and qvel (62,)."""
+        """Put row `row` at a start; returns its qpos (63,) and qvel (62,)."""
         qpos, qvel = (values.copy() for values in super().begin(row, start))
         self.streams[row] = np.random.Generator(np.random.PCG64(start.seed))
         for table in self._tables:
@@ -126,32 +126,32 @@ class GoalCursor(FreeCursor, ABC):
         return qpos, qvel
 
     def adopt(self, env: int, row: int) -> None:
-        """Make the episode in row ``row`` the one of environment ``env``."""
+        """Make the episode in row `row` the one of environment `env`."""
         super().adopt(env, row)
         self.streams[env] = self.streams[row]
         for table in self._tables:
             table[env] = table[row]
 
     def judge(self, features: Features, count: int) -> Judgement:
-        """Reward and endings of the first ``count`` rows."""
+        """Reward and endings of the first `count` rows."""
         self.update(features, count)
         judgement = super().judge(features, count)
         judgement.rewards = self.rewards(features, count)
         return judgement
 
     def moment(self, features: Features, count: int, previous: Previous) -> Moment:
-        """What the observables of the first ``count`` rows are computed from."""
+        """What the observables of the first `count` rows are computed from."""
         moment = super().moment(features, count, previous)
         moment.own = self.own(moment, count)
         return moment
 
     @abstractmethod
     def draw(self, row: int, qpos: FloatArray) -> None:
-        """Draw the first goal of the episode in row ``row``, and change where it begins if the task does."""
+        """Draw the first goal of the episode in row `row`, and change where it begins if the task does."""
 
     @abstractmethod
     def update(self, features: Features, count: int) -> None:
-        """Give the first ``count`` rows new goals where these are due, before the step is rewarded and observed."""
+        """Give the first `count` rows new goals where these are due, before the step is rewarded and observed."""
 
     @abstractmethod
     def rewards(self, features: Features, count: int) -> FloatArray:
@@ -162,5 +162,5 @@ class GoalCursor(FreeCursor, ABC):
         """Values (count, size) of the task's own observables by name."""
 
     def marks(self, env: int, position: FloatArray) -> list[Mark]:  # noqa: ARG002
-        """What a film shows of environment ``env``'s goal while the walker's root is at ``position`` (3,)."""
+        """What a film shows of environment `env`'s goal while the walker's root is at `position` (3,)."""
         return []

@@ -8,7 +8,7 @@ from typing import Any
 from mocapact_cli.core.clips.clip import Clip
 from mocapact_cli.core.clips.library import ClipLibrary
 from mocapact_cli.core.config import from_dict
-from mocapact_cli.core.errors import UsageError, did_you_mean
+from mocapact_cli.core.errors import UsageError, check_known
 from mocapact_cli.core.tasks.go_to_target import GoToTarget
 from mocapact_cli.core.tasks.goal import GoalTask
 from mocapact_cli.core.tasks.velocity_control import VelocityControl
@@ -25,7 +25,7 @@ def register_task(task: type[GoalTask]) -> type[GoalTask]:
     """Make a task known by its name; to be used as a decorator of its class.
 
     Raises:
-        UsageError: there is another one of that name.
+        UsageError: There is another one of that name.
     """
     if TASKS.setdefault(task.name, task) is not task:
         raise UsageError(f"There is a task {task.name!r} already.", hint="Choose another name.")
@@ -36,13 +36,10 @@ def task_class(name: str) -> type[GoalTask]:
     """The task of a name; underscores stand for hyphens, as the original writes them.
 
     Raises:
-        UsageError: there is none.
+        UsageError: There is none.
     """
     known = name.replace("_", "-")
-    if known not in TASKS:
-        raise UsageError(
-            f"There is no task {name!r}.", hint=did_you_mean(known, TASKS) or f"Known are {', '.join(TASKS)}."
-        )
+    check_known(known, TASKS, "task")
     return TASKS[known]
 
 
@@ -50,11 +47,12 @@ def make_task(name: str, pose: Clip, settings: Mapping[str, Any] | None = None) 
     """A task with its settings.
 
     Args:
-        name: the task. pose: the clip in whose first pose episodes begin.
-        settings: values that differ from the original's, by name.
+        name: The task.
+        pose: The clip in whose first pose episodes begin.
+        settings: Values that differ from the original's, by name.
 
     Raises:
-        UsageError: there is no such task or setting, or a value does not fit.
+        UsageError: There is no such task or setting, or a value does not fit.
     """
     task = task_class(name)
     return task(pose, from_dict(task.Settings, dict(settings or {})))
@@ -64,7 +62,7 @@ def start_pose(library: ClipLibrary) -> Clip:
     """The clip in whose first pose episodes begin: the original's, else a built-in one that stands as well.
 
     Args:
-        library: the clips at hand.
+        library: The clips at hand.
     """
     return library.get(POSE if POSE in library.ids() else BUILT_IN_POSE)
 

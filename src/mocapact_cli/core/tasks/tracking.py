@@ -1,4 +1,4 @@
-"""Tracking a reference motion: dm_control's ``MultiClipMocapTracking`` over a batch of environments."""
+"""Tracking a reference motion: dm_control's `MultiClipMocapTracking` over a batch of environments."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ class Judgement:
     """What the last control step was worth in n environments.
 
     Attributes:
-        rewards: (n,). channels: the reward's parts by name, (n,) each. failed: (n,) the error passed the threshold.
+        rewards: (n,).
+        channels: The reward's parts by name, (n,) each.
+        failed: (n,) the error passed the threshold.
         ended: (n,) the snippet's last step was reached.
     """
 
@@ -77,11 +79,11 @@ class TrackingTask:
 
     Args:
         snippets: (clip, snippet) pairs.
-        config: the settings.
-        weights: relative probability of each snippet's start steps under random starts.
+        config: The settings.
+        weights: Relative probability of each snippet's start steps under random starts.
 
     Raises:
-        InvalidInputError: if a snippet lies outside its clip or is too short for ``min_steps`` and ``ref_steps``.
+        InvalidInputError: If a snippet lies outside its clip or is too short for `min_steps` and `ref_steps`.
     """
 
     channels: tuple[str, ...] = ("appendages", "body_quaternions", "center_of_mass", "joints_velocity", "termination")
@@ -125,7 +127,7 @@ class TrackingTask:
         return starts, probabilities / probabilities.sum()
 
     def steps_left(self, start: Start) -> int:
-        """Control steps from ``start`` to the snippet's last step."""
+        """Control steps from `start` to the snippet's last step."""
         return int(self.last_step[start.snippet_index] - (start.start_step - self.bank.start_step[start.snippet_index]))
 
     @property
@@ -155,14 +157,14 @@ class TrackingTask:
 
 
 class RollingTask(TrackingTask):
-    """Tracking many snippets in turn: the references of those alone are in memory that :meth:`open` has taken in.
+    """Tracking many snippets in turn: the references of those alone are in memory that `open` has taken in.
 
     Args:
-        snippets: all snippets that will be tracked.
-        config: the settings.
+        snippets: All snippets that will be tracked.
+        config: The settings.
 
     Raises:
-        InvalidInputError: if a snippet is too short for ``min_steps`` and ``ref_steps``.
+        InvalidInputError: If a snippet is too short for `min_steps` and `ref_steps`.
     """
 
     def __init__(self, snippets: Sequence[Snippet], config: TrackingConfig) -> None:
@@ -172,28 +174,28 @@ class RollingTask(TrackingTask):
         self._prepare(list(snippets), self.rolling, config)
 
     def reference(self, index: int, clip: Clip) -> ReferenceBank:
-        """Prepare snippet ``index`` of ``clip`` for :meth:`open`; other threads may do this meanwhile.
+        """Prepare snippet `index` of `clip` for `open`; other threads may do this meanwhile.
 
         Raises:
-            InvalidInputError: if the snippet lies outside the clip.
+            InvalidInputError: If the snippet lies outside the clip.
         """
         check_clip(self.snippets[index], clip.num_steps, clip.dt)
         return snippet_reference(clip, self.snippets[index])
 
     def open(self, index: int, reference: ReferenceBank) -> None:
-        """Take in the reference of snippet ``index``, before its first episode begins."""
+        """Take in the reference of snippet `index`, before its first episode begins."""
         self.rolling.open(index, reference)
 
     def close(self, index: int) -> None:
-        """Forget the reference of snippet ``index``, after its last episode."""
+        """Forget the reference of snippet `index`, after its last episode."""
         self.rolling.close(index)
 
 
 def check_clip(snippet: Snippet, num_steps: int, dt: float = CONTROL_TIMESTEP) -> None:
-    """See that a clip of ``num_steps`` poses, ``dt`` seconds apart, holds the snippet and suits the walker.
+    """See that a clip of `num_steps` poses, `dt` seconds apart, holds the snippet and suits the walker.
 
     Raises:
-        InvalidInputError: if it does not.
+        InvalidInputError: If it does not.
     """
     if not 0 <= snippet.start_step < snippet.end_step <= num_steps - 1:
         raise InvalidInputError(
@@ -235,19 +237,19 @@ class TrackingCursor:
         self._ref_steps = np.array(self.task.config.ref_steps)
 
     def begin(self, row: int, start: Start) -> tuple[FloatArray, FloatArray]:
-        """Put row ``row`` at a start; returns its qpos (63,) and qvel (62,)."""
+        """Put row `row` at a start; returns its qpos (63,) and qvel (62,)."""
         bank = self.task.bank
         self.snippet[row] = start.snippet_index
         self.step[row] = self.start[row] = start.start_step - bank.start_step[start.snippet_index]
         return bank.start(bank.first_row[start.snippet_index] + self.step[row])
 
     def adopt(self, env: int, row: int) -> None:
-        """Make the episode in row ``row`` the one of environment ``env``."""
+        """Make the episode in row `row` the one of environment `env`."""
         for table in (self.snippet, self.step, self.start):
             table[env] = table[row]
 
     def judge(self, features: Features, count: int) -> Judgement:
-        """Reward and endings of the first ``count`` rows."""
+        """Reward and endings of the first `count` rows."""
         task, config = self.task, self.task.config
         state = TrackingState.compare(features, task.bank, self.rows(count), config.termination_error_threshold)
         channels = REWARDS[config.reward_type](state)
@@ -257,11 +259,11 @@ class TrackingCursor:
         return Judgement(sum(channels.values(), np.zeros(count)), channels, failed, ended)
 
     def measures(self, env: int) -> dict[str, float]:  # noqa: ARG002
-        """What the task itself measures of the episode that has just ended in environment ``env``."""
+        """What the task itself measures of the episode that has just ended in environment `env`."""
         return {}
 
     def moment(self, features: Features, count: int, previous: Previous) -> Moment:
-        """What the observables of the first ``count`` rows are computed from."""
+        """What the observables of the first `count` rows are computed from."""
         bank, rows = self.task.bank, slice(0, count)
         elapsed = self.start[rows] * CONTROL_TIMESTEP + features.time[rows]
         return Moment(
@@ -275,10 +277,10 @@ class TrackingCursor:
         )
 
     def rows(self, count: int, ahead: IntArray | int = 0) -> IntArray:
-        """Rows of the reference bank for the first ``count`` rows, ``ahead`` steps from now.
+        """Rows of the reference bank for the first `count` rows, `ahead` steps from now.
 
         Args:
-            ahead: a number, or (K,) numbers for an answer of shape (count, K).
+            ahead: A number, or (K,) numbers for an answer of shape (count, K).
         """
         now = self.task.bank.first_row[self.snippet[:count]] + self.step[:count]
         last = self.task.bank.last_row[self.snippet[:count]]

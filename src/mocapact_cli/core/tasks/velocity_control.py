@@ -1,4 +1,4 @@
-"""Moving at a velocity that changes now and then: MoCapAct's ``VelocityControl`` over a batch of environments.
+"""Moving at a velocity that changes now and then: MoCapAct's `VelocityControl` over a batch of environments.
 
 Wagener et al., "MoCapAct: a multi-task dataset for simulated humanoid control", NeurIPS 2022. A step is rewarded by
 exp(-((|v*| - |v|) / margin)^2) ((cos angle + 1) / 2)^exponent for the velocity v of the walker's centre of mass on the
@@ -21,7 +21,7 @@ from mocapact_cli.core.walker.model import FloatArray, Walker
 
 TARGET = "target_obs"
 _STANDING = 1e-8
-"""Metres a second; below this on both axes there is no direction (NumPy's ``isclose``)."""
+"""Metres a second; below this on both axes there is no direction (NumPy's `isclose`)."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class VelocityControl(GoalTask):
         """Mean differences from the wanted speed (m/s) and direction (degrees), over all steps of all episodes.
 
         Args:
-            episodes: the measures of one or more.
+            episodes: The measures of one or more.
         """
         steps = sum(measures["steps"] for measures in episodes)
         return {

@@ -23,7 +23,7 @@ class EventFile:
     """A file of scalars that TensorBoard reads.
 
     Args:
-        folder: where the file lies; made if need be.
+        folder: Where the file lies; made if need be.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -38,7 +38,7 @@ class EventFile:
         """Write the numbers of one step by name.
 
         Raises:
-            OSError: the disk is full.
+            OSError: The disk is full.
         """
         scalars = [Summary.Value(tag=name, simple_value=float(value)) for name, value in sorted(values.items())]
         self._write(Event(wall_time=time.time(), step=step, summary=Summary(value=scalars)))

@@ -28,11 +28,11 @@ class OverlappedPPO(PPO):
     Actions are drawn on the thread of the steps and batches on the learner's, from generators that are not shared.
 
     Attributes:
-        pause_due: asked before each update; where it is true, nothing is in flight when the callback's
-            ``on_rollout_start`` is called next, so that all state can be saved.
+        pause_due: Asked before each update; where it is true, nothing is in flight when the callback's
+            `on_rollout_start` is called next, so that all state can be saved.
 
     Raises:
-        ValueError: if the environments hold more than flat arrays.
+        ValueError: If the environments hold more than flat arrays.
     """
 
     pause_due: Callable[[], bool] = staticmethod(lambda: False)
@@ -46,7 +46,7 @@ class OverlappedPPO(PPO):
         reset_num_timesteps: bool = True,
         progress_bar: bool = False,
     ) -> OverlappedPPO:
-        """Learn until ``total_timesteps`` more environment steps were taken, or the callback says that it is enough."""
+        """Learn until `total_timesteps` more environment steps were taken, or the callback says that it is enough."""
         total, told = self._setup_learn(total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar)
         told.on_training_start(locals(), globals())
         if self.env is None:

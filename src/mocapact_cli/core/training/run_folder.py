@@ -10,12 +10,21 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mocapact_cli.core import paths
+from mocapact_cli.core.config import from_dict
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError
+from mocapact_cli.core.json_lines import json_object
 from mocapact_cli.core.processors import available_threads
 from mocapact_cli.core.training.tracking import METRICS, NullTracker, Tracker
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    C = TypeVar("C", bound=DataclassInstance)
+else:
+    C = TypeVar("C")
 
 CONFIG = "config.json"
 VERSIONS = "versions.json"
@@ -40,7 +49,8 @@ class RunFolder:
     """A run's folder.
 
     Args:
-        root: the folder. tracker: follows the run.
+        root: The folder.
+        tracker: Follows the run.
     """
 
     def __init__(self, root: Path, tracker: Tracker | None = None) -> None:
@@ -55,7 +65,7 @@ class RunFolder:
         """Make the folder ready for a new or a resumed run.
 
         Raises:
-            UsageError: if a run lies there and neither ``resume`` nor ``force`` was given.
+            UsageError: If a run lies there and neither `resume` nor `force` was given.
         """
         if not resume and any((self.root / name).exists() for name in _RUN):
             if not force:
@@ -70,8 +80,9 @@ class RunFolder:
         """Write the resolved configuration, and what else its numbers depend on.
 
         Args:
-            config: the configuration. seed: of all random choices.
-            threads: of physics and learner; None for all cores.
+            config: The configuration.
+            seed: Of all random choices.
+            threads: Of physics and learner; None for all cores.
         """
         cores = available_threads()
         ran_with = {"seed": seed, "cpus": cores, "threads": threads or cores}
@@ -82,16 +93,33 @@ class RunFolder:
         """The configuration of the run that lies here.
 
         Raises:
-            NotFoundError: no run lies here.
-            InvalidInputError: its record is damaged.
+            NotFoundError: No run lies here.
+            InvalidInputError: Its record is damaged.
         """
         path = self.root / CONFIG
         if not path.is_file():
             raise NotFoundError(f"There is no run to resume in {self.root}.", hint="Leave out --resume to start one.")
-        record = _parsed(path.read_text(encoding="utf-8", errors="replace"))
+        record = json_object(path.read_text(encoding="utf-8", errors="replace"))
         if record is None:
             raise InvalidInputError(f"{path} is damaged.", hint="Start again with --force.")
         return record
+
+    def read_settings(self, cls: type[C], changes: Mapping[str, Any]) -> C:
+        """Return the settings of the training that lies here, with some of them changed.
+
+        Args:
+            cls: Their class.
+            changes: New values by name.
+
+        Raises:
+            NotFoundError: No run lies here.
+            InvalidInputError: Its record is damaged.
+            UsageError: A setting is unknown or of the wrong type.
+        """
+        settings = self.read_config().get("training")
+        if not isinstance(settings, dict):
+            raise InvalidInputError(f"{self.root} has no record of its settings.", hint="Start again with --force.")
+        return from_dict(cls, {**settings, **changes})
 
     def add_metrics(self, row: Mapping[str, Any]) -> None:
         """Append one line to the metrics."""
@@ -104,24 +132,17 @@ class RunFolder:
         """All metrics so far; a last line that was cut by a crash is left out."""
         path = self.root / METRICS
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        return [row for row in map(_parsed, lines) if row is not None]
+        return [row for row in map(json_object, lines) if row is not None]
 
     def keep_metrics_until(self, last: int, by: str = "timesteps") -> None:
         """Drop what a run wrote after the checkpoint from which it is now resumed.
 
         Args:
-            last: what the checkpoint had counted. by: under which name the rows count it.
+            last: What the checkpoint had counted.
+            by: Under which name the rows count it.
         """
         rows = [row for row in self.metrics() if row[by] <= last]
         paths.write_text(self.root / METRICS, "".join(json.dumps(row) + "\n" for row in rows))
-
-
-def _parsed(line: str) -> dict[str, Any] | None:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError:
-        return None
-    return row if isinstance(row, dict) else None
 
 
 def versions() -> dict[str, Any]:

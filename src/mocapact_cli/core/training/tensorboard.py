@@ -20,14 +20,14 @@ class ScalarWriter(EventFile, KVWriter):
     """Writes numbers as TensorBoard scalars.
 
     Args:
-        folder: where the event file lies; made if need be.
+        folder: Where the event file lies; made if need be.
     """
 
     def write(self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0) -> None:
         """Write all numbers of one step, but for those that exclude TensorBoard.
 
         Raises:
-            OSError: the disk is full.
+            OSError: The disk is full.
         """
         shown = {name: value for name, value in key_values.items() if "tensorboard" not in (key_excluded[name] or ())}
         self.add(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
+from mocapact_cli.core.json_lines import json_object
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -62,7 +64,7 @@ class MetricsReader:
                 if not line.endswith(b"\n"):
                     break
                 self._position, self._last = self._position + len(line), line
-                if self._number >= self.seen and (row := _parsed(line)) is not None:
+                if self._number >= self.seen and (row := json_object(line)) is not None:
                     found.append((self._number, row))
                 self._number += 1
         self.seen = max(self.seen, self._number)
@@ -75,14 +77,6 @@ class MetricsReader:
             self._number = self._position = 0
             self._last = b""
             file.seek(0)
-
-
-def _parsed(line: bytes) -> dict[str, Any] | None:
-    try:
-        row = json.loads(line)
-    except ValueError:
-        return None
-    return row if isinstance(row, dict) else None
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -64,6 +64,23 @@ class Acting:
     max_steps: int = 500
 
 
+@dataclass(frozen=True)
+class Repertoire:
+    """What is looked at, and the snippets that it can show.
+
+    Attributes:
+        name: What is looked at.
+        library: The clips.
+        snippets: Clips as a whole, or snippets, by name.
+        first: The snippet that is shown first; None for the first of them.
+    """
+
+    name: str
+    library: ClipLibrary
+    snippets: Sequence[str]
+    first: str | None = None
+
+
 class LiveSource(Source):
     """A policy that acts.
 
@@ -102,12 +119,9 @@ class TrackingSource(LiveSource):
     """A policy that tracks snippets.
 
     Args:
-        name: What is looked at.
+        repertoire: What it tracks.
         policy: The policy.
-        library: The clips.
-        snippets: What it tracks: clips as a whole, or snippets, by name.
         acting: How it acts.
-        first: The snippet that is shown first.
 
     Raises:
         UsageError: The policy sees what the environment does not give.
@@ -115,19 +129,10 @@ class TrackingSource(LiveSource):
 
     kind = "policy"
 
-    def __init__(
-        self,
-        name: str,
-        policy: Policy,
-        library: ClipLibrary,
-        snippets: Sequence[str],
-        acting: Acting,
-        *,
-        first: str | None = None,
-    ) -> None:
-        super().__init__(name, snippets, acting, first=first)
-        check_sight(policy, name)
-        self._policy, self._library = policy, library
+    def __init__(self, repertoire: Repertoire, policy: Policy, acting: Acting) -> None:
+        super().__init__(repertoire.name, repertoire.snippets, acting, first=repertoire.first)
+        check_sight(policy, repertoire.name)
+        self._policy, self._library = policy, repertoire.library
         self._clips: dict[str, Clip] = {}
 
     def starts(self, motion: str) -> range:
@@ -207,7 +212,7 @@ class ExpertSource(TrackingSource):
         chosen = next((motion for motion, place in self._places.items() if str(place.snippet) == first), first)
         opened = load_expert(self._places.get(chosen or "", experts[0]), device=acting.device).policy
         self._loaded: dict[str, Policy] = {}
-        super().__init__(name, opened, library, list(self._places), acting, first=chosen)
+        super().__init__(Repertoire(name, library, list(self._places), chosen), opened, acting)
 
     def _who(self, motion: str) -> Policy:
         if motion not in self._loaded:
@@ -222,12 +227,9 @@ class CompletionSource(TrackingSource):
     """A policy that sees its body alone and goes on from a prompt, beyond the snippet's end.
 
     Args:
-        name: What is looked at.
+        repertoire: What prompts are taken from.
         policy: The policy.
-        library: The clips.
-        snippets: What prompts are taken from, by name.
         acting: How it acts.
-        first: The snippet that is shown first.
         prompter: Gives who acts during the prompt, by the snippet's name; by default the controller `PROMPTER` does.
     """
 
@@ -235,16 +237,12 @@ class CompletionSource(TrackingSource):
 
     def __init__(
         self,
-        name: str,
+        repertoire: Repertoire,
         policy: Policy,
-        library: ClipLibrary,
-        snippets: Sequence[str],
         acting: Acting,
-        *,
-        first: str | None = None,
         prompter: Callable[[str], Prompt] | None = None,
     ) -> None:
-        super().__init__(name, policy, library, snippets, acting, first=first)
+        super().__init__(repertoire, policy, acting)
         self._prompter, self.beyond = prompter, acting.max_steps
 
     def starts(self, motion: str) -> range:

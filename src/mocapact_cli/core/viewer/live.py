@@ -110,7 +110,8 @@ class LiveTake(Take):
         """Append a frame.
 
         Args:
-            pose: (63,) the walker's. ghost: (63,) the reference's.
+            pose: (63,) the walker's.
+            ghost: (63,) the reference's.
             measured: Values of curves; others are not known.
         """
         self.poses.append(pose)

@@ -160,7 +160,7 @@ def _policy(path: Path, wish: Wish) -> Source:
     from mocapact_cli.core.evaluation.prompts import clip_sight
     from mocapact_cli.core.interop.policies import load_policy
     from mocapact_cli.core.policies.transfer import TransferPolicy
-    from mocapact_cli.core.viewer.acting import CompletionSource, TrackingSource
+    from mocapact_cli.core.viewer.acting import CompletionSource, Repertoire, TrackingSource
 
     acting, record, name = _acting(wish), run_record(path), path.resolve().name
     policy = load_policy(path, device=acting.device)
@@ -170,11 +170,12 @@ def _policy(path: Path, wish: Wish) -> Source:
     prompter, prompts = _prompter(wish, acting.device)
     library = open_library(list(wish.mocap) or [*recorded, *prompts.mocap])
     snippets = _tracked(library, wish, prompts.snippets or record.get("snippets", ()))
+    repertoire = Repertoire(name, library, snippets)
     if clip_sight(policy) is None:
-        return CompletionSource(name, policy, library, snippets, acting, prompter=prompter)
+        return CompletionSource(repertoire, policy, acting, prompter)
     if prompter is not None:
         raise UsageError(f"{path} tracks by itself.", hint="Leave out --experts and --prompt-policy.")
-    return TrackingSource(name, policy, library, snippets, acting)
+    return TrackingSource(repertoire, policy, acting)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def check_viser() -> None:
     """See that the page can be shown.
 
     Raises:
-        MissingDependencyError: viser is not installed.
+        MissingDependencyError: Viser is not installed.
     """
     try:
         import viser  # noqa: F401 - only whether it is there
@@ -86,7 +86,7 @@ def serve(source: Source, *, host: str = HOST, port: int | None = None) -> Itera
         port: Where exactly; by default the next free one from `PORT` on.
 
     Raises:
-        MissingDependencyError: viser is not installed.
+        MissingDependencyError: Viser is not installed.
         RunError: The port is taken, or the address is not one of this machine.
         MocapactError: The first take cannot be made.
     """

@@ -92,7 +92,7 @@ def _lowest_point(model: mujoco.MjModel, data: mujoco.MjData) -> float:
 
 
 def finite_difference_velocities(walker: Walker, qpos: FloatArray, dt: float) -> FloatArray:
-    """(T, 62) velocities that carry each pose into the next one in ``dt`` seconds; the last one is repeated.
+    """(T, 62) velocities that carry each pose into the next one in `dt` seconds; the last one is repeated.
 
     Args:
         qpos: (T, 63), at least one pose.

@@ -1,4 +1,4 @@
-"""The simulated body: dm_control's ``CMUHumanoidPositionControlledV2020`` on a floor, compiled once.
+"""The simulated body: dm_control's `CMUHumanoidPositionControlledV2020` on a floor, compiled once.
 
 The model is built from dm_control's walker and arena, then saved together with the index tables, so that later
 processes (and machines without dm_control) load it directly.
@@ -50,19 +50,19 @@ class Walker:
     """A compiled model with the tables that name its parts.
 
     Attributes:
-        model: the compiled model; shared between threads, never to be changed.
-        joint_names: (56,) hinge names without prefix, in mocap order, which is also the order in ``qpos[7:]``.
+        model: The compiled model; shared between threads, never to be changed.
+        joint_names: (56,) hinge names without prefix, in mocap order, which is also the order in `qpos[7:]`.
         actuator_names: (56,) actuator names; alphabetical, the order of actions and joint observables.
         body_names: (31,) names of the tracked bodies, in model order.
         actuator_joint: (56,) for each actuator the index of its joint in mocap order.
         tracking_bodies: (31,) model body ids; contiguous, right after the root.
-        root_body: model id of the body named ``root``.
-        frame_body: model id of the body that carries the free joint.
+        root_body: Model id of the body named `root`.
+        frame_body: Model id of the body that carries the free joint.
         end_effectors: (4,) indices into the tracked bodies: right and left radius, right and left foot.
-        head: index of the head in the tracked bodies.
-        foot_geoms: model ids of the geoms that may touch the floor.
-        floor_geom: model id of the floor.
-        sensors: sensor group -> columns of ``sensordata``.
+        head: Index of the head in the tracked bodies.
+        foot_geoms: Model ids of the geoms that may touch the floor.
+        floor_geom: Model id of the floor.
+        sensors: Sensor group -> columns of `sensordata`.
     """
 
     model: mujoco.MjModel
@@ -139,7 +139,7 @@ class Walker:
         return action
 
     def save(self, folder: Path) -> None:
-        """Write ``walker.mjb`` and ``walker.json`` into ``folder``; :meth:`load` needs no dm_control."""
+        """Write `walker.mjb` and `walker.json` into `folder`; `load` needs no dm_control."""
         folder.mkdir(parents=True, exist_ok=True)
         with paths.atomic_write(folder / "walker.mjb", suffix=".mjb") as temporary:
             mujoco.mj_saveModel(self.model, str(temporary))
@@ -147,10 +147,10 @@ class Walker:
 
     @classmethod
     def load(cls, folder: Path) -> Walker:
-        """Read what :meth:`save` wrote.
+        """Read what `save` wrote.
 
         Raises:
-            InvalidInputError: if a file is missing, damaged or of another MuJoCo version.
+            InvalidInputError: If a file is missing, damaged or of another MuJoCo version.
         """
         try:
             tables = json.loads((folder / "walker.json").read_text())
@@ -188,14 +188,14 @@ def _from_tables(model: mujoco.MjModel, tables: dict[str, Any]) -> Walker:
 
 @functools.lru_cache(maxsize=4)
 def get_walker(arena_size: tuple[float, float] = _DEFAULT_ARENA) -> Walker:
-    """The walker on a floor of ``arena_size`` metres (half extents), compiled once a process.
+    """The walker on a floor of `arena_size` metres (half extents), compiled once a process.
 
     The compiled model is kept under the cache folder by versions, so only the first process pays for dm_control. Where
     dm_control is not installed, a cache folder that was copied from another machine serves, whichever dm_control made
     it.
 
     Raises:
-        MissingDependencyError: if neither dm_control nor a saved model of this MuJoCo version is there.
+        MissingDependencyError: If neither dm_control nor a saved model of this MuJoCo version is there.
     """
     if not _has_dm_control():
         return _copied(arena_size)
@@ -241,7 +241,7 @@ def build_walker(arena_size: tuple[float, float] = _DEFAULT_ARENA) -> Walker:
     """Build the walker from dm_control, whether or not a saved model of it is at hand.
 
     Args:
-        arena_size: half extents of the floor in metres.
+        arena_size: Half extents of the floor in metres.
     """
     with warnings.catch_warnings():
         # On a machine without a screen the import warns of a window library that is not needed here.

@@ -60,7 +60,7 @@ def write_lerobot(source: RolloutSlice, path: Path, task: ProgressTask, *, actio
         actions: `sampled` or `mean`: which ones are the actions; the others are a feature of their own.
 
     Raises:
-        MissingDependencyError: pyarrow is not installed.
+        MissingDependencyError: Pyarrow is not installed.
         InvalidInputError: A source is damaged.
         OSError: The disk is full.
     """

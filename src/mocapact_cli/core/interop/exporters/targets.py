@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mocapact_cli.core.datasets.reader import SUFFIX
 from mocapact_cli.core.datasets.schema import OBSERVABLE_INDICES
-from mocapact_cli.core.errors import NotFoundError, UsageError, did_you_mean
+from mocapact_cli.core.errors import NotFoundError, UsageError, check_known
 from mocapact_cli.core.interop.expert_folder import MODEL_FILE, find_expert_folders
 from mocapact_cli.core.interop.policy_places import ONNX_SUFFIX, checkpoint_in, exported_in
 from mocapact_cli.core.interop.transfer_folder import find_transfer_models
@@ -25,9 +25,7 @@ def check_target(to: str) -> None:
     Raises:
         UsageError: There is none.
     """
-    if to not in TARGETS:
-        hint = did_you_mean(to, TARGETS) or f"Choose {_either(TARGETS)}."
-        raise UsageError(f"There is no format {to!r}.", hint=hint)
+    check_known(to, TARGETS, "format")
 
 
 def check_fit(source: Path | str, to: str) -> None:

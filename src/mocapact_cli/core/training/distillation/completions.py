@@ -26,7 +26,9 @@ class CompletionEvaluation:
     """Going on from the same recorded prompts again and again.
 
     Attributes:
-        mode: one of `COMPLETION_MODES`. prompts: one an episode. config: how it is made.
+        mode: One of `COMPLETION_MODES`.
+        prompts: One an episode.
+        config: How it is made.
     """
 
     mode: str
@@ -53,8 +55,8 @@ def plan_completions(
     Prompts are as long as the policy's window, and taken from the beginnings of recorded episodes that are as long.
 
     Raises:
-        UsageError: the policy sees what there is nothing of beyond a clip's end, or all episodes are shorter.
-        InvalidInputError: a file is damaged.
+        UsageError: The policy sees what there is nothing of beyond a clip's end, or all episodes are shorter.
+        InvalidInputError: A file is damaged.
     """
     planned = []
     for mode in config.eval_modes if config.n_eval_episodes else ():

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mocapact_cli.core.config import apply_overrides, check_not_negative, check_positive, load_settings
-from mocapact_cli.core.errors import UsageError, did_you_mean
+from mocapact_cli.core.errors import UsageError, check_known
 from mocapact_cli.core.policies.distilled import PolicyConfig
 from mocapact_cli.core.policies.zoo import preset as policy_preset
 
@@ -106,10 +106,8 @@ class DistillConfig:
         if self.devices < 1 and self.devices != -1:
             raise UsageError(f"devices is {self.devices}.", hint="Give their number, or -1 for all GPUs.")
         modes = (*EVAL_MODES, *COMPLETION_MODES)
-        unknown = next((mode for mode in self.eval_modes if mode not in modes), None)
-        if unknown is not None:
-            hint = did_you_mean(unknown, modes) or f"Choose from {', '.join(modes)}."
-            raise UsageError(f"There is no evaluation {unknown!r}.", hint=hint)
+        for mode in self.eval_modes:
+            check_known(mode, modes, "evaluation")
 
     def weights(self) -> dict[str, Any]:
         """Return the arguments of `ExpertDataset` that give the weights."""
@@ -152,8 +150,10 @@ class Recipe:
     """Settings that belong together, such as those of a training of the paper.
 
     Attributes:
-        model: name of the network. split: which clips it learns from.
-        training: its settings. policy: those of the network.
+        model: Name of the network.
+        split: Which clips it learns from.
+        training: Its settings.
+        policy: Those of the network.
     """
 
     model: str
@@ -195,7 +195,8 @@ class Settings:
     """What a training is asked to be.
 
     Attributes:
-        training: of the training. policy: of the network.
+        training: Of the training.
+        policy: Of the network.
     """
 
     training: DistillConfig
@@ -206,13 +207,13 @@ def resolve(file: Path | None, *, preset: str | None = None, resumed: str | None
     """Return the settings: of the model, then the preset, then the file, then the overrides.
 
     Args:
-        file: TOML file of settings; its table ``policy`` has those of the network.
-        preset: one of `RECIPES`; None for the one that the file names, if it does.
-        resumed: model of the run that goes on, if one does.
-        overrides: settings of training by name; None leaves one as it is.
+        file: TOML file of settings; its table `policy` has those of the network.
+        preset: One of `RECIPES`; None for the one that the file names, if it does.
+        resumed: Model of the run that goes on, if one does.
+        overrides: Settings of training by name; None leaves one as it is.
 
     Raises:
-        UsageError: a setting or the preset is unknown, or a value is of the wrong type.
+        UsageError: A setting or the preset is unknown, or a value is of the wrong type.
     """
     settings = load_settings(file) if file is not None else {}
     network = settings.pop("policy", {})
@@ -232,7 +233,5 @@ def resolve(file: Path | None, *, preset: str | None = None, resumed: str | None
 
 
 def _recipe(name: str) -> Recipe:
-    if name not in RECIPES:
-        hint = did_you_mean(name, RECIPES) or f"Choose from {', '.join(RECIPES)}."
-        raise UsageError(f"There is no preset {name!r}.", hint=hint)
+    check_known(name, RECIPES, "preset")
     return RECIPES[name]

@@ -33,7 +33,9 @@ class Part:
     """Some snippets of rollout files.
 
     Attributes:
-        files: those that hold any. snippets: their names, file by file. whole: whether the files hold no others.
+        files: Those that hold any.
+        snippets: Their names, file by file.
+        whole: Whether the files hold no others.
     """
 
     files: tuple[Path, ...]
@@ -55,7 +57,8 @@ class Division:
     """A dataset as a training uses it.
 
     Attributes:
-        train: what is learned from. val: what is only evaluated on, if anything.
+        train: What is learned from.
+        val: What is only evaluated on, if anything.
     """
 
     train: Part
@@ -80,19 +83,19 @@ def divide(
 ) -> Division:
     """Divide rollouts into what is learned from and what is held out; only their headers are read.
 
-    Under the split ``train``, the validation clips of the same sources are held out, unless something else is.
+    Under the split `train`, the validation clips of the same sources are held out, unless something else is.
 
     Args:
-        sources: rollout files or folders of them.
-        split: one of `SPLITS`, or ``auto``: ``train`` where there is something of it and to validate with, else all.
-        clips: clips, snippets, a subset or a list file, see `parse_selection`; what is not named is left aside.
-        hold_out: the same, of what is not learned from but validated with.
-        val: rollout files or folders to validate with.
+        sources: Rollout files or folders of them.
+        split: One of `SPLITS`, or `auto`: `train` where there is something of it and to validate with, else all.
+        clips: Clips, snippets, a subset or a list file, see `parse_selection`; what is not named is left aside.
+        hold_out: The same, of what is not learned from but validated with.
+        val: Rollout files or folders to validate with.
 
     Raises:
-        UsageError: there is no such split, or `hold_out` and `val` are both given.
-        NotFoundError: a file does not exist, or nothing is left to learn from or to validate with.
-        InvalidInputError: a file is damaged.
+        UsageError: There is no such split, or `hold_out` and `val` are both given.
+        NotFoundError: A file does not exist, or nothing is left to learn from or to validate with.
+        InvalidInputError: A file is damaged.
     """
     if hold_out is not None and val:
         raise UsageError("Clips are held out by --hold-out or by --val.", hint="Give one of them.")
@@ -118,7 +121,7 @@ def recorded_division(record: Mapping[str, Any]) -> Division:
     """Return the division that a run's record holds.
 
     Raises:
-        InvalidInputError: it holds none.
+        InvalidInputError: It holds none.
     """
     try:
         parts = [_recorded_part(record[name]) for name in ("dataset", "val_dataset")]
@@ -142,14 +145,17 @@ def open_part(
     """Open the samples that a policy learns from.
 
     Args:
-        part: the snippets. policy: says what it sees and how long its windows are. config: of the training.
-        metrics: `dataset_metrics.npz`; None for the one beside the files. progress: told while it is laid flat.
-        upsampling: whether samples of short snippets are repeated.
+        part: The snippets.
+        policy: Says what it sees and how long its windows are.
+        config: Of the training.
+        metrics: `dataset_metrics.npz`; None for the one beside the files.
+        progress: Told while it is laid flat.
+        upsampling: Whether samples of short snippets are repeated.
 
     Raises:
-        NotFoundError: an observable is missing.
-        InvalidInputError: a file is damaged, holds values that are not finite, or has other reference steps.
-        UsageError: no episode is as long as a window.
+        NotFoundError: An observable is missing.
+        InvalidInputError: A file is damaged, holds values that are not finite, or has other reference steps.
+        UsageError: No episode is as long as a window.
     """
     dataset = ExpertDataset(
         part.files,

@@ -34,7 +34,9 @@ class Evaluation:
     """An evaluation in simulation that is made again and again.
 
     Attributes:
-        mode: one of `EVAL_MODES`. pairs: the snippets with their clips. config: how it is made.
+        mode: One of `EVAL_MODES`.
+        pairs: The snippets with their clips.
+        config: How it is made.
     """
 
     mode: str
@@ -58,12 +60,13 @@ def find_subjects(
     """Find what the evaluations of a training need: the clips of at most as many snippets as there are episodes.
 
     Args:
-        division: the dataset. config: of the training.
-        extra: further clips and snippets with commas between them, or a file of them.
-        mocap: files with the clips; None for those at hand.
+        division: The dataset.
+        config: Of the training.
+        extra: Further clips and snippets with commas between them, or a file of them.
+        mocap: Files with the clips; None for those at hand.
 
     Raises:
-        NotFoundError: a clip's reference motion is not at hand.
+        NotFoundError: A clip's reference motion is not at hand.
     """
     names = {
         "train": division.train.snippets,
@@ -86,7 +89,7 @@ def plan_evaluations(subjects: Subjects, config: DistillConfig, ref_steps: tuple
     """Return the evaluations that there is something for, in the order of the settings.
 
     Raises:
-        InvalidInputError: a snippet is too short for them.
+        InvalidInputError: A snippet is too short for them.
     """
     planned = []
     for mode in config.eval_modes if config.n_eval_episodes else ():

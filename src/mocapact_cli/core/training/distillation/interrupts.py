@@ -17,10 +17,10 @@ class Interrupts:
     Used as a context; outside the main thread, which alone is told of signals, it does nothing.
 
     Args:
-        ignored: of several processes, those that end when the first one does hear none of it.
+        ignored: Of several processes, those that end when the first one does hear none of it.
 
     Attributes:
-        asked: whether the process was asked to end.
+        asked: Whether the process was asked to end.
     """
 
     def __init__(self, *, ignored: bool = False) -> None:

@@ -24,12 +24,14 @@ class DistillModule(lightning.LightningModule):
     Where several processes learn together, each takes its share of the batch and draws for itself.
 
     Args:
-        policy: learns. config: of the training. first_step: gradient steps already taken.
+        policy: Learns.
+        config: Of the training.
+        first_step: Gradient steps already taken.
 
     Attributes:
-        step: gradient steps taken, of all sessions together.
-        seen: detached scalars of the last step.
-        batch_loss: the policy's loss of a batch, compiled where the settings ask for it.
+        step: Gradient steps taken, of all sessions together.
+        seen: Detached scalars of the last step.
+        batch_loss: The policy's loss of a batch, compiled where the settings ask for it.
     """
 
     def __init__(self, policy: DistilledPolicy, config: DistillConfig, first_step: int = 0) -> None:
@@ -97,7 +99,8 @@ class NumberedBatches(IterableDataset[Batch]):
     """The batches of a loader from a number on, endlessly.
 
     Args:
-        loader: gives them. first: number of the first one.
+        loader: Gives them.
+        first: Number of the first one.
     """
 
     def __init__(self, loader: BatchLoader, first: int) -> None:
@@ -120,7 +123,9 @@ class SharedBatches(lightning.LightningDataModule):
     All processes together see the batches that a single one would see, however many they are.
 
     Args:
-        dataset: the samples. config: of the training. first: number of the first batch.
+        dataset: The samples.
+        config: Of the training.
+        first: Number of the first batch.
     """
 
     def __init__(self, dataset: ExpertDataset, config: DistillConfig, first: int) -> None:

@@ -43,9 +43,10 @@ class Standing:
     """Where a run stands.
 
     Attributes:
-        step: gradient steps taken. seconds: wall-clock training time so far.
-        evaluated: steps at the last evaluation.
-        best: evaluation (or ``val_loss``) -> its best score (or least loss) so far: mean normalized return, or seconds.
+        step: Gradient steps taken.
+        seconds: Wall-clock training time so far.
+        evaluated: Steps at the last evaluation.
+        best: Evaluation (or `val_loss`) -> its best score (or least loss) so far: mean normalized return, or seconds.
     """
 
     step: int = 0
@@ -67,9 +68,14 @@ class Run:
     """What a training works on.
 
     Attributes:
-        config: its settings. folder: its folder. standing: where it stands; kept up to date.
-        evaluations: those in simulation. validation: batches that are held out. samples: of a gradient step.
-        interrupts: Ctrl-C. progress: told of evaluations.
+        config: Its settings.
+        folder: Its folder.
+        standing: Where it stands; kept up to date.
+        evaluations: Those in simulation.
+        validation: Batches that are held out.
+        samples: Of a gradient step.
+        interrupts: Ctrl-C.
+        progress: Told of evaluations.
     """
 
     config: DistillConfig
@@ -86,10 +92,10 @@ class StepCounter(lightning.Callback):
     """Counts the steps, and ends them when the first process says so: all that the other processes do between steps.
 
     Args:
-        interrupts: how signals are answered.
+        interrupts: How signals are answered.
 
     Attributes:
-        at_rest: whether no step is under way, so that what is in memory can be saved.
+        at_rest: Whether no step is under way, so that what is in memory can be saved.
     """
 
     def __init__(self, interrupts: Interrupts) -> None:
@@ -125,10 +131,11 @@ class DistillMonitor(StepCounter):
     """Follows a training and keeps its folder.
 
     Args:
-        run: the training. task: the progress bar.
+        run: The training.
+        task: The progress bar.
 
     Attributes:
-        stopped_because: why it ended.
+        stopped_because: Why it ended.
     """
 
     def __init__(self, run: Run, task: ProgressTask) -> None:

@@ -18,10 +18,10 @@ _PATIENCE = timedelta(days=7)
 
 
 def placed(config: DistillConfig) -> DistillConfig:
-    """Return the settings with the devices of this machine in place of ``auto`` and -1.
+    """Return the settings with the devices of this machine in place of `auto` and -1.
 
     Raises:
-        UsageError: this machine has no such devices, they lack the precision, or a batch cannot be divided.
+        UsageError: This machine has no such devices, they lack the precision, or a batch cannot be divided.
     """
     device = choose_device(config.device)
     config = replace(config, device=device, devices=_devices(device, config.devices))
@@ -59,7 +59,7 @@ class Agreement:
     gradients on GPUs gives up after minutes.
 
     Args:
-        size: number of processes, all of which make one.
+        size: Number of processes, all of which make one.
     """
 
     def __init__(self, size: int) -> None:

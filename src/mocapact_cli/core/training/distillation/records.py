@@ -12,7 +12,7 @@ class Records:
     """The metrics of a run; the event file is made with the first of them.
 
     Args:
-        folder: the run's.
+        folder: The run's.
     """
 
     def __init__(self, folder: RunFolder) -> None:

@@ -39,7 +39,10 @@ class Saved:
     """A checkpoint.
 
     Attributes:
-        policy: as it was. standing: where the run stood. optimizer: its state. scaler: of mixed precision.
+        policy: As it was.
+        standing: Where the run stood.
+        optimizer: Its state.
+        scaler: Of mixed precision.
     """
 
     policy: DistilledPolicy
@@ -52,8 +55,8 @@ def recorded(root: Path) -> dict[str, Any]:
     """Return the record of the distillation in a folder.
 
     Raises:
-        NotFoundError: there is no run.
-        InvalidInputError: it is damaged, or of another kind.
+        NotFoundError: There is no run.
+        InvalidInputError: It is damaged, or of another kind.
     """
     record = RunFolder(root).read_config()
     if not isinstance(record.get("training"), dict) or not isinstance(record.get("policy"), dict):
@@ -71,8 +74,8 @@ def settings_to_resume(record: dict[str, Any], config: DistillConfig, root: Path
     """Return the settings that a run began with, with the limits and the machine of now.
 
     Raises:
-        UsageError: the run trains another model.
-        InvalidInputError: the record is damaged.
+        UsageError: The run trains another model.
+        InvalidInputError: The record is damaged.
     """
     model = record["training"].get("model")
     if model != config.model:
@@ -87,12 +90,13 @@ def recorded_settings(root: Path, config: DistillConfig) -> Settings:
     """Return all settings with which the run in a folder would go on.
 
     Args:
-        root: The folder. config: What is asked for now.
+        root: The folder.
+        config: What is asked for now.
 
     Raises:
-        NotFoundError: there is no run.
-        UsageError: the run trains another model.
-        InvalidInputError: the record is damaged.
+        NotFoundError: There is no run.
+        UsageError: The run trains another model.
+        InvalidInputError: The record is damaged.
     """
     record = recorded(root)
     training = settings_to_resume(record, config, root)
@@ -103,7 +107,7 @@ def check_same_data(record: dict[str, Any], data: Division, samples: int) -> Non
     """Compare the data of a run with what it began with.
 
     Raises:
-        UsageError: they differ.
+        UsageError: They differ.
     """
     began = record.get("dataset") or {}
     if sorted(began.get("snippets", ())) != sorted(data.train.snippets) or record.get("samples") != samples:
@@ -118,8 +122,8 @@ def load_saved(root: Path, record: dict[str, Any], device: str) -> Saved:
     """Read the checkpoint of a run that goes on.
 
     Raises:
-        NotFoundError: there is none.
-        InvalidInputError: it is damaged, or of another model than the run's.
+        NotFoundError: There is none.
+        InvalidInputError: It is damaged, or of another model than the run's.
     """
     path = root / LAST
     if not path.is_file():

@@ -54,10 +54,12 @@ class DistillResult:
     """A finished training.
 
     Attributes:
-        root: the run's folder. steps: gradient steps. seconds: wall-clock training time.
-        stopped_because: why it ended.
-        evaluations: rows of the metrics with evaluations in them.
-        samples: in the dataset.
+        root: The run's folder.
+        steps: Gradient steps.
+        seconds: Wall-clock training time.
+        stopped_because: Why it ended.
+        evaluations: Rows of the metrics with evaluations in them.
+        samples: In the dataset.
     """
 
     root: Path
@@ -90,24 +92,27 @@ def distill(
     """Train one policy on the rollouts of many experts.
 
     Args:
-        data: what to learn from and what to validate with.
-        config: of the training; a resumed run keeps what it began with, but for limits, evaluations and the machine.
-        network: which policy.
-        root: the run's folder.
-        subjects: what to evaluate on. mocap: files that the clips came from, for the run's record.
+        data: What to learn from and what to validate with.
+        config: Of the training; a resumed run keeps what it began with, but for limits, evaluations and the machine.
+        network: Which policy.
+        root: The run's folder.
+        subjects: What to evaluate on.
+        mocap: Files that the clips came from, for the run's record.
         metrics: `dataset_metrics.npz`; default: beside the files.
-        resume: continue the run in `root`. force: replace it.
-        progress: told of all that happens. tracker: follows the run.
+        resume: Continue the run in `root`.
+        force: Replace it.
+        progress: Told of all that happens.
+        tracker: Follows the run.
 
     Returns:
         The result; None in the other ones of several processes, which write nothing.
 
     Raises:
         UsageError: `root` holds a run, it is to go on as something else, or a setting is impossible.
-        NotFoundError: a file or an observable is missing, or there is nothing to resume.
-        InvalidInputError: a file or the checkpoint is damaged, or the dataset has other reference steps.
-        InterruptedRunError: after Ctrl-C; all is saved.
-        RunError: the disk is full, or the loss is no longer a number.
+        NotFoundError: A file or an observable is missing, or there is nothing to resume.
+        InvalidInputError: A file or the checkpoint is damaged, or the dataset has other reference steps.
+        InterruptedRunError: After Ctrl-C; all is saved.
+        RunError: The disk is full, or the loss is no longer a number.
     """
     progress, folder = progress or NullProgress(), RunFolder(root, tracker)
     learner = _set_up(data, config, network, folder if resume else None, metrics=metrics, progress=progress)

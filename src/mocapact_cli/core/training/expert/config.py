@@ -1,4 +1,4 @@
-"""Settings of expert training and the presets ``paper`` and ``fast``."""
+"""Settings of expert training and the presets `paper` and `fast`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mocapact_cli.core.training.ppo.settings import check_shares, preset_of, res
 
 @dataclass(frozen=True)
 class ExpertConfig:
-    """How an expert is trained; the defaults are the preset ``fast``."""
+    """How an expert is trained; the defaults are the preset `fast`."""
 
     preset: str = "fast"
     """Name of the preset these settings began as."""
@@ -52,10 +52,10 @@ class ExpertConfig:
     desired_kl: float | None = 0.2
     """Keep the change of the policy in an update near this divergence by adapting the step size; None: fixed."""
     kl_half_life: int | None = 900_000
-    """Environment steps in which ``desired_kl`` halves, down to ``final_kl``: large changes find what works, small ones
+    """Environment steps in which `desired_kl` halves, down to `final_kl`: large changes find what works, small ones
     what works best; None: it stays."""
     final_kl: float = 0.02
-    """``desired_kl`` does not fall below this."""
+    """`desired_kl` does not fall below this."""
     privileged_critic: bool = True
     """The critic of training also sees the walker beside its reference; the saved expert has one that does not."""
     critic_learning_rate: float = 5e-4
@@ -94,7 +94,7 @@ class ExpertConfig:
     eval_every: int = 200_000
     """Environment steps between evaluations."""
     eval_min_steps: int = 10
-    """``min_steps`` of evaluations."""
+    """`min_steps` of evaluations."""
     n_rsi_episodes: int = 128
     """Episodes of each evaluation from random steps."""
     rsi_act_noise: float = 0.1
@@ -160,14 +160,14 @@ PRESETS: dict[str, ExpertConfig] = {
         n_start_episodes=100,
     ),
 }
-"""Named settings: ``paper`` is the published recipe, ``fast`` is made for small machines."""
+"""Named settings: `paper` is the published recipe, `fast` is made for small machines."""
 
 
 def preset(name: str) -> ExpertConfig:
     """The settings of a preset.
 
     Raises:
-        UsageError: there is none of that name.
+        UsageError: There is none of that name.
     """
     return preset_of(PRESETS, name)
 
@@ -176,11 +176,11 @@ def resolve(name: str | None, file: Path | None, **overrides: Any) -> ExpertConf
     """The settings of a preset, changed by a TOML file and then by the given values.
 
     Args:
-        name: the preset; None for the one that the file names, else ``fast``.
+        name: The preset; None for the one that the file names, else `fast`.
         file: TOML file of settings.
-        overrides: settings by name; None leaves one as it is.
+        overrides: Settings by name; None leaves one as it is.
 
     Raises:
-        UsageError: a setting is unknown or of the wrong type.
+        UsageError: A setting is unknown or of the wrong type.
     """
     return resolve_preset(PRESETS, name, file, overrides)

@@ -47,7 +47,8 @@ def training_batch(
     """The environments of training on a snippet.
 
     Args:
-        public: observables of the expert. starts: where episodes begin.
+        public: Observables of the expert.
+        starts: Where episodes begin.
     """
     task = TrackingConfig(
         min_steps=config.min_steps,
@@ -66,7 +67,7 @@ def training_batch(
 
 
 def build_env(batch: TrackingBatch, config: ExpertConfig) -> VecNormalize:
-    """The batch as a ``VecEnv`` with normalized observations and rewards."""
+    """The batch as a `VecEnv` with normalized observations and rewards."""
     return VecNormalize(
         TrackingVecEnv(batch, bootstrap_at_end=config.bootstrap_at_end), gamma=config.gamma, clip_obs=10.0
     )
@@ -76,8 +77,8 @@ def build_model(env: VecNormalize, config: ExpertConfig, step_size: Callable[[fl
     """PPO with the configured networks; the standard deviation of the actions stays as it is.
 
     Args:
-        env: gives :func:`training_observables`.
-        step_size: of Adam, given the share of training that is left.
+        env: Gives `training_observables`.
+        step_size: Of Adam, given the share of training that is left.
     """
     policy: type[PrivilegedPolicy] | str = PrivilegedPolicy if config.privileged_critic else "MlpPolicy"
     arguments = ppo_arguments(config, config.std, step_size)

@@ -38,7 +38,10 @@ class ExpertMonitor(PpoMonitor):
     """Runs between updates of an expert's training.
 
     Args:
-        run: the run. progression: where it stands. starts: where its episodes begin. task: the progress bar.
+        run: The run.
+        progression: Where it stands.
+        starts: Where its episodes begin.
+        task: The progress bar.
     """
 
     group = "expert"
@@ -81,7 +84,7 @@ class ExpertMonitor(PpoMonitor):
         )
 
     def draw_curve(self) -> None:
-        """Draw length and return into ``curve.png``."""
+        """Draw length and return into `curve.png`."""
         draw_curve(self.run.folder.root)
 
     def _evaluate(self, kind: str, episodes: int, noise: float) -> Evaluation:

@@ -30,9 +30,9 @@ def read_source(root: Path) -> LoadedExpert:
     """Read the expert to go on from; nothing in it is executed.
 
     Raises:
-        NotFoundError: there is none.
-        InvalidInputError: it is damaged.
-        UsageError: there are several.
+        NotFoundError: There is none.
+        InvalidInputError: It is damaged.
+        UsageError: There are several.
     """
     if not root.exists():
         raise NotFoundError(
@@ -47,15 +47,16 @@ def adopt_networks(
     """The settings of a run that begins as an expert: with the sizes of its networks.
 
     Args:
-        config: the settings; without an expert in ``warm_start`` they are returned as they are.
-        observables: what the new run sees. root: its folder.
-        chosen: names of settings that were asked for. They, and those that are not the preset's, do not give way.
+        config: The settings; without an expert in `warm_start` they are returned as they are.
+        observables: What the new run sees.
+        root: Its folder.
+        chosen: Names of settings that were asked for. They, and those that are not the preset's, do not give way.
 
     Raises:
-        UsageError: the expert's networks are of other sizes than those asked for, or see something else (each
+        UsageError: The expert's networks are of other sizes than those asked for, or see something else (each
             difference is named), or it lies in the run's own folder.
-        NotFoundError: there is no such expert.
-        InvalidInputError: it is damaged.
+        NotFoundError: There is no such expert.
+        InvalidInputError: It is damaged.
     """
     if not isinstance(config.warm_start, Path):
         return config
@@ -88,7 +89,8 @@ def take_over(model: PPO, env: VecNormalize, source: ExpertPolicy, observables: 
     """Give a new model the weights and the statistics of an expert of the same sizes.
 
     Args:
-        model, env: what is to be trained. observables: what it sees, in order.
+        model, env: What is to be trained.
+        observables: What it sees, in order.
     """
     fitting = reordered(source, observables)
     weights = fitting.network.state_dict() | {"log_std": model.policy.log_std}
@@ -111,7 +113,7 @@ def reordered(policy: ExpertPolicy, observables: Sequence[str]) -> ExpertPolicy:
     """The same expert, seeing the same observables in another order.
 
     Raises:
-        InvalidInputError: its networks do not have as many columns as its observables.
+        InvalidInputError: Its networks do not have as many columns as its observables.
     """
     layout = ObservableLayout(policy.observables, policy.ref_steps)
     if layout.size != policy.obs_size:

@@ -34,14 +34,14 @@ class PrivilegedPolicy(ActorCriticPolicy):
     """Actor, critic and public critic, each a multi-layer perceptron.
 
     Args:
-        arguments: those of ``ActorCriticPolicy``; its optimizer is the actor's.
-        public: columns of an observation, from the first on, that the actor and the public critic see.
+        arguments: Those of `ActorCriticPolicy`; its optimizer is the actor's.
+        public: Columns of an observation, from the first on, that the actor and the public critic see.
         critic_learning_rate: Adam's step size for both critics.
-        options: further ones of ``ActorCriticPolicy``.
+        options: Further ones of `ActorCriticPolicy`.
 
     Attributes:
-        public_critic: values (B, 1) by what the actor sees.
-        critic_optimizer: of both critics.
+        public_critic: Values (B, 1) by what the actor sees.
+        critic_optimizer: Of both critics.
     """
 
     def __init__(self, *arguments: Any, public: int, critic_learning_rate: float, **options: Any) -> None:
@@ -122,12 +122,12 @@ class _Halves(MlpExtractor):
 
 
 class PrivilegedPPO(PPO):
-    """PPO for :class:`PrivilegedPolicy`: actor and critics learn apart, each with a gradient limit of its own."""
+    """PPO for `PrivilegedPolicy`: actor and critics learn apart, each with a gradient limit of its own."""
 
     policy: PrivilegedPolicy
 
     def train(self) -> None:
-        """Learn from the collected steps, as ``PPO.train`` does; the public critic sees them once."""
+        """Learn from the collected steps, as `PPO.train` does; the public critic sees them once."""
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
         clip_range = self.clip_range(self._current_progress_remaining)  # type: ignore[operator]

@@ -12,9 +12,10 @@ class ExpertProgression(Progression):
     """Numbers that expert training carries from update to update.
 
     Attributes:
-        best_rsi, best_start: best mean normalized returns. stale: evaluations without a gain.
-        reference_return: the normalized return that a gain is measured against.
-        missing: what is known of the starts, as :attr:`FailureStarts.missing`.
+        best_rsi, best_start: Best mean normalized returns.
+        stale: Evaluations without a gain.
+        reference_return: The normalized return that a gain is measured against.
+        missing: What is known of the starts, as `FailureStarts.missing`.
     """
 
     best_rsi: float = -1.0

@@ -14,7 +14,7 @@ from mocapact_cli.core.errors import UsageError, did_you_mean
 from mocapact_cli.core.training.expert.config import ExpertConfig
 
 Space = Mapping[str, Any]
-"""Setting -> a list of values, or a table with ``low``, ``high`` and perhaps ``log``."""
+"""Setting -> a list of values, or a table with `low`, `high` and perhaps `log`."""
 
 DEFAULT_SPACE: dict[str, Any] = {
     "desired_kl": {"low": 0.05, "high": 0.4, "log": True},
@@ -33,15 +33,16 @@ _FIXED = (
 
 
 def read_space(path: Path, base: ExpertConfig) -> dict[str, Any]:
-    """The space that a TOML file describes, every setting a list of values or a table with ``low`` and ``high``.
+    """The space that a TOML file describes, every setting a list of values or a table with `low` and `high`.
 
     Args:
-        path: the file. base: the settings that are not varied.
+        path: The file.
+        base: The settings that are not varied.
 
     Raises:
-        NotFoundError: there is no such file.
-        InvalidInputError: it is not TOML.
-        UsageError: a setting is unknown, cannot be varied, or has values that it cannot take.
+        NotFoundError: There is no such file.
+        InvalidInputError: It is not TOML.
+        UsageError: A setting is unknown, cannot be varied, or has values that it cannot take.
     """
     space = load_settings(path)
     check_space(space, base)
@@ -49,10 +50,11 @@ def read_space(path: Path, base: ExpertConfig) -> dict[str, Any]:
 
 
 def check_space(space: Space, base: ExpertConfig) -> None:
-    """Raise a :class:`UsageError` unless every setting exists and can have the values at its ends.
+    """Raise a `UsageError` unless every setting exists and can have the values at its ends.
 
     Args:
-        space: the space. base: the settings that are not varied.
+        space: The space.
+        base: The settings that are not varied.
     """
     if not space:
         raise UsageError("The space of the search is empty.", hint="Name at least one setting and its values.")
@@ -68,10 +70,11 @@ def check_space(space: Space, base: ExpertConfig) -> None:
 
 
 def distributions(space: Space, optuna: Any) -> dict[str, Any]:
-    """Optuna's distributions of a space that :func:`check_space` accepts.
+    """Optuna's distributions of a space that `check_space` accepts.
 
     Args:
-        space: the space. optuna: the package.
+        space: The space.
+        optuna: The package.
     """
     hints = typing.get_type_hints(ExpertConfig)
     return {name: _distribution(wanted, hints[name], optuna) for name, wanted in space.items()}

@@ -12,12 +12,11 @@ from stable_baselines3.common.utils import get_device, set_random_seed
 
 from mocapact_cli.core.clips.clip import Clip
 from mocapact_cli.core.clips.snippets import Snippet
-from mocapact_cli.core.config import from_dict, to_dict
+from mocapact_cli.core.config import to_dict
 from mocapact_cli.core.envs.batch import TrackingBatch
 from mocapact_cli.core.envs.starts import FailureStarts
-from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError
-from mocapact_cli.core.interop.expert_folder import write_clip_info
-from mocapact_cli.core.media.curves import CURVE_FILE
+from mocapact_cli.core.errors import UsageError
+from mocapact_cli.core.interop.expert_folder import RSI_MODEL, write_clip_info
 from mocapact_cli.core.progress import NullProgress, Progress
 from mocapact_cli.core.sim.observables import TIME_INDEX
 from mocapact_cli.core.training.expert.config import ExpertConfig
@@ -26,8 +25,9 @@ from mocapact_cli.core.training.expert.monitor import ExpertMonitor, Run
 from mocapact_cli.core.training.expert.pretrained import adopt_networks, read_source, take_over
 from mocapact_cli.core.training.expert.progression import ExpertProgression
 from mocapact_cli.core.training.expert.warm_start import demonstrate, imitate
-from mocapact_cli.core.training.ppo.checkpoint import load_checkpoint
+from mocapact_cli.core.training.ppo.checkpoint import take_up
 from mocapact_cli.core.training.ppo.loop import bar_of, decaying, learn
+from mocapact_cli.core.training.ppo.result import PpoResult
 from mocapact_cli.core.training.ppo.settings import CHANGEABLE
 from mocapact_cli.core.training.run_folder import RunFolder
 from mocapact_cli.core.training.tensorboard import tensorboard_logger
@@ -35,39 +35,24 @@ from mocapact_cli.core.training.tracking import Tracker
 
 
 @dataclass(frozen=True)
-class ExpertResult:
-    """What training left.
+class ExpertResult(PpoResult):
+    """What training an expert left; the best model is the one that was best from random starts.
 
     Attributes:
-        root: the expert's folder. snippet: what it tracks. timesteps: environment steps in all.
-        seconds: wall-clock training time in all. stopped_because: why training ended.
-        best_rsi, best_start: best mean normalized returns of the evaluations.
-        evaluations: the evaluations' rows, as in ``metrics.jsonl``.
+        snippet: What it tracks.
+        best_rsi: Best mean normalized return of the evaluations from random steps.
+        best_start: The same of those from the snippet's first step.
     """
 
-    root: Path
     snippet: Snippet
-    timesteps: int
-    seconds: float
-    stopped_because: str
     best_rsi: float
     best_start: float
-    evaluations: list[dict[str, Any]]
 
-    @property
-    def model(self) -> Path:
-        """The folder of the model that was best from random starts."""
-        return self.root / "eval_rsi" / "model"
-
-    @property
-    def curve(self) -> Path | None:
-        """The picture of the training; None where it could not be drawn."""
-        path = self.root / CURVE_FILE
-        return path if path.is_file() else None
+    model_folder = RSI_MODEL
 
 
 def expert_root(log_root: Path, snippet: Snippet, seed: int) -> Path:
-    """The folder of an expert below ``log_root``: ``<snippet>/<seed>``."""
+    """The folder of an expert below `log_root`: `<snippet>/<seed>`."""
     return log_root / str(snippet) / str(seed)
 
 
@@ -87,21 +72,24 @@ def train_expert(
     """Train a policy that tracks a snippet.
 
     Args:
-        clip: the whole clip. snippet: the part to track.
-        config: the settings; a resumed run keeps those it began with, but for its limits, threads and device. Limits
+        clip: The whole clip.
+        snippet: The part to track.
+        config: The settings; a resumed run keeps those it began with, but for its limits, threads and device. Limits
             are of the whole run, what came before an interruption included.
-        root: the expert's folder.
-        mocap: files that the clip came from, for the run's record.
-        chosen: names of settings that were asked for, which must not give way to those of a warm start.
-        resume: continue the run that lies in ``root``. force: replace it.
-        progress: told of all that happens. tracker: follows the run.
+        root: The expert's folder.
+        mocap: Files that the clip came from, for the run's record.
+        chosen: Names of settings that were asked for, which must not give way to those of a warm start.
+        resume: Continue the run that lies in `root`.
+        force: Replace it.
+        progress: Told of all that happens.
+        tracker: Follows the run.
 
     Raises:
-        UsageError: if ``root`` holds a run and neither ``resume`` nor ``force`` is given, or if the expert to begin as
+        UsageError: If `root` holds a run and neither `resume` nor `force` is given, or if the expert to begin as
             does not fit.
-        NotFoundError: if there is nothing to resume, or no expert to begin as.
-        InterruptedRunError: after Ctrl-C; all is saved.
-        RunError: if the learner diverged; the best model so far is kept.
+        NotFoundError: If there is nothing to resume, or no expert to begin as.
+        InterruptedRunError: After Ctrl-C; all is saved.
+        RunError: If the learner diverged; the best model so far is kept.
     """
     folder = RunFolder(root, tracker)
     if resume:
@@ -125,33 +113,32 @@ def train_expert(
 
 
 def recorded_config(root: Path, snippet: Snippet, changes: Mapping[str, Any]) -> ExpertConfig:
-    """The settings that the run in ``root`` began with, with some of them changed.
+    """The settings that the run in `root` began with, with some of them changed.
 
     Raises:
-        NotFoundError: no run lies there.
-        InvalidInputError: its record is damaged.
-        UsageError: it tracks another snippet.
+        NotFoundError: No run lies there.
+        InvalidInputError: Its record is damaged.
+        UsageError: It tracks another snippet.
     """
-    record = RunFolder(root).read_config()
+    folder = RunFolder(root)
+    record = folder.read_config()
     if record.get("snippet") != str(snippet):
         raise UsageError(f"{root} holds a run on {record.get('snippet')}, not on {snippet}.")
-    settings = record.get("training")
-    if not isinstance(settings, dict):
-        raise InvalidInputError(f"{root} has no record of its settings.", hint="Start again with --force.")
-    return from_dict(ExpertConfig, {**settings, **changes})
+    return folder.read_settings(ExpertConfig, changes)
 
 
 def with_warm_start(config: ExpertConfig, root: Path, chosen: Collection[str] = ()) -> ExpertConfig:
     """The settings with what follows from an expert to begin as: the sizes of its networks.
 
     Args:
-        config: the settings. root: the new expert's folder.
-        chosen: names of settings that were asked for, which must not give way.
+        config: The settings.
+        root: The new expert's folder.
+        chosen: Names of settings that were asked for, which must not give way.
 
     Raises:
-        UsageError: the expert does not fit.
-        NotFoundError: there is none.
-        InvalidInputError: it is damaged.
+        UsageError: The expert does not fit.
+        NotFoundError: There is none.
+        InvalidInputError: It is damaged.
     """
     return adopt_networks(config, TIME_INDEX, root, chosen)
 
@@ -174,24 +161,12 @@ def _train(run: Run, *, resume: bool) -> ExpertResult:
         logger = tensorboard_logger(run.folder.root / "tensorboard")
         model.set_logger(logger)
         try:
-            restored = resume and _restore(run, model, env, progression, starts)
+            restored = resume and take_up(run.folder, model, env, progression)
+            if progression.missing:
+                starts.restore(progression.missing)
             return _learn(run, model, batch, progression, starts, fresh=not restored)
         finally:
             logger.close()
-
-
-def _restore(run: Run, model: Any, env: Any, progression: ExpertProgression, starts: FailureStarts) -> bool:
-    try:
-        saved = load_checkpoint(run.folder.checkpoints, model, env, ExpertProgression)
-    except NotFoundError:
-        # A run that was killed before its first checkpoint has nothing to lose: it begins again.
-        run.folder.keep_metrics_until(-1)
-        return False
-    vars(progression).update(vars(saved))
-    if saved.missing:
-        starts.restore(saved.missing)
-    run.folder.keep_metrics_until(saved.timesteps)
-    return True
 
 
 def _learn(

@@ -66,9 +66,11 @@ class Trial:
     """One run of a search.
 
     Attributes:
-        number: counts from 0. outcome: ``finished``, ``pruned``, ``failed`` or ``running``.
-        score: the best normalized return or length of its evaluations; None where there was none.
-        settings: what was varied. root: the run's folder.
+        number: Counts from 0.
+        outcome: `finished`, `pruned`, `failed` or `running`.
+        score: The best normalized return or length of its evaluations; None where there was none.
+        settings: What was varied.
+        root: The run's folder.
     """
 
     number: int
@@ -83,9 +85,11 @@ class TuneResult:
     """What a search found.
 
     Attributes:
-        root: its folder. snippet: what was tracked. objective: what was searched for.
-        trials: the best first, those without a score last.
-        config: TOML file of the best settings, which ``--config`` reads; None while no trial has finished.
+        root: Its folder.
+        snippet: What was tracked.
+        objective: What was searched for.
+        trials: The best first, those without a score last.
+        config: TOML file of the best settings, which `--config` reads; None while no trial has finished.
     """
 
     root: Path
@@ -111,22 +115,25 @@ def tune_expert(
     """Train experts with different settings, and find the settings that are best.
 
     Args:
-        clip: the whole clip. snippet: the part to track.
-        base: the settings that are not varied, among them how long a trial is, and the seed of training and search.
+        clip: The whole clip.
+        snippet: The part to track.
+        base: The settings that are not varied, among them how long a trial is, and the seed of training and search.
             A trial is evaluated four times at least.
-        space: the settings that are, as :func:`~.search_space.read_space` gives them.
-        root: the search's folder. config: how to search.
-        mocap: files that the clip came from, for the runs' records.
-        resume: go on with the search that lies in ``root``, which must be the same one but for its number of trials.
-        force: replace it. progress: told of all that happens.
+        space: The settings that are, as `.search_space.read_space` gives them.
+        root: The search's folder.
+        config: How to search.
+        mocap: Files that the clip came from, for the runs' records.
+        resume: Go on with the search that lies in `root`, which must be the same one but for its number of trials.
+        force: Replace it.
+        progress: Told of all that happens.
 
     Raises:
-        UsageError: the space does not fit, ``root`` holds a search already and neither ``resume`` nor ``force`` is
+        UsageError: The space does not fit, `root` holds a search already and neither `resume` nor `force` is
             given, or it holds another one.
-        NotFoundError: there is nothing to resume.
+        NotFoundError: There is nothing to resume.
         MissingDependencyError: Optuna is not installed.
-        InvalidInputError: the search that lies there is damaged.
-        InterruptedRunError: after Ctrl-C; all is saved.
+        InvalidInputError: The search that lies there is damaged.
+        InterruptedRunError: After Ctrl-C; all is saved.
     """
     optuna = require("optuna", purpose="searches of settings", extra="tune")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -297,7 +304,9 @@ class _Follower:
     """Reports a run's evaluations to its trial, and ends the run where the study has seen enough.
 
     Args:
-        trial: Optuna's. score: column of the metrics. pruned: the exception that ends the run.
+        trial: Optuna's.
+        score: Column of the metrics.
+        pruned: The exception that ends the run.
     """
 
     def __init__(self, trial: Any, score: str, pruned: type[Exception]) -> None:

@@ -37,7 +37,8 @@ class Demonstration:
     """What the controller did: T steps of N environments, flattened.
 
     Attributes:
-        observations: (T * N, P). actions: (T * N, 56) the controller's, without noise.
+        observations: (T * N, P).
+        actions: (T * N, 56) the controller's, without noise.
         returns: (T * N,) discounted rewards to the end of the episode or of the recording.
     """
 

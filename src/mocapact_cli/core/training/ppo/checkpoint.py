@@ -18,8 +18,9 @@ from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import VecNormalize
 
 from mocapact_cli.core import paths
-from mocapact_cli.core.errors import InvalidInputError, NotFoundError
+from mocapact_cli.core.errors import InvalidInputError, NotFoundError, first_line
 from mocapact_cli.core.training.ppo.model import observation_statistics
+from mocapact_cli.core.training.run_folder import RunFolder
 
 FILE = "last.pt"
 
@@ -29,8 +30,11 @@ class Progression:
     """Numbers that training carries from update to update.
 
     Attributes:
-        timesteps: environment steps taken. next_eval: how many there are when the next evaluation is due.
-        seconds: wall-clock training time so far. step_size: Adam's now. kl: divergence of the last update.
+        timesteps: Environment steps taken.
+        next_eval: How many there are when the next evaluation is due.
+        seconds: Wall-clock training time so far.
+        step_size: Adam's now.
+        kl: Divergence of the last update.
     """
 
     timesteps: int = 0
@@ -60,15 +64,16 @@ def save_checkpoint(folder: Path, model: PPO, env: VecNormalize, progression: Pr
 
 
 def load_checkpoint(folder: Path, model: PPO, env: VecNormalize, kind: type[P]) -> P:
-    """Restore what :func:`save_checkpoint` wrote.
+    """Restore what `save_checkpoint` wrote.
 
     Args:
-        folder: where it lies. model, env: what is restored.
-        kind: the class of the numbers that were saved with it.
+        folder: Where it lies.
+        model, env: What is restored.
+        kind: The class of the numbers that were saved with it.
 
     Raises:
-        NotFoundError: there is no checkpoint.
-        InvalidInputError: it is damaged or of other networks.
+        NotFoundError: There is no checkpoint.
+        InvalidInputError: It is damaged or of other networks.
     """
     path = folder / FILE
     if not path.is_file():
@@ -82,10 +87,35 @@ def load_checkpoint(folder: Path, model: PPO, env: VecNormalize, kind: type[P]) 
         _restore(env.ret_rms, state["returns"])
         progression = kind(**state["progression"])
     except (RuntimeError, KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError) as error:
-        reason = (str(error).strip() or "it is damaged").splitlines()[0]
-        raise InvalidInputError(f"{path} cannot be resumed: {reason}", hint="Start again with --force.") from error
+        raise InvalidInputError(
+            f"{path} cannot be resumed: {first_line(error)}.", hint="Start again with --force."
+        ) from error
     model.num_timesteps = progression.timesteps
     return progression
+
+
+def take_up(folder: RunFolder, model: PPO, env: VecNormalize, progression: Progression) -> bool:
+    """Go on from the last checkpoint of a run; return whether there is one.
+
+    A run that was killed before its first has nothing to lose: it begins again.
+
+    Args:
+        folder: The run's.
+        model: What is restored.
+        env: Its environment, with the statistics.
+        progression: The numbers that go on.
+
+    Raises:
+        InvalidInputError: The checkpoint is damaged or of other networks.
+    """
+    try:
+        saved = load_checkpoint(folder.checkpoints, model, env, type(progression))
+    except NotFoundError:
+        folder.keep_metrics_until(-1)
+        return False
+    vars(progression).update(vars(saved))
+    folder.keep_metrics_until(saved.timesteps)
+    return True
 
 
 def _optimizers(model: PPO) -> list[torch.optim.Optimizer]:

@@ -20,12 +20,14 @@ def learn(run: PpoRun, model: Any, monitor: PpoMonitor, prepare: Callable[[], No
     """Learn until the limits or the monitor say that it is enough.
 
     Args:
-        run: the run. model: Stable-Baselines3's PPO. monitor: told of all that happens.
-        prepare: called first; what it does is not worth keeping before it is finished.
+        run: The run.
+        model: Stable-Baselines3's PPO.
+        monitor: Told of all that happens.
+        prepare: Called first; what it does is not worth keeping before it is finished.
 
     Raises:
-        InterruptedRunError: after Ctrl-C; all is saved.
-        RunError: the learner diverged.
+        InterruptedRunError: After Ctrl-C; all is saved.
+        RunError: The learner diverged.
     """
     monitor.init_callback(model)
     if isinstance(model, OverlappedPPO):
@@ -51,5 +53,5 @@ def learn(run: PpoRun, model: Any, monitor: PpoMonitor, prepare: Callable[[], No
 
 
 def decaying(step_size: float, lr_decay: float, left: float) -> float:
-    """Adam's step size: divided by ``lr_decay`` at one and two thirds of the way."""
+    """Adam's step size: divided by `lr_decay` at one and two thirds of the way."""
     return step_size / lr_decay ** min(2, int(3.0 * (1.0 - left) + 1e-9))

@@ -15,11 +15,12 @@ from mocapact_cli.core.training.ppo.settings import PpoSettings
 
 
 def ppo_arguments(config: PpoSettings, std: float, step_size: Callable[[float], float]) -> dict[str, Any]:
-    """Arguments of ``PPO`` beside the policy and the environments.
+    """Arguments of `PPO` beside the policy and the environments.
 
     Args:
-        config: the settings. std: standard deviation of the actions at first.
-        step_size: of Adam, given the share of training that is left.
+        config: The settings.
+        std: Standard deviation of the actions at first.
+        step_size: Of Adam, given the share of training that is left.
     """
     return {
         "learning_rate": step_size,
@@ -50,7 +51,7 @@ def observation_statistics(env: VecNormalize) -> RunningMeanStd:
 
 
 def normalizer_of(env: VecNormalize, columns: int) -> Normalizer:
-    """The statistics of a ``VecNormalize``, of its first columns."""
+    """The statistics of a `VecNormalize`, of its first columns."""
     seen = observation_statistics(env)
     return Normalizer(
         mean=seen.mean[:columns].copy(),

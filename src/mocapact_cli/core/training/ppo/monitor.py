@@ -63,7 +63,9 @@ class PpoMonitor(BaseCallback):
     just as in one that is resumed, so both follow the same curve. A subclass gives the abstract methods.
 
     Args:
-        run: the run. progression: where it stands. task: the progress bar.
+        run: The run.
+        progression: Where it stands.
+        task: The progress bar.
     """
 
     group: ClassVar[str]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from mocapact_cli.core.config import apply_overrides, load_settings
-from mocapact_cli.core.errors import UsageError, did_you_mean
+from mocapact_cli.core.errors import UsageError, check_known
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -68,7 +68,7 @@ class PpoSettings(Protocol):
 
 
 def check_shares(steps_per_update: int, num_envs: int) -> None:
-    """Raise a :class:`UsageError` unless every environment can take equally many steps between updates."""
+    """Raise a `UsageError` unless every environment can take equally many steps between updates."""
     if steps_per_update % num_envs:
         raise UsageError(
             f"steps_per_update ({steps_per_update}) is not a multiple of num_envs ({num_envs}).",
@@ -80,10 +80,9 @@ def preset_of(presets: Mapping[str, C], name: str) -> C:
     """The settings of a preset.
 
     Raises:
-        UsageError: there is none of that name.
+        UsageError: There is none of that name.
     """
-    if name not in presets:
-        raise UsageError(f"There is no preset {name!r}.", hint=did_you_mean(name, presets) or "Use fast or paper.")
+    check_known(name, presets, "preset")
     return replace(presets[name])
 
 
@@ -91,13 +90,13 @@ def resolve_preset(presets: Mapping[str, C], name: str | None, file: Path | None
     """The settings of a preset, changed by a TOML file and then by the given values.
 
     Args:
-        presets: all there are.
-        name: the preset; None for the one that the file names, else ``fast``.
+        presets: All there are.
+        name: The preset; None for the one that the file names, else `fast`.
         file: TOML file of settings.
-        overrides: settings by name; None leaves one as it is.
+        overrides: Settings by name; None leaves one as it is.
 
     Raises:
-        UsageError: a setting is unknown or of the wrong type.
+        UsageError: A setting is unknown or of the wrong type.
     """
     settings = load_settings(file) if file is not None else {}
     name = name or str(settings.get("preset", "fast"))

@@ -1,4 +1,4 @@
-"""Settings of training for tasks and the presets ``paper`` and ``fast``."""
+"""Settings of training for tasks and the presets `paper` and `fast`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mocapact_cli.core.training.ppo.settings import check_shares, preset_of, res
 
 @dataclass(frozen=True)
 class TransferConfig:
-    """How a policy for a task is trained; the defaults are the preset ``fast``."""
+    """How a policy for a task is trained; the defaults are the preset `fast`."""
 
     preset: str = "fast"
     """Name of the preset these settings began as."""
@@ -131,14 +131,14 @@ PRESETS: dict[str, TransferConfig] = {
         n_eval_episodes=100,
     ),
 }
-"""Named settings: ``paper`` is the published recipe, ``fast`` is made for small machines."""
+"""Named settings: `paper` is the published recipe, `fast` is made for small machines."""
 
 
 def preset(name: str) -> TransferConfig:
     """The settings of a preset.
 
     Raises:
-        UsageError: there is none of that name.
+        UsageError: There is none of that name.
     """
     return preset_of(PRESETS, name)
 
@@ -147,11 +147,11 @@ def resolve(name: str | None, file: Path | None, **overrides: Any) -> TransferCo
     """The settings of a preset, changed by a TOML file and then by the given values.
 
     Args:
-        name: the preset; None for the one that the file names, else ``fast``.
+        name: The preset; None for the one that the file names, else `fast`.
         file: TOML file of settings.
-        overrides: settings by name; None leaves one as it is.
+        overrides: Settings by name; None leaves one as it is.
 
     Raises:
-        UsageError: a setting is unknown or of the wrong type.
+        UsageError: A setting is unknown or of the wrong type.
     """
     return resolve_preset(PRESETS, name, file, overrides)

@@ -1,4 +1,4 @@
-"""The batch as a ``VecEnv`` whose actions go through a low-level policy."""
+"""The batch as a `VecEnv` whose actions go through a low-level policy."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class DecodedVecEnv(TrackingVecEnv):
     On the processor the low-level policy runs on as many threads as the physics, one after the other with it.
 
     Args:
-        batch: the environments, which show what the decoder's ``observables`` are; closed with this adapter.
-        decoder: turns actions into joint targets.
-        bootstrap_at_end: report the end of an episode's time as a time limit, so that the learner adds the value of
+        batch: The environments, which show what the decoder's `observables` are; closed with this adapter.
+        decoder: Turns actions into joint targets.
+        bootstrap_at_end: Report the end of an episode's time as a time limit, so that the learner adds the value of
             the last observation there.
     """
 

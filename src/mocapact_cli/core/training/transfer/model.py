@@ -37,7 +37,7 @@ def training_batch(task: GoalTask, config: TransferConfig, decoder: Decoder) -> 
 
 
 def build_env(batch: TrackingBatch, config: TransferConfig, decoder: Decoder) -> VecNormalize:
-    """The batch as a ``VecEnv`` with normalized observations and rewards."""
+    """The batch as a `VecEnv` with normalized observations and rewards."""
     env = DecodedVecEnv(batch, decoder, bootstrap_at_end=config.bootstrap_at_end)
     return VecNormalize(env, gamma=config.gamma, clip_obs=10.0)
 
@@ -46,7 +46,8 @@ def build_model(env: VecNormalize, config: TransferConfig, step_size: Callable[[
     """PPO with the configured networks.
 
     Args:
-        env: from :func:`build_env`. step_size: of Adam, given the share of training that is left.
+        env: From `build_env`.
+        step_size: Of Adam, given the share of training that is left.
     """
     learner = OverlappedPPO if config.overlap else PPO
     model = learner("MlpPolicy", env, target_kl=config.target_kl, **ppo_arguments(config, config.std, step_size))

@@ -49,7 +49,7 @@ class TransferProgression(Progression):
     """Numbers that training for a task carries from update to update.
 
     Attributes:
-        best: best mean return of the evaluations; None before the first.
+        best: Best mean return of the evaluations; None before the first.
     """
 
     best: float | None = None
@@ -79,7 +79,7 @@ class TransferMonitor(PpoMonitor):
         self._report(result)
 
     def draw_curve(self) -> None:
-        """Draw the evaluations so far into ``curve.png``."""
+        """Draw the evaluations so far into `curve.png`."""
         rows = [row for row in self.run.folder.metrics() if "eval_return" in row]
         through = "embeddings" if self.run.low_level is not None else "joints"
         plot_task_training(self.run.folder.root / CURVE_FILE, rows, title=f"{self.run.task.name} by {through}")

@@ -11,16 +11,16 @@ import torch
 from stable_baselines3.common.utils import get_device, set_random_seed
 
 from mocapact_cli.core.clips.library import open_library
-from mocapact_cli.core.config import from_dict, to_dict
-from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError
+from mocapact_cli.core.config import to_dict
+from mocapact_cli.core.errors import UsageError
 from mocapact_cli.core.interop.policy_places import LOW_LEVEL_FILE, TASK_MODEL
 from mocapact_cli.core.interop.transfer_folder import copy_low_level, open_low_level
-from mocapact_cli.core.media.curves import CURVE_FILE
 from mocapact_cli.core.policies.low_level import LowLevelPolicy
 from mocapact_cli.core.progress import NullProgress, Progress
 from mocapact_cli.core.tasks.registry import POSE, make_task, start_pose, task_class
-from mocapact_cli.core.training.ppo.checkpoint import load_checkpoint
+from mocapact_cli.core.training.ppo.checkpoint import take_up
 from mocapact_cli.core.training.ppo.loop import bar_of, decaying, learn
+from mocapact_cli.core.training.ppo.result import PpoResult
 from mocapact_cli.core.training.ppo.settings import CHANGEABLE
 from mocapact_cli.core.training.run_folder import RunFolder
 from mocapact_cli.core.training.tensorboard import tensorboard_logger
@@ -31,38 +31,22 @@ from mocapact_cli.core.training.transfer.monitor import TransferMonitor, Transfe
 
 
 @dataclass(frozen=True)
-class TransferResult:
-    """What training left.
+class TransferResult(PpoResult):
+    """What training for a task left.
 
     Attributes:
-        root: the run's folder. task: what was to be done. timesteps: environment steps in all.
-        seconds: wall-clock training time in all. stopped_because: why training ended.
-        best_return: best mean return of the evaluations.
-        evaluations: the evaluations' rows, as in ``metrics.jsonl``.
+        task: What was to be done.
+        best_return: Best mean return of the evaluations.
     """
 
-    root: Path
     task: str
-    timesteps: int
-    seconds: float
-    stopped_because: str
     best_return: float
-    evaluations: list[dict[str, Any]]
 
-    @property
-    def model(self) -> Path:
-        """The folder of the best model."""
-        return self.root / TASK_MODEL
-
-    @property
-    def curve(self) -> Path | None:
-        """The picture of training; None if it could not be drawn."""
-        path = self.root / CURVE_FILE
-        return path if path.is_file() else None
+    model_folder = TASK_MODEL
 
 
 def transfer_root(log_root: Path, seed: int) -> Path:
-    """The folder of a run below ``log_root``: its seed, as the original has it."""
+    """The folder of a run below `log_root`: its seed, as the original has it."""
     return log_root / str(seed)
 
 
@@ -79,20 +63,22 @@ def train_transfer(
     """Train a policy for a task.
 
     Args:
-        config: the settings; a resumed run keeps those it began with, but for its limits, threads and device. Limits
+        config: The settings; a resumed run keeps those it began with, but for its limits, threads and device. Limits
             are of the whole run, what came before an interruption included.
-        root: the run's folder.
-        mocap: files of motion, for the clip that gives the start pose.
-        resume: continue the run that lies in ``root``. force: replace it.
-        progress: told of all that happens. tracker: follows the run.
+        root: The run's folder.
+        mocap: Files of motion, for the clip that gives the start pose.
+        resume: Continue the run that lies in `root`.
+        force: Replace it.
+        progress: Told of all that happens.
+        tracker: Follows the run.
 
     Raises:
-        UsageError: if ``root`` holds a run and neither ``resume`` nor ``force`` is given, if there is no such task or
+        UsageError: If `root` holds a run and neither `resume` nor `force` is given, if there is no such task or
             setting, or the low-level policy has no decoder.
-        NotFoundError: if there is nothing to resume, or no low-level policy.
-        InvalidInputError: the low-level policy is damaged.
-        InterruptedRunError: after Ctrl-C; all is saved.
-        RunError: if the learner diverged; the best model so far is kept.
+        NotFoundError: If there is nothing to resume, or no low-level policy.
+        InvalidInputError: The low-level policy is damaged.
+        InterruptedRunError: After Ctrl-C; all is saved.
+        RunError: If the learner diverged; the best model so far is kept.
     """
     folder, progress = RunFolder(root, tracker), progress or NullProgress()
     if resume:
@@ -126,24 +112,22 @@ def train_transfer(
 
 
 def recorded_config(root: Path, changes: Mapping[str, Any]) -> TransferConfig:
-    """The settings that the run in ``root`` began with, with some of them changed.
+    """The settings that the run in `root` began with, with some of them changed.
 
     Raises:
-        NotFoundError: no run lies there.
-        InvalidInputError: its record is damaged.
-        UsageError: it is a run of another kind.
+        NotFoundError: No run lies there.
+        InvalidInputError: Its record is damaged.
+        UsageError: It is a run of another kind.
     """
-    record = RunFolder(root).read_config()
+    folder = RunFolder(root)
+    record = folder.read_config()
     if record.get("kind") != "transfer":
         raise UsageError(f"{root} does not hold a run of `mocapact transfer train`.")
-    settings = record.get("training")
-    if not isinstance(settings, dict):
-        raise InvalidInputError(f"{root} has no record of its settings.", hint="Start again with --force.")
-    return from_dict(TransferConfig, {**settings, **changes})
+    return folder.read_settings(TransferConfig, changes)
 
 
 def recorded_mocap(root: Path) -> tuple[Path, ...]:
-    """The files of motion that the run in ``root`` began with, as far as they still exist."""
+    """The files of motion that the run in `root` began with, as far as they still exist."""
     named = RunFolder(root).read_config().get("mocap")
     return tuple(path for path in map(Path, named if isinstance(named, list) else ()) if path.is_file())
 
@@ -179,23 +163,11 @@ def _train(run: TransferRun, *, resume: bool) -> TransferResult:
         logger = tensorboard_logger(run.folder.root / "tensorboard")
         model.set_logger(logger)
         try:
-            restored = resume and _restore(run, model, env, progression)
+            restored = resume and take_up(run.folder, model, env, progression)
             return _learn(run, model, progression, restored=restored)
         finally:
             logger.close()
             env.close()
-
-
-def _restore(run: TransferRun, model: Any, env: Any, progression: TransferProgression) -> bool:
-    try:
-        saved = load_checkpoint(run.folder.checkpoints, model, env, TransferProgression)
-    except NotFoundError:
-        # A run that was killed before its first checkpoint has nothing to lose: it begins again.
-        run.folder.keep_metrics_until(-1)
-        return False
-    vars(progression).update(vars(saved))
-    run.folder.keep_metrics_until(saved.timesteps)
-    return True
 
 
 def _learn(run: TransferRun, model: Any, progression: TransferProgression, *, restored: bool) -> TransferResult:
