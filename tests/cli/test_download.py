@@ -180,7 +180,7 @@ def test_members_of_a_subset_that_a_source_lacks_are_a_warning(mirror, mocapact,
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["-t", "expert"], 2, ["no type 'expert'", "Did you mean experts?"]),
+        (["-t", "expert"], 2, ["no type of data 'expert'", "Did you mean experts?"]),
         (["-t", "gpt", "-c", "CMU_016_22"], 2, ["not divided by clips"]),
         (["-t", "gpt", "--sample"], 2, ["no sample of gpt"]),
         (["-t", "experts", "--source", "azure"], 2, ["MOCAPACT_AZURE_SAS_URL"]),
