@@ -36,6 +36,7 @@ def main() -> None:
     # As the program itself does before it imports anything.
     os.environ["MUJOCO_GL"] = "disable"
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for name in (*LIBRARIES, "mocapact_cli.cli.main", *(f"mocapact_cli.cli.{command}" for command in COMMANDS)):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)

@@ -68,6 +68,9 @@ def root(
 
 def run(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
+    # NumPy's products are small here. On several threads some processors give other last digits, so that what comes out
+    # would depend on the number of cores, and a fleet's jobs, of one core each, would differ from single ones.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     sys.exit(invoke(sys.argv[1:] if arguments is None else list(arguments)))
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from mocapact_cli.core.doctor.findings import Finding
 
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _BINDING = ("OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY")
 _UNBOUND = ("", "false", "none", "disabled")
 _MEMINFO = Path("/proc/meminfo")
