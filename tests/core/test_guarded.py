@@ -61,11 +61,21 @@ def hang(path):
     while True:
         time.sleep(60)
 
+def spin(path):
+    now_reading("stats")
+    while True:
+        pass
+
 def slow(path):
     for step in range(8):
         now_reading(f"part {step}", done=step, total=8)
         time.sleep(0.1)
     return os.getpid()
+
+def wait(path):
+    now_reading("values")
+    time.sleep(0.6)
+    return "read"
 
 def greedy(path):
     now_reading("values")
@@ -160,9 +170,14 @@ def test_a_crash_names_the_place_and_the_next_call_works(process: GuardedProcess
 
 def test_a_hang_ends_and_names_the_place() -> None:
     begin = time.monotonic()
-    with GuardedProcess(timeout_s=0.6) as process:
-        assert "0.6 seconds passed without an end while reading stats??mean" in _refusal(process, "hang")
+    with GuardedProcess(timeout_s=0.3) as process:
+        assert "3 seconds passed without an end while reading stats??mean" in _refusal(process, "hang")
+        assert "0.3 seconds of computing passed without an end while reading stats." in _refusal(process, "spin")
     assert time.monotonic() - begin < 20
+
+
+def test_waiting_for_other_programs_is_not_computing() -> None:
+    assert run_guarded("child_functions:wait", {"path": "a"}, timeout_s=0.3) == "read"
 
 
 def test_work_that_tells_where_it_is_may_take_longer_than_the_limit() -> None:

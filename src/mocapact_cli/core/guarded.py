@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from mocapact_cli.core.progress import ProgressTask
 
 TIMEOUT_S = 30.0
+PATIENCE = 10
+"""How often the limit of computing time may pass on the clock: other programs and a slow disk take their time, which
+is not the file's fault."""
 MEMORY_BYTES = 4 << 30
 _PROGRAM = "from mocapact_cli.core.guarded import serve; serve()"
 _LAST_WORDS_S = 1.0
@@ -55,7 +58,8 @@ def run_guarded(
     Args:
         function: "package.module:name"; the child imports it.
         arguments: Keyword arguments, plain JSON values; `path` is the file that messages name.
-        timeout_s: Seconds without a word of `now_reading`; a large file as a whole may take longer.
+        timeout_s: Seconds of computing without a word of `now_reading`; a large file as a whole may take longer. On the
+            clock it may be `PATIENCE` times as many.
         memory_bytes: How much the child may allocate, where the system can limit it; None for no limit.
         progress: Told how far the child is, where the function counts.
 
@@ -148,11 +152,11 @@ class GuardedProcess:
         code = _exit_code(self._process)
         self.close()
         where = f" while reading {place}" if place else ""
-        if code == -signal.SIGALRM:
-            return InvalidInputError(
-                f"{subject} is damaged: {self._limits['timeout_s']:g} seconds passed without an end{where}.",
-                hint=_DAMAGED,
-            )
+        limit = self._limits["timeout_s"] or 0.0
+        passed = {-signal.SIGPROF: f"{limit:g} seconds of computing", -signal.SIGALRM: f"{PATIENCE * limit:g} seconds"}
+        if code in passed:
+            message = f"{subject} is damaged: {passed[code]} passed without an end{where}."
+            return InvalidInputError(message, hint=_DAMAGED)
         how = signal.Signals(-code).name if -code in set(signal.Signals) else f"exit code {code}"
         return InvalidInputError(f"{subject} is damaged: the reading process crashed ({how}){where}.", hint=_DAMAGED)
 
@@ -232,11 +236,11 @@ class _Child:
             request = json.loads(line)
             self._limit(float(request["timeout_s"]), request["memory_bytes"])
             answer = json.dumps(_outcome(request), default=jsonable)
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            self._give_time(0.0)
             self._send(answer)
 
     def report(self, message: Mapping[str, Any]) -> None:
-        signal.setitimer(signal.ITIMER_REAL, self._timeout)
+        self._give_time(self._timeout)
         self._send(json.dumps(message))
 
     def _send(self, text: str) -> None:
@@ -244,13 +248,19 @@ class _Child:
         while content:
             content = content[self._answers.write(content) or 0 :]
 
+    def _give_time(self, seconds: float) -> None:
+        """Begin to count anew; 0 for no limit."""
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+        signal.setitimer(signal.ITIMER_REAL, PATIENCE * seconds)
+
     def _limit(self, timeout_s: float, memory_bytes: int | None) -> None:
         import resource
 
-        # The alarm's default action ends the process even inside C code, and also where the parent is gone.
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        # Their default action ends the process even inside C code, and also where the parent is gone.
+        for alarm in (signal.SIGALRM, signal.SIGPROF):
+            signal.signal(alarm, signal.SIG_DFL)
         self._timeout = timeout_s
-        signal.setitimer(signal.ITIMER_REAL, timeout_s)
+        self._give_time(timeout_s)
         for limit, size in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_DATA, memory_bytes)):
             if size is not None:
                 # Some systems know no such limit, or have set a lower one already.
