@@ -23,13 +23,13 @@ install_debian_packages() {
 
 find_python() {
     local python
-    for python in ${PYTHON:-} python3 python3.13 python3.12 python3.11; do
-        if "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then
+    for python in ${PYTHON:-} python3 python3.12 python3.11; do
+        if "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null; then
             echo "$python"
             return
         fi
     done
-    echo "mocapact needs Python 3.11, 3.12 or 3.13; set PYTHON to one of them." >&2
+    echo "mocapact needs Python 3.11 or 3.12 (labmaze, which dm_control needs, has no wheels for 3.13); set PYTHON to one." >&2
     return 1
 }
 

@@ -1,3 +1,4 @@
+import contextlib
 import errno
 import json
 import stat
@@ -37,6 +38,19 @@ def test_atomic_write_replaces_in_one_go(tmp_path):
         assert not target.exists()
     assert target.read_text() == "one"
     assert [file.name for file in target.parent.iterdir()] == ["file.txt"]
+
+
+@pytest.mark.parametrize(("name", "suffix"), [("a.txt", ""), ("a.b.mp4", ".mp4"), ("plain", ""), (".mp4", ".mp4")])
+def test_sweeping_removes_what_atomic_write_had_begun_and_nothing_else(tmp_path, name, suffix):
+    (tmp_path / "below").mkdir()
+    kept = {".hidden.txt", ".a.mp4.0123456z.mp4", ".a.mp4.01234567.png", "a.mp4.01234567.mp4", ".a.partial"}
+    for each in kept:
+        (tmp_path / "below" / each).touch()
+    with contextlib.suppress(OSError), paths.atomic_write(tmp_path / "below" / name, suffix=suffix) as temporary:
+        left = temporary.rename(tmp_path / "moved")
+    left.rename(temporary)
+    paths.sweep(tmp_path)
+    assert {path.name for path in (tmp_path / "below").iterdir()} == kept
 
 
 @pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt])

@@ -6,6 +6,7 @@ import contextlib
 import glob
 import json
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -22,6 +23,8 @@ FOLDER_ENDING = ".partial-folder"
 """Ending of a folder that is being filled."""
 
 _JSON_LIMIT = 1 << 26
+_LEFT = re.compile(r"\..+\.[0-9a-f]{8}\.partial|\..*(\.\w+)\.[0-9a-f]{8}\1")
+"""Names of the temporary files of `atomic_write`: with its own ending, or with that of the file itself."""
 
 
 def home() -> Path:
@@ -107,6 +110,16 @@ def atomic_write(path: Path | str, *, suffix: str = "") -> Iterator[Path]:
         raise
     with contextlib.suppress(OSError):
         _sync(path.parent)
+
+
+def sweep(folder: Path | str) -> None:
+    """Delete the temporary files of `atomic_write` that killed processes have left in a folder or below.
+
+    Nothing may be writing there.
+    """
+    for path in Path(folder).rglob(".*"):
+        if _LEFT.fullmatch(path.name) and path.is_file():
+            path.unlink(missing_ok=True)
 
 
 def _beside(path: Path, ending: str) -> Path:

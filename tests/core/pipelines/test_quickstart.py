@@ -34,7 +34,10 @@ def test_a_recording_is_imported_first_and_no_film_is_no_failure(test_data: Path
         shutil.copy(test_data / "mocap" / "cmu" / name, tmp_path)
     out = tmp_path / "out"
     config = QuickstartConfig(clip=str(tmp_path / "07_01.amc"), minutes=0.001, threads=1)
-    made = quickstart(config, out, progress=NullProgress()).to_json()
+    out.mkdir()
+    (out / ".expert.mp4.0a1b2c3d.mp4").write_bytes(b"left by a killed one")
+    made = quickstart(config, out, resume=True, progress=NullProgress()).to_json()
+    assert not list(out.rglob(".*"))
     assert [stage["name"] for stage in made["stages"]] == ["import", "train", "evaluate", "film", "rollout", "inspect"]
     assert str(made["snippet"]).startswith("CMU_007_01-0-")
     assert (made["expert"]["episodes"], made["expert_from_start"]["episodes"]) == (10, 1)

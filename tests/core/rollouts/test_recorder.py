@@ -125,7 +125,8 @@ def test_resuming_records_only_what_is_missing_and_the_same(recorded: Path, expe
     folder = tmp_path / "dataset"
     record_rollouts(experts, LIBRARY, folder, CONFIG)
     (folder / "demo_squat.hdf5").unlink()
-    (folder / ".demo_squat.hdf5.abc.partial").write_bytes(b"left by a killed run")
+    for name in ("demo_squat.hdf5", "dataset_metrics.npz"):
+        (folder / f".{name}.abc.partial").write_bytes(b"left by a killed run")
     stamp = (folder / "demo_reach.hdf5").stat().st_mtime_ns
     summary = record_rollouts(experts, LIBRARY, folder, CONFIG, resume=True)
     assert (summary.recorded, summary.skipped) == (("demo_squat",), ("demo_reach",))

@@ -37,6 +37,32 @@ def test_force_begins_with_an_empty_folder(folder: RunFolder) -> None:
     assert list(folder.root.iterdir()) == []
 
 
+def test_what_a_killed_run_was_writing_is_swept_up(folder: RunFolder) -> None:
+    before = sorted(folder.root.rglob("*"))
+    for name in (".config.json.0a1b2c3d.partial", "checkpoints/.last.pt.0a1b2c3d.pt", "checkpoints/.notes.pt"):
+        (folder.root / name).parent.mkdir(exist_ok=True)
+        (folder.root / name).touch()
+    folder.prepare(resume=True, force=False)
+    assert {*folder.root.rglob("*")} - {*before} == {folder.checkpoints, folder.checkpoints / ".notes.pt"}
+
+
+def test_a_run_that_was_killed_while_it_began_is_no_run(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = {path.name for path in folder.root.iterdir()}
+    written = []
+
+    def dying(path: Path, value: object) -> None:
+        if written:
+            raise MemoryError("killed")
+        written.append(path.name)
+
+    folder.prepare(resume=False, force=True)
+    monkeypatch.setattr("mocapact_cli.core.paths.write_json", dying)
+    with pytest.raises(MemoryError):
+        folder.write_record({}, 3)
+    assert written == ["versions.json"]
+    assert whole == {"versions.json", "config.json"}
+
+
 def test_resuming_keeps_everything(folder: RunFolder) -> None:
     before = sorted(folder.root.iterdir())
     folder.prepare(resume=True, force=False)

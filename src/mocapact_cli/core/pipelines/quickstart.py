@@ -115,6 +115,7 @@ def quickstart(
     if folder.exists() and any(folder.iterdir()) and not (resume or force):
         hint = "Use --resume to continue it, --force to replace it, or another folder with --out."
         raise UsageError(f"{folder} already holds something.", hint=hint)
+    paths.sweep(folder)
     library, snippet, stages, mocap = _motion(config.clip, folder, progress, resume=resume)
     result = QuickstartResult(folder, snippet, stages)
     if mocap:

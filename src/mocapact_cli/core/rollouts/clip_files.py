@@ -120,8 +120,11 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def prepare_folder(folder: Path, clips: Mapping[str, Any], *, resume: bool, force: bool) -> None:
+def prepare_folder(folder: Path, clips: Mapping[str, Any], *, resume: bool, force: bool, metrics: bool) -> None:
     """Make sure that nothing is overwritten that the user has not named, and sweep up after a killed recording.
+
+    Others may be recording other clips into the same folder, so only what is to be written now is swept: the files of
+    these clips, and the metrics where `metrics` says so.
 
     Raises:
         UsageError: The folder is a file, or holds something and neither `resume` nor `force` is given.
@@ -134,7 +137,8 @@ def prepare_folder(folder: Path, clips: Mapping[str, Any], *, resume: bool, forc
             f"{folder} is not empty.",
             hint="Continue an interrupted recording with --resume, or replace it with --force.",
         )
-    leftovers = [folder.glob(f".{clip_id}{SUFFIX}.*.partial") for clip_id in clips]
+    written = [*(f"{clip_id}{SUFFIX}" for clip_id in clips), *([METRICS_FILE] if metrics else [])]
+    leftovers = [folder.glob(f".{name}.*.partial") for name in written]
     replaced = (path for path in content if force and (path.name == METRICS_FILE or _is_rollout_file(path)))
     for path in itertools.chain(replaced, *leftovers):
         path.unlink(missing_ok=True)

@@ -102,7 +102,7 @@ def record_rollouts(
     by_clip = group_by_clip(experts)
     _check(experts, clips, config)
     recording = _Recording(config, folder, clips, walker)
-    prepare_folder(folder, by_clip, resume=resume, force=force)
+    prepare_folder(folder, by_clip, resume=resume, force=force, metrics=metrics)
     done = [
         clip_id for clip_id, members in by_clip.items() if is_recorded(folder / f"{clip_id}{SUFFIX}", config, members)
     ]

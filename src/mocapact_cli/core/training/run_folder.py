@@ -62,7 +62,7 @@ class RunFolder:
         return self.root / CHECKPOINTS
 
     def prepare(self, *, resume: bool, force: bool) -> None:
-        """Make the folder ready for a new or a resumed run.
+        """Make the folder ready for a new or a resumed run; what a killed one was writing is swept up.
 
         Raises:
             UsageError: If a run lies there and neither `resume` nor `force` was given.
@@ -75,9 +75,12 @@ class RunFolder:
                 )
             shutil.rmtree(self.root)
         self.root.mkdir(parents=True, exist_ok=True)
+        paths.sweep(self.root)
 
     def write_record(self, config: Mapping[str, Any], seed: int, threads: int | None = None) -> None:
         """Write the resolved configuration, and what else its numbers depend on.
+
+        The configuration shows that there is a run, so it comes last: what has one can be resumed.
 
         Args:
             config: The configuration.
@@ -86,8 +89,8 @@ class RunFolder:
         """
         cores = available_threads()
         ran_with = {"seed": seed, "cpus": cores, "threads": threads or cores}
-        paths.write_json(self.root / CONFIG, dict(config))
         paths.write_json(self.root / VERSIONS, versions() | ran_with)
+        paths.write_json(self.root / CONFIG, dict(config))
 
     def read_config(self) -> dict[str, Any]:
         """The configuration of the run that lies here.

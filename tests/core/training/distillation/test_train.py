@@ -129,6 +129,24 @@ def test_a_run_that_goes_on_follows_the_same_curve(tmp_path, rollouts, monkeypat
     assert not same_seed(tmp_path, rollouts, config)
 
 
+def test_a_run_killed_before_its_first_checkpoint_begins_again(tmp_path, rollouts, monkeypatch):
+    config, data = replace(CONFIG, n_eval_episodes=0), divide(rollouts)
+    distill(data, config, small("npmp"), tmp_path / "whole")
+
+    def killed(self, module):
+        raise MemoryError("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(monitor.DistillMonitor, "save", killed)
+        with pytest.raises(MemoryError):
+            distill(data, config, small("npmp"), tmp_path / "parts")
+    # The network is the one that the run began with, not the one that is named now.
+    result = distill(data, config, PRESETS["npmp"], tmp_path / "parts", resume=True)
+    assert result.steps == 60
+    assert same(tmp_path / "whole", tmp_path / "parts")
+    assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
+
+
 def same_seed(tmp_path, rollouts, config):
     distill(divide(rollouts), replace(config, seed=2), small("npmp"), tmp_path / "other")
     return same(tmp_path / "whole", tmp_path / "other")

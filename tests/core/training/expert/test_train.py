@@ -202,6 +202,20 @@ def test_a_run_is_never_replaced_unasked(trainer, whole: Path, tmp_path: Path) -
     assert state(tmp_path / "run")["progression"]["timesteps"] == 128
 
 
+def test_a_run_that_can_be_resumed_has_all_that_it_began_with(
+    trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: Any) -> None:
+        assert (tmp_path / "run/clip_info.json").is_file()
+        raise MemoryError("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training.RunFolder, "write_record", killed)
+        with pytest.raises(MemoryError):
+            trainer(tmp_path / "run")
+    assert trainer(tmp_path / "run").timesteps == 512
+
+
 def test_there_must_be_something_to_resume(trainer, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="no run to resume"):
         trainer(tmp_path / "nothing", resume=True)

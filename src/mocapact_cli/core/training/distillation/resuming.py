@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from mocapact_cli.core.config import from_dict
-from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError
+from mocapact_cli.core.errors import InvalidInputError, UsageError
 from mocapact_cli.core.policies.distilled import DistilledPolicy
 from mocapact_cli.core.policies.zoo import described_config, restore
 from mocapact_cli.core.training.distillation.config import DistillConfig, Settings
@@ -118,16 +118,15 @@ def check_same_data(record: dict[str, Any], data: Division, samples: int) -> Non
         )
 
 
-def load_saved(root: Path, record: dict[str, Any], device: str) -> Saved:
-    """Read the checkpoint of a run that goes on.
+def load_saved(root: Path, record: dict[str, Any], device: str) -> Saved | None:
+    """Read the checkpoint of a run that goes on; None where it was killed before its first one.
 
     Raises:
-        NotFoundError: There is none.
         InvalidInputError: It is damaged, or of another model than the run's.
     """
     path = root / LAST
     if not path.is_file():
-        raise NotFoundError(f"There is no checkpoint in {root}.", hint="Start again with --force.")
+        return None
     try:
         content = torch.load(path, weights_only=True, map_location="cpu")
         description = content["hyper_parameters"]

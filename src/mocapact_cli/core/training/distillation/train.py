@@ -20,7 +20,7 @@ from mocapact_cli.core.datasets.expert_dataset import ExpertDataset
 from mocapact_cli.core.datasets.loader import BatchLoader
 from mocapact_cli.core.errors import InterruptedRunError, RunError, UsageError
 from mocapact_cli.core.policies.distilled import PolicyConfig
-from mocapact_cli.core.policies.zoo import build_policy, describe
+from mocapact_cli.core.policies.zoo import build_policy, describe, described_config
 from mocapact_cli.core.progress import NullProgress, Progress
 from mocapact_cli.core.training.distillation.completions import CompletionEvaluation, plan_completions
 from mocapact_cli.core.training.distillation.config import DistillConfig
@@ -167,13 +167,16 @@ def _set_up(
     # Several processes take theirs to their own devices.
     device = config.device if world_size(config) == 1 else "cpu"
     saved = load_saved(resumed.root, record, device) if resumed else None
+    if resumed and not saved:
+        # A run that was killed before its first checkpoint has nothing to lose: it begins again as what it was.
+        network = described_config(record["policy"], str(resumed.root))
     policy = saved.policy if saved else build_policy(network, seed=config.seed, device=device)
     dataset = open_part(data.train, policy, config, metrics, progress, upsampling=config.clip_len_upsampling)
     if len(dataset) < world_size(config):
         raise UsageError(f"{len(dataset)} samples are too few for {world_size(config)} processes.")
     if resumed:
         check_same_data(record, data, len(dataset))
-    else:
+    if not saved:
         columns = dataset.columns[""]
         policy.set_statistics(dataset.proprio_mean[columns], dataset.proprio_var[columns])
     module = DistillModule(policy, config, saved.standing.step if saved else 0)

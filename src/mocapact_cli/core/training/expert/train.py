@@ -99,10 +99,11 @@ def train_expert(
         config = _with_overlap_decided(with_warm_start(config, root, chosen))
     folder.prepare(resume=resume, force=force)
     if not resume:
-        record = {"kind": "expert", "snippet": str(snippet), "observables": list(TIME_INDEX)}
-        folder.write_record(record | {"training": to_dict(config)}, config.seed, config.threads)
+        # First, so that whatever has a record can be resumed.
         sources = [str(path.absolute()) for path in mocap]
         write_clip_info(root, snippet, TIME_INDEX, ref_steps=[0], mocap=sources)
+        record = {"kind": "expert", "snippet": str(snippet), "observables": list(TIME_INDEX)}
+        folder.write_record(record | {"training": to_dict(config)}, config.seed, config.threads)
     run = Run(config, folder, clip, snippet, TIME_INDEX, progress or NullProgress())
     threads = torch.get_num_threads()
     folder.tracker.begin(root)
