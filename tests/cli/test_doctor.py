@@ -14,7 +14,9 @@ def published(hub, no_proxy):
 def test_a_machine_without_problems(mocapact, published):
     result = mocapact("doctor", "--json", HF_ENDPOINT=published.url, MUJOCO_GL="disable")
     document = result.json
-    assert (result.code, result.stderr, document["problems"]) == (0, "", 0)
+    # Where the looks take long, progress is told.
+    told = [line for line in result.stderr.splitlines() if not line.startswith("Looking: ")]
+    assert (result.code, told, document["problems"]) == (0, [], 0)
     assert document["counts"]["ok"] >= 5
     subjects = list(dict.fromkeys(finding["subject"] for finding in document["findings"]))
     assert subjects == [

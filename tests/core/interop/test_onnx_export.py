@@ -84,7 +84,7 @@ def test_what_the_exporter_cannot_do_is_said_in_a_line(tmp_path: Path, tiny, mon
     monkeypatch.setattr(onnx_export, "_traced", fail)
     with pytest.raises(RunError) as caught:
         to_onnx(tiny("mlp"), tmp_path / "a.onnx")
-    assert caught.value.message == "The policy cannot be written as ONNX: no such operator"
+    assert caught.value.message == "The policy cannot be written as ONNX: no such operator."
     assert not list(tmp_path.iterdir())
 
 
