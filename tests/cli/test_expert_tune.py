@@ -6,22 +6,12 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from fleets import PROGRAM, settings
 
-PROGRAM = Path(sys.executable).with_name("mocapact")
-TINY = """
-num_envs = 4
-steps_per_update = 32
-batch_size = 32
-n_epochs = 1
-n_rsi_episodes = 2
-n_start_episodes = 1
-warm_start = "none"
-"""
 SEARCH = ("expert", "tune", "demo_reach-0-20", "--config", "tiny.toml", "--space", "space.toml")
 BRIEF = ("--total-timesteps", 64, "--threads", 1, "-o", "search", "--no-prune")
 
@@ -29,7 +19,7 @@ BRIEF = ("--total-timesteps", 64, "--threads", 1, "-o", "search", "--no-prune")
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "tiny.toml").write_text(TINY)
+    settings(tmp_path)
     (tmp_path / "space.toml").write_text("layers = [[8], [16]]\ndesired_kl = { low = 0.1, high = 0.4, log = true }\n")
     return tmp_path
 

@@ -71,7 +71,7 @@ def tune(
 
     library = open_library(mocap)
     snippet = choose_snippet(library, clip)
-    check_limit(config, settings)
+    _check_limit(config, settings)
     base = resolve(preset, config, **settings)
     with naming_the_way_on(resume_command()):
         result = tune_expert(
@@ -89,7 +89,7 @@ def tune(
     _show(result)
 
 
-def check_limit(config: Path | None, settings: Given) -> None:
+def _check_limit(config: Path | None, settings: Given) -> None:
     """Raise a `UsageError` unless something says how long a trial is: the presets' limit is days."""
     if config is None and settings["total_timesteps"] is None and settings["max_minutes"] is None:
         raise UsageError(

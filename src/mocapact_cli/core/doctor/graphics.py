@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from mocapact_cli.core.doctor.findings import GRAPHICS
+from mocapact_cli.core.errors import first_line
 from mocapact_cli.core.formatting import shortened
 from mocapact_cli.core.media.gl import BACKENDS, DEBIAN_HINT, DEFAULT_BACKENDS, SWITCHED_OFF, requested_backend, why_not
 
@@ -78,8 +79,7 @@ def look_at_ffmpeg() -> Iterator[Finding]:
             [program, "-hide_banner", "-encoders"], capture_output=True, text=True, timeout=LIMIT_S, check=True
         )
     except (ImportError, OSError, RuntimeError, subprocess.SubprocessError) as error:
-        first_line = str(error).strip().partition("\n")[0]
-        yield GRAPHICS.warning("ffmpeg", f"does not run, so no .mp4: {shortened(first_line)}", _FFMPEG)
+        yield GRAPHICS.warning("ffmpeg", f"does not run, so no .mp4: {shortened(first_line(error))}", _FFMPEG)
         return
     if _ENCODER in done.stdout:
         yield GRAPHICS.ok("ffmpeg", f"{program} with {_ENCODER}", program=program)

@@ -7,7 +7,6 @@ by a lock, so that one whose process was killed is known and goes on from its la
 
 from __future__ import annotations
 
-import importlib
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -191,7 +190,9 @@ class _Search:
 
     def __init__(self, trials: _Trials, space: Space, config: TuneConfig, root: Path, progress: Progress) -> None:
         self._trials, self._config, self._root, self._progress = trials, config, root, progress
-        self._optuna: Any = importlib.import_module("optuna")
+        import optuna
+
+        self._optuna: Any = optuna
         self._states = self._optuna.trial.TrialState
         self._distributions = distributions(space, self._optuna)
         self._study = self._open()
@@ -217,7 +218,7 @@ class _Search:
     def _open(self) -> Any:
         optuna, config, path = self._optuna, self._config, self._root / STUDY
         try:
-            study = optuna.create_study(
+            return optuna.create_study(
                 storage=f"sqlite:///{path.absolute()}",
                 study_name="experts",
                 direction="maximize",
@@ -226,9 +227,6 @@ class _Search:
             )
         except require("sqlalchemy", purpose="searches of settings", extra="tune").exc.SQLAlchemyError as error:
             raise InvalidInputError(f"{path} cannot be used as a study.", hint="Start again with --force.") from error
-        # A search that goes on must not draw the same settings again.
-        study.sampler = optuna.samplers.TPESampler(seed=self._trials.base.seed + len(study.trials))
-        return study
 
     def _ended(self) -> int:
         return sum(trial.state.is_finished() and not self._is_superseded(trial) for trial in self._study.trials)
@@ -241,6 +239,9 @@ class _Search:
         """The next trial, and the lock that says that it lives; one process at a time, as both belong together."""
         with FileLock(self._root / _LOCK):
             self._requeue_the_dead()
+            # By the trial's number, so that processes side by side, or one after the other, never draw alike.
+            seed = self._trials.base.seed + len(self._study.trials)
+            self._study.sampler = self._optuna.samplers.TPESampler(seed=seed)
             trial = self._study.ask(self._distributions)
             folder = self._folder(trial)
             folder.mkdir(parents=True, exist_ok=True)
