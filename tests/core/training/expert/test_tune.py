@@ -148,7 +148,8 @@ def test_a_trial_whose_process_was_killed_goes_on_and_a_living_one_is_left_alone
         search(root, ONE)
     monkeypatch.setattr(ExpertMonitor, "_on_step", usual)
     with FileLock(root / "trials/0000/lock"):
-        alone = search(root, ONE, resume=True)
+        assert [trial.outcome for trial in search(root, ONE, resume=True).trials] == ["running"]
+        alone = search(root, TWO, resume=True)
     assert {(trial.number, trial.outcome) for trial in alone.trials} == {(0, "running"), (1, "finished")}
     assert alone.trials[0].settings != alone.trials[1].settings
     result = search(root, TWO, resume=True)

@@ -201,8 +201,8 @@ class _Search:
         """Run trials until there are enough."""
         with self._progress.task("Searching", self._config.trials, "trials") as task:
             task.update(self._ended())
-            while self._ended() < self._config.trials:
-                trial, held = self._take()
+            while (taken := self._take()) is not None:
+                trial, held = taken
                 with held:
                     self._try(trial)
                 task.update(self._ended())
@@ -235,10 +235,14 @@ class _Search:
         """Whether another trial went on with the run of this one."""
         return bool(trial.user_attrs.get(_SUPERSEDED))
 
-    def _take(self) -> tuple[Any, FileLock]:
-        """The next trial, and the lock that says that it lives; one process at a time, as both belong together."""
+    def _take(self) -> tuple[Any, FileLock] | None:
+        """The next trial, and the lock that says that it lives; None where all have been taken."""
+        # One process at a time, as both belong together.
         with FileLock(self._root / _LOCK):
             self._requeue_the_dead()
+            running = len(self._study.get_trials(deepcopy=False, states=[self._states.RUNNING]))
+            if self._ended() + running >= self._config.trials:
+                return None
             # By the trial's number, so that processes side by side, or one after the other, never draw alike.
             seed = self._trials.base.seed + len(self._study.trials)
             self._study.sampler = self._optuna.samplers.TPESampler(seed=seed)
