@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from mocapact_cli.core.envs.batch import TrackingBatch
 from mocapact_cli.core.envs.starts import TaskStarts
 from mocapact_cli.core.sim.observables import TIME_INDEX
 from mocapact_cli.core.training.expert.config import ExpertConfig, preset
-from mocapact_cli.core.training.expert.model import training_batch
+from mocapact_cli.core.training.expert.model import build_env, build_model, training_batch
 from mocapact_cli.core.training.expert.train import ExpertResult, train_expert
 
 TINY = replace(
@@ -61,3 +62,19 @@ def trainer():
     torch.set_num_threads(1)
     yield Trainer()
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def build(trainer):
+    """Builds the learner of `TINY`, on a short snippet that some episodes reach the end of."""
+    batches = []
+
+    def built(**settings: Any) -> Any:
+        config = replace(TINY, seed=3, **settings)
+        batch = trainer.batch(config)
+        batches.append(batch)
+        return build_model(build_env(batch, config), config, lambda _: 1e-3)
+
+    yield built
+    for batch in batches:
+        batch.close()

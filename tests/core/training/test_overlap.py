@@ -11,20 +11,9 @@ import pytest
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
 
-from mocapact_cli.core.training.expert.config import preset
-from mocapact_cli.core.training.expert.model import build_env, build_model
 from mocapact_cli.core.training.expert.monitor import ExpertMonitor
 from mocapact_cli.core.training.overlap import OverlappedPPO
 
-SMALL: dict[str, Any] = {
-    "seed": 3,
-    "threads": 1,
-    "num_envs": 8,
-    "steps_per_update": 128,
-    "batch_size": 64,
-    "layers": (16,),
-    "n_epochs": 2,
-}
 LENGTH = 128
 
 
@@ -33,22 +22,6 @@ class Silent(BaseCallback):
 
     def _on_step(self) -> bool:
         return True
-
-
-@pytest.fixture
-def build(trainer):
-    """Builds the learner of the preset ``fast`` in small, on short snippets that some episodes reach the end of."""
-    batches = []
-
-    def built(**settings: Any) -> Any:
-        config = type(preset("fast"))(**{**SMALL, **settings})
-        batch = trainer.batch(config)
-        batches.append(batch)
-        return build_model(build_env(batch, config), config, lambda _: 1e-3)
-
-    yield built
-    for batch in batches:
-        batch.close()
 
 
 def networks(model: Any) -> dict[str, torch.Tensor]:

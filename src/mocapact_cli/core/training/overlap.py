@@ -6,17 +6,15 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
-from typing import Any, cast
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from stable_baselines3 import PPO
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.type_aliases import MaybeCallback
-from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv
+
+from mocapact_cli.core.training.ppo.collection import Infos, judge_steps, take_steps
 
 
 class OverlappedPPO(PPO):
@@ -111,40 +109,16 @@ class _Collector:
         """Act as the learner's policy is now."""
         self._policy.load_state_dict(self._model.policy.state_dict())
 
-    @torch.no_grad()
     def fill(self, buffer: RolloutBuffer) -> bool:
         """Fill a buffer with steps; false if the callback ended training before it was full."""
         # Of this thread: the physics has the cores.
         torch.set_num_threads(1)
-        model, env, dones = self._model, self._env, np.zeros(0, dtype=bool)
-        buffer.reset()
-        for _ in range(model.n_steps):
-            observations: Any = model._last_obs
-            actions, values, log_probs = self._policy(obs_as_tensor(observations, model.device))
-            chosen = actions.cpu().numpy()
-            bounds: Any = model.action_space
-            reached, rewards, dones, infos = env.step(np.clip(chosen, bounds.low, bounds.high))
-            model.num_timesteps += env.num_envs
-            self._told.update_locals({"infos": infos})
-            if self.stopped.is_set() or not self._told.on_step():
-                return False
-            model._update_info_buffer(infos, dones)
-            rewards = self._with_values_at_limits(rewards, infos)
-            starts: Any = model._last_episode_starts
-            buffer.add(observations, chosen, rewards, starts, values, log_probs)
-            model._last_obs, model._last_episode_starts = cast("NDArray[np.float32]", reached), dones
-        last: Any = model._last_obs
-        values = self._policy.predict_values(obs_as_tensor(last, model.device))
-        buffer.compute_returns_and_advantage(last_values=values, dones=dones)
+        cuts = take_steps(self._model, self._policy, self._env, buffer, self._goes_on)
+        if cuts is None:
+            return False
+        judge_steps(self._model, self._policy, buffer, cuts)
         return True
 
-    def _with_values_at_limits(self, rewards: np.ndarray, infos: list[dict[str, Any]]) -> np.ndarray:
-        """Add the value of the last observation where an episode was cut off, not ended."""
-        cut = [env for env, info in enumerate(infos) if info.get("TimeLimit.truncated", False)]
-        if not cut:
-            return rewards
-        last = np.stack([infos[env]["terminal_observation"] for env in cut])
-        values = self._policy.predict_values(obs_as_tensor(last, self._model.device))
-        rewards = rewards.copy()
-        rewards[cut] += self._model.gamma * values.cpu().numpy()[:, 0]
-        return rewards
+    def _goes_on(self, infos: Infos) -> bool:
+        self._told.update_locals({"infos": infos})
+        return not self.stopped.is_set() and self._told.on_step()

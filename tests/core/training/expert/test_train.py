@@ -250,7 +250,7 @@ def test_a_learner_that_diverges_stops_and_the_best_model_is_kept(
         if self.num_timesteps > 256 and where == "parameters":
             self.model.policy.action_net.weight.data[0, 0] = float("nan")
         elif self.num_timesteps > 256:
-            self.model.rollout_buffer.advantages[:] = float("nan")
+            self.model.rollout_buffer.rewards[:] = float("nan")
 
     monkeypatch.setattr(ExpertMonitor, "_on_rollout_end", poison)
     with pytest.raises(RunError, match="diverged after 384 steps; the best model") as caught:

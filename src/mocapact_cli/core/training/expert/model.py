@@ -20,6 +20,7 @@ from mocapact_cli.core.training.expert.config import ExpertConfig
 from mocapact_cli.core.training.expert.privileged import PRIVILEGED, PrivilegedPolicy, PrivilegedPPO
 from mocapact_cli.core.training.overlap import OverlappedPPO
 from mocapact_cli.core.training.ppo.model import normalizer_of, observation_statistics, ppo_arguments
+from mocapact_cli.core.training.ppo.side_by_side import SideBySidePPO
 from mocapact_cli.core.walker.model import get_walker
 
 
@@ -28,7 +29,7 @@ class _OverlappedPrivilegedPPO(OverlappedPPO, PrivilegedPPO):
 
 
 _LEARNERS: dict[tuple[bool, bool], type[PPO]] = {
-    (False, False): PPO,
+    (False, False): SideBySidePPO,
     (False, True): OverlappedPPO,
     (True, False): PrivilegedPPO,
     (True, True): _OverlappedPrivilegedPPO,

@@ -12,13 +12,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from stable_baselines3 import PPO
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.torch_layers import MlpExtractor
 from stable_baselines3.common.type_aliases import RolloutBufferSamples
 from stable_baselines3.common.utils import explained_variance
 from torch import Tensor, nn
 from torch.nn.functional import pad
+
+from mocapact_cli.core.training.ppo.collection import DeferredValuesPPO
+from mocapact_cli.core.training.ppo.surrogate import clipped_surrogate
 
 PRIVILEGED = (
     "walker/reference_rel_bodies_pos_local",
@@ -121,7 +123,7 @@ class _Halves(MlpExtractor):
         return super().forward_actor(features[:, : self.public])
 
 
-class PrivilegedPPO(PPO):
+class PrivilegedPPO(DeferredValuesPPO):
     """PPO for `PrivilegedPolicy`: actor and critics learn apart, each with a gradient limit of its own."""
 
     policy: PrivilegedPolicy
@@ -158,18 +160,9 @@ class PrivilegedPPO(PPO):
 
     def _teach_actor(self, samples: RolloutBufferSamples, clip_range: float) -> Tensor:
         """One step on PPO's clipped surrogate; returns the divergence from the policy that acted."""
-        advantages = samples.advantages
-        advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
-        chances = self.policy.get_distribution(samples.observations).log_prob(samples.actions)
-        change = chances - samples.old_log_prob
-        ratio = change.exp()
-        clipped = ratio.clamp(1.0 - clip_range, 1.0 + clip_range)
-        self._step(
-            self.policy.optimizer,
-            self.policy.actor_parameters(),
-            -torch.min(ratio * advantages, clipped * advantages).mean(),
-        )
-        return (ratio - 1.0 - change).mean().detach()
+        objective = clipped_surrogate(self.policy, samples, clip_range)
+        self._step(self.policy.optimizer, self.policy.actor_parameters(), objective.loss)
+        return objective.divergence
 
     def _step(self, optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], loss: Tensor) -> None:
         optimizer.zero_grad()

@@ -14,6 +14,7 @@ from mocapact_cli.core.policies.transfer import Decoder, TransferPolicy
 from mocapact_cli.core.tasks.goal import GoalTask
 from mocapact_cli.core.training.overlap import OverlappedPPO
 from mocapact_cli.core.training.ppo.model import normalizer_of, ppo_arguments
+from mocapact_cli.core.training.ppo.side_by_side import SideBySidePPO
 from mocapact_cli.core.training.transfer.config import TransferConfig
 from mocapact_cli.core.training.transfer.env import DecodedVecEnv
 from mocapact_cli.core.walker.model import get_walker
@@ -49,7 +50,7 @@ def build_model(env: VecNormalize, config: TransferConfig, step_size: Callable[[
         env: From `build_env`.
         step_size: Of Adam, given the share of training that is left.
     """
-    learner = OverlappedPPO if config.overlap else PPO
+    learner = OverlappedPPO if config.overlap else SideBySidePPO
     model = learner("MlpPolicy", env, target_kl=config.target_kl, **ppo_arguments(config, config.std, step_size))
     model.policy.log_std.requires_grad_(config.learn_std)
     return model
