@@ -14,6 +14,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 
 from mocapact_cli.core.envs.batch import TrackingBatch
 from mocapact_cli.core.envs.sb3 import TrackingVecEnv
+from mocapact_cli.core.policies.low_level import LowLevelPolicy
 from mocapact_cli.core.policies.packed import pack_linears
 from mocapact_cli.core.policies.transfer import Decoder
 
@@ -22,6 +23,8 @@ _LEAST_ROWS = 32
 """Rows that are worth a thread of their own: enough to make good use of the weights that are read."""
 _LEAST_WORK = 10_000_000
 """Weights times rows below which waking a thread takes longer than the work."""
+_LEAST_WEIGHTS = 500_000
+"""Weights below which calling packed layers takes longer than laying out plain ones anew."""
 
 
 class DecodedVecEnv(TrackingVecEnv):
@@ -86,15 +89,18 @@ def _worthwhile_parts(decoder: Decoder, rows: int, threads: int) -> int:
     """How many threads the decoder is worth for so many rows."""
     if decoder.low_level is None or decoder.low_level.policy.device.type != "cpu":
         return 1
-    weights = sum(values.numel() for values in decoder.low_level.policy.parameters())
-    return max(1, min(threads, rows // _LEAST_ROWS, weights * rows // _LEAST_WORK))
+    return max(1, min(threads, rows // _LEAST_ROWS, _weights(decoder.low_level) * rows // _LEAST_WORK))
 
 
 def _packed(decoder: Decoder) -> Decoder:
-    """A copy that only acts, faster."""
-    if decoder.low_level is None:
+    """One that only acts, faster: a copy, where it is worth it."""
+    if decoder.low_level is None or _weights(decoder.low_level) < _LEAST_WEIGHTS:
         return decoder
     copied = copy.deepcopy(decoder)
     if copied.low_level is not None:
         pack_linears(copied.low_level.policy)
     return copied
+
+
+def _weights(low_level: LowLevelPolicy) -> int:
+    return sum(values.numel() for values in low_level.policy.parameters())
