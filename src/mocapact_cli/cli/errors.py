@@ -17,6 +17,7 @@ from mocapact_cli.core.errors import (
     NotFoundError,
     RunError,
     UsageError,
+    one_of,
 )
 
 EXIT_FAILED = 1
@@ -83,7 +84,7 @@ def _usage_failure(error: typer.TyperException) -> Failure:
     context: Any = getattr(error, "ctx", None)
     path = context.command_path if context else "mocapact"
     help_hint = f"Run `{path} --help` for what it takes."
-    hint = f"Did you mean {' or '.join(near)}?" if near else help_hint
+    hint = f"Did you mean {one_of(near)}?" if near else help_hint
     return Failure("UsageError", message.replace("\n\t", " "), hint, EXIT_USAGE)
 
 

@@ -37,13 +37,7 @@ def from_dict(cls: type[C], data: Mapping[str, Any]) -> C:
     Raises:
         UsageError: A key is unknown (the nearest is named), missing or has a value of the wrong type.
     """
-    hints = typing.get_type_hints(cls)
-    _reject_unknown(cls, data)
-    values = {key: _coerce(hints[key], value, f"{cls.__name__}.{key}") for key, value in data.items()}
-    try:
-        return cls(**values)
-    except TypeError as error:
-        raise UsageError(f"{cls.__name__} is incomplete: {error}.") from error
+    return _built(cls, data, "")
 
 
 def load_toml(cls: type[C], path: Path | str) -> C:
@@ -79,9 +73,9 @@ def apply_overrides(config: C, overrides: Mapping[str, Any]) -> C:
     """
     given = {key: value for key, value in overrides.items() if value is not None}
     cls = type(config)
-    _reject_unknown(cls, given)
+    _reject_unknown(cls, given, "")
     hints = typing.get_type_hints(cls)
-    values = {key: _coerce(hints[key], value, f"{cls.__name__}.{key}") for key, value in given.items()}
+    values = {key: _coerce(hints[key], value, key) for key, value in given.items()}
     return dataclasses.replace(config, **values)
 
 
@@ -99,12 +93,30 @@ def check_not_negative(config: object, names: Sequence[str]) -> None:
             raise UsageError(f"{name} is {value}.", hint="Give zero or a number above it.")
 
 
-def _reject_unknown(cls: type[Any], data: Mapping[str, Any]) -> None:
+def _built(cls: type[C], data: Mapping[str, Any], table: str) -> C:
+    """Build a configuration whose settings stand in a table, "" for the outermost one or with a period at its end."""
+    hints = typing.get_type_hints(cls)
+    _reject_unknown(cls, data, table)
+    values = {key: _coerce(hints[key], value, f"{table}{key}") for key, value in data.items()}
+    missing = [
+        f"{table}{entry.name}" for entry in dataclasses.fields(cls) if entry.name not in values and _needed(entry)
+    ]
+    if missing:
+        raise UsageError(f"{' and '.join(missing)} must be given.")
+    return cls(**values)
+
+
+def _needed(entry: dataclasses.Field[Any]) -> bool:
+    without = dataclasses.MISSING
+    return entry.init and entry.default is without and entry.default_factory is without
+
+
+def _reject_unknown(cls: type[Any], data: Mapping[str, Any], table: str) -> None:
     known = [field.name for field in dataclasses.fields(cls) if field.init]
     for key in data:
         if key not in known:
-            hint = did_you_mean(key, known) or f"Known keys: {', '.join(known)}."
-            raise UsageError(f"{cls.__name__} has no key {key!r}.", hint=hint)
+            hint = did_you_mean(key, known) or f"There are {', '.join(known)}."
+            raise UsageError(f"There is no setting {f'{table}{key}'!r}.", hint=hint)
 
 
 def _plain(value: Any) -> Any:
@@ -169,7 +181,7 @@ def _coerce_config(cls: type[Any], value: Any, where: str) -> Any:
         return value
     if not isinstance(value, dict):
         raise UsageError(f"{where} must be a table, not {value!r}.")
-    return from_dict(cls, value)
+    return _built(cls, value, f"{where}.")
 
 
 def _coerce_scalar(hint: Any, value: Any, where: str) -> Any:
@@ -178,8 +190,19 @@ def _coerce_scalar(hint: Any, value: Any, where: str) -> Any:
     if hint is Path and isinstance(value, str):
         return Path(value)
     if hint is int and isinstance(value, bool):
-        raise UsageError(f"{where} must be of type int, not {value!r}.")
+        raise UsageError(f"{where} must be {_WORDS[int]}, not {value!r}.")
     expected = typing.get_origin(hint) or hint
     if isinstance(expected, type) and not isinstance(value, expected):
-        raise UsageError(f"{where} must be of type {expected.__name__}, not {value!r}.")
+        raise UsageError(f"{where} must be {_WORDS.get(expected, expected.__name__)}, not {value!r}.")
     return value
+
+
+_WORDS: dict[type, str] = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "a text",
+    Path: "a path",
+    dict: "a table",
+}
+"""What the types of settings are called."""

@@ -11,7 +11,7 @@ import difflib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
 
 class MocapactError(Exception):
@@ -101,6 +101,12 @@ def check_known(name: str, known: Collection[str], word: str) -> None:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return "Did you mean a or b?" for the names nearest to `name`, or an empty string where nothing is near."""
+    """Return "Did you mean a, b or c?" for the names nearest to `name`, or an empty string where nothing is near."""
     names = nearest_names(name, known)
-    return f"Did you mean {' or '.join(names)}?" if names else ""
+    return f"Did you mean {one_of(names)}?" if names else ""
+
+
+def one_of(names: Sequence[str]) -> str:
+    """Return "a, b or c"; of one name the name."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last

@@ -82,6 +82,14 @@ def test_private_is_private(writable_hub, make_policy, tmp_path):
     assert len(writable_hub.messages) == 3
 
 
+@pytest.mark.parametrize("name", ["a/b/c", "me/two words", "me/-x", "me/" + "x" * 200])
+def test_a_name_that_cannot_be_is_refused_first(make_policy, tmp_path, monkeypatch, name):
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    parcel = pack(make_policy(tmp_path / "policy"))
+    with pytest.raises(UsageError, match=f"No repository can be called '{name}'"):
+        push(parcel, name, files=with_card(parcel, name))
+
+
 def test_without_a_token_nothing_is_asked(writable_hub, make_policy, tmp_path, monkeypatch):
     monkeypatch.delenv("HF_TOKEN")
     monkeypatch.setenv("HF_HOME", str(tmp_path))
@@ -123,10 +131,3 @@ def test_offline_nothing_is_asked(writable_hub, make_policy, tmp_path, monkeypat
     with pytest.raises(RunError, match="MOCAPACT_OFFLINE"):
         sent(make_policy(tmp_path / "run"), "me/npmp")
     assert writable_hub.server.requests == []
-
-
-@pytest.mark.parametrize("name", ["a/b/c", "me/two words", "me/-x", "me/" + "x" * 200])
-def test_a_name_that_is_none_is_wrong_usage(writable_hub, make_policy, tmp_path, name):
-    with pytest.raises(UsageError):
-        sent(make_policy(tmp_path / "run"), name)
-    assert writable_hub.messages == []

@@ -111,7 +111,10 @@ def import_recordings(
 
 def _named(files: Sequence[Path], clip_id: str | None) -> dict[str, Path]:
     if clip_id is not None and len(files) > 1:
-        raise UsageError(f"--id names one clip, but there are {len(files)} recordings.")
+        raise UsageError(
+            f"--id names one clip, but there are {len(files)} recordings.",
+            hint="Leave it out, and each is named after its file.",
+        )
     named: dict[str, Path] = {}
     for file in files:
         name = clip_id_of(file) if clip_id is None else clip_id

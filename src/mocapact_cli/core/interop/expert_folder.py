@@ -82,14 +82,22 @@ def find_experts(root: Path | str) -> list[ExpertLocation]:
         InvalidInputError: A `clip_info.json` is damaged.
     """
     root = Path(root)
-    if not root.is_dir():
-        raise NotFoundError(f"{root} does not exist." if not root.exists() else f"{root} is not a folder of experts.")
+    _check_folder(root)
     models = _model_folders(root)
     if not models:
         raise NotFoundError(
             f"There is no expert in {root}.", hint="An expert is a folder with eval_rsi/model/best_model.zip."
         )
     return [_locate(model) for model in models]
+
+
+def _check_folder(root: Path) -> None:
+    if not root.is_dir():
+        what = "is not a folder of experts" if root.exists() else "does not exist"
+        raise NotFoundError(
+            f"{root} {what}.",
+            hint="Give a folder that `mocapact expert train` or `mocapact download -t experts` has made.",
+        )
 
 
 def find_expert_folders(root: Path | str) -> list[Path]:
@@ -101,8 +109,7 @@ def find_expert_folders(root: Path | str) -> list[Path]:
         NotFoundError: `root` is not a folder.
     """
     root = Path(root)
-    if not root.is_dir():
-        raise NotFoundError(f"{root} does not exist." if not root.exists() else f"{root} is not a folder of experts.")
+    _check_folder(root)
     # A folder inside an expert stands for the expert.
     here = root.absolute()
     inside = [folder for folder in (here, here.parent) if folder.name in ("eval_rsi", "eval_start")]

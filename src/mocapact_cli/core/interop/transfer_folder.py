@@ -88,7 +88,8 @@ def find_transfer_model(root: Path | str) -> Path:
     """
     root = Path(root)
     if not root.is_dir():
-        raise NotFoundError(f"{root} does not exist." if not root.exists() else f"{root} is not a folder.")
+        what = "is not a folder" if root.exists() else "does not exist"
+        raise NotFoundError(f"{root} {what}.", hint="Give a folder that `mocapact transfer train` has made.")
     found = find_transfer_models(root)
     if not found:
         raise NotFoundError(

@@ -78,6 +78,7 @@ def push(
         RunError: The server cannot be reached or refuses.
     """
     library = require("huggingface_hub", purpose="pushes", extra="push")
+    _check_name(repository)
     known = _token()
     check_online(without_secrets(endpoint()))
     require("huggingface_hub.utils", purpose="pushes", extra="push").disable_progress_bars()
@@ -129,6 +130,17 @@ def _token() -> str:
     return known
 
 
+def _check_name(repository: str) -> None:
+    """See that a name could be a repository's, before anything is asked for that another name would need too."""
+    errors = require("huggingface_hub.errors", purpose="pushes", extra="push")
+    try:
+        require("huggingface_hub.utils", purpose="pushes", extra="push").validate_repo_id(repository)
+    except errors.HFValidationError as error:
+        raise UsageError(
+            f"No repository can be called {repository!r}.", hint="A repository is called owner/name."
+        ) from error
+
+
 def _lots(operations: list[Any]) -> Iterator[list[Any]]:
     for start in range(0, len(operations), _TOGETHER):
         yield operations[start : start + _TOGETHER]
@@ -145,8 +157,6 @@ def _asked(api: Any, act: Callable[[], T]) -> T:
     failure: Exception
     try:
         return act()
-    except errors.HFValidationError as error:
-        raise UsageError(f"{_said(error)}.", hint="A repository is called owner/name.") from error
     except errors.HfHubHTTPError as error:
         failure = _of_answer(error, where)
     except (errors.HTTPError, OSError) as error:

@@ -72,7 +72,7 @@ def test_whole_numbers_stay_whole_and_lists_become_tuples(tmp_path: Path) -> Non
         ({"gama": [1.0]}, "gama is not a setting"),
         ({"seed": [1, 2]}, "seed cannot be varied"),
         ({"n_rsi_episodes": [1, 2]}, "cannot be varied"),
-        ({"gamma": [0.9, "high"]}, "gamma must be of type float"),
+        ({"gamma": [0.9, "high"]}, "gamma must be a number"),
         ({"gamma": {"low": 1.0, "high": 0.5}}, "gamma is to be varied over"),
         ({"desired_kl": {"low": 0.0, "high": 0.5, "log": True}}, "desired_kl is to be varied over"),
         ({"gamma": {"low": 0.5}}, "gamma is to be varied over"),

@@ -124,7 +124,10 @@ def recorded_config(root: Path, snippet: Snippet, changes: Mapping[str, Any]) ->
     folder = RunFolder(root)
     record = folder.read_config()
     if record.get("snippet") != str(snippet):
-        raise UsageError(f"{root} holds a run on {record.get('snippet')}, not on {snippet}.")
+        raise UsageError(
+            f"{root} holds a run on {record.get('snippet')}, not on {snippet}.",
+            hint="Resume that one, or choose another --log-root.",
+        )
     return folder.read_settings(ExpertConfig, changes)
 
 
