@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mocapact_cli.core.clips.library import open_library
-from mocapact_cli.core.clips.snippets import Snippet
+from mocapact_cli.core.clips.snippets import Snippet, clip_of
 from mocapact_cli.core.datasets.reader import RolloutFile
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError, nearest_names
 from mocapact_cli.core.evaluation.playback import start_step
@@ -280,7 +280,7 @@ def _resolved(library: ClipLibrary, name: str, places: Sequence[ExpertLocation],
         return library.resolve(name)
     except NotFoundError as error:
         clips = {place.snippet.clip_id for place in places}
-        clip_id = name.rsplit("-", 2)[0]
+        clip_id = clip_of(name)
         if clip_id in clips:
             raise NotFoundError(error.message, hint="Give the file that holds it with --mocap.") from error
         near = nearest_names(clip_id, clips, count=1) or sorted(clips)[:1]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mocapact_cli.core.clips.snippets import Snippet
+from mocapact_cli.core.clips.snippets import Snippet, clip_of
 from mocapact_cli.core.clips.subsets import clip_ids, split_ids
 from mocapact_cli.core.datasets.expert_dataset import ExpertDataset
 from mocapact_cli.core.datasets.reader import RolloutFile, rollout_paths
@@ -43,7 +43,7 @@ class Part:
     whole: bool
 
     def __str__(self) -> str:
-        clips = len({name.rsplit("-", 2)[0] for name in self.snippets})
+        clips = len(set(map(clip_of, self.snippets)))
         return f"{_counted(len(self.snippets), 'snippet')} of {_counted(clips, 'clip')}"
 
     def record(self) -> dict[str, Any]:
@@ -213,7 +213,7 @@ class _Held:
         return Part(tuple(files), tuple(name for held in files.values() for name in held), whole)
 
     def _examples(self) -> str:
-        clips = sorted({name.rsplit("-", 2)[0] for name in self.names})
+        clips = sorted(set(map(clip_of, self.names)))
         return f"{', '.join(clips[:4])}{' ...' if len(clips) > 4 else ''}" if clips else "no snippets"
 
 
@@ -225,7 +225,7 @@ def _of_split(names: set[str], split: str | None) -> set[str]:
     if name == "all":
         return names
     listed = set(_CLIPS[name]())
-    return {snippet for snippet in names if snippet.rsplit("-", 2)[0] in listed}
+    return {snippet for snippet in names if clip_of(snippet) in listed}
 
 
 def _recorded_part(record: Mapping[str, Any] | None) -> Part | None:
