@@ -12,7 +12,7 @@ from mocapact_cli.core.envs.starts import EpisodeQueue
 from mocapact_cli.core.errors import RunError
 from mocapact_cli.core.processors import available_threads
 from mocapact_cli.core.progress import NullProgress, Progress
-from mocapact_cli.core.rollouts.noise import EpisodeNoise, Key
+from mocapact_cli.core.rollouts.noise import EpisodeNoise
 from mocapact_cli.core.walker.model import NUM_JOINTS
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from mocapact_cli.core.clips.clip import Clip
     from mocapact_cli.core.clips.snippets import Snippet
+    from mocapact_cli.core.rollouts.streams import Key
     from mocapact_cli.core.tasks.tracking import Start, TrackingConfig
     from mocapact_cli.core.walker.model import Walker
 
