@@ -15,7 +15,8 @@ from mocapact_cli.core.evaluation.expert_report import read_curves, report_exper
 from mocapact_cli.core.evaluation.report import read_evaluations
 from mocapact_cli.core.formatting import counted
 from mocapact_cli.core.media.curves import Evaluations, plot_training
-from mocapact_cli.core.media.dataset_plot import JointTracks, plot_dataset
+from mocapact_cli.core.media.dataset_plot import plot_dataset
+from mocapact_cli.core.media.joints_plot import JointTracks
 from mocapact_cli.core.media.motion_plot import MotionView, RootPath, plot_motion
 from mocapact_cli.core.safe import h5
 from mocapact_cli.core.walker.model import get_walker
