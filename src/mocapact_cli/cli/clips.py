@@ -68,7 +68,7 @@ def list_clips(mocap: MocapOpt = None, subset: SubsetOpt = None) -> None:
 @app.command(examples=["mocapact clips show demo_walk", "mocapact clips show CMU_007_01 --mocap walk.h5"])
 def show(clip: ClipArg, mocap: MocapOpt = None) -> None:
     """Show what a clip holds and how well its motion fits the walker and the floor."""
-    from mocapact_cli.core.clips.report import summarize
+    from mocapact_cli.core.clips.quality import summarize
 
     library = _open(mocap)
     entry = library.entry(clip)

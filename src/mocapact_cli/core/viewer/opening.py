@@ -117,7 +117,8 @@ def _clips(files: list[Path], path: Path, wish: Wish) -> Source:
 
 def _recording(path: Path) -> Source:
     from mocapact_cli.core.clips.asf import read_asf
-    from mocapact_cli.core.clips.importing import find_skeleton, import_recording
+    from mocapact_cli.core.clips.importing import import_recording
+    from mocapact_cli.core.clips.recordings import find_skeleton
 
     skeleton = find_skeleton(path)
     clip, _ = import_recording(path, read_asf(skeleton) if skeleton else None)
