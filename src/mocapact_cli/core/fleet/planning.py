@@ -11,8 +11,8 @@ from mocapact_cli.core.clips.snippets import Snippet, cut
 from mocapact_cli.core.clips.subsets import SUBSETS, clip_ids
 from mocapact_cli.core.datasets.selection import parse_selection
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError
+from mocapact_cli.core.fleet.far import Far, is_address
 from mocapact_cli.core.fleet.plan import Job
-from mocapact_cli.core.fleet.storage import Far, is_address
 from mocapact_cli.core.interop.expert_folder import MODEL_FILE, RSI_MODEL, find_experts
 
 if TYPE_CHECKING:

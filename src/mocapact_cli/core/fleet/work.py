@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from mocapact_cli.core.config import from_dict
 from mocapact_cli.core.errors import UsageError
-from mocapact_cli.core.fleet.storage import is_address, open_output
+from mocapact_cli.core.fleet.far import is_address
+from mocapact_cli.core.fleet.storage import open_output
 from mocapact_cli.core.paths import data_dir
 
 if TYPE_CHECKING:
