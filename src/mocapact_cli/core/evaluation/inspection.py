@@ -24,7 +24,7 @@ from mocapact_cli.core.evaluation.outliers import column_notes, observable_stati
 from mocapact_cli.core.evaluation.report import EVALUATIONS_FILE
 from mocapact_cli.core.interop import expert_folder, sb3_zip
 from mocapact_cli.core.safe import h5
-from mocapact_cli.core.safe.archives import open_zip, read_npz
+from mocapact_cli.core.safe.archives import TAR_SUFFIXES, open_zip, read_npz
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -72,15 +72,18 @@ def inspect_path(path: Path | str, *, tree: bool = False, check: bool = False) -
 
 
 def _inspect_file(path: Path, *, tree: bool) -> Facts:
-    from mocapact_cli.core.evaluation.archive_facts import inspect_archive
+    from mocapact_cli.core.evaluation.checkpoint_facts import inspect_checkpoint, is_checkpoint
     from mocapact_cli.core.evaluation.policy_facts import inspect_exported
+    from mocapact_cli.core.evaluation.tarball_facts import inspect_tarball
 
     if path.suffix == ".npz":
         return _inspect_npz(path)
     if (exported := inspect_exported(path)) is not None:
         return exported
-    if path.suffix not in HDF5_SUFFIXES and (archived := inspect_archive(path, whole=tree)) is not None:
-        return archived
+    if path.name.lower().endswith(TAR_SUFFIXES):
+        return inspect_tarball(path, whole=tree)
+    if path.suffix not in HDF5_SUFFIXES and is_checkpoint(path):
+        return inspect_checkpoint(path)
     if path.suffix == ".zip":
         return {"kind": "model", **_base(path), **_model_facts(path)}
     if not is_hdf5_like(path):
