@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 DRAWN_CLIPS = 40
 """Most clips whose paths are drawn; they are spread evenly over all."""
-MOCAP_SUFFIXES = (".h5", ".hdf5")
 
 
 def can_draw(kind: str) -> bool:
@@ -61,9 +60,7 @@ def draw(path: Path, found: Mapping[str, Any], target: Path, *, progress: Progre
 
 def mocap_files(path: Path) -> list[Path]:
     """Return a mocap file by itself, or those in a folder by name."""
-    if path.is_file():
-        return [path]
-    return sorted(item for item in path.iterdir() if item.suffix in MOCAP_SUFFIXES and not item.name.startswith("."))
+    return [path] if path.is_file() else h5.files_in(path)
 
 
 def spread_clips(path: Path, count: int) -> list[Clip]:

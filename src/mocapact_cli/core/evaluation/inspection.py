@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from mocapact_cli.core.datasets.statistics import RolloutStatistics
 
 Facts = dict[str, Any]
-HDF5_SUFFIXES = (".hdf5", ".h5")
 _CHECKSUMS = (CHECKSUMS, CONTENTS_CHECKSUM)
 _HISTORY = {
     "norm_return": "results_norm",
@@ -82,7 +81,7 @@ def _inspect_file(path: Path, *, tree: bool) -> Facts:
         return exported
     if path.name.lower().endswith(TAR_SUFFIXES):
         return inspect_tarball(path, whole=tree)
-    if path.suffix not in HDF5_SUFFIXES and is_checkpoint(path):
+    if path.suffix not in h5.SUFFIXES and is_checkpoint(path):
         return inspect_checkpoint(path)
     if path.suffix == ".zip":
         return {"kind": "model", **_base(path), **_model_facts(path)}
@@ -103,7 +102,7 @@ def hdf5_kind(path: Path) -> str:
 
 def is_hdf5_like(path: Path) -> bool:
     """Whether a file is called or begins like an HDF5 file."""
-    if path.suffix in HDF5_SUFFIXES:
+    if path.suffix in h5.SUFFIXES:
         return True
     with path.open("rb") as file:
         return file.read(8) == b"\x89HDF\r\n\x1a\n"
@@ -261,7 +260,7 @@ def _history_facts(path: Path, arrays: Mapping[str, NDArray[Any]]) -> Facts:
 
 
 def _inspect_folder(path: Path) -> Facts:
-    files = sorted(item for item in path.iterdir() if item.suffix in HDF5_SUFFIXES and not item.name.startswith("."))
+    files = h5.files_in(path)
     if files:
         return _inspect_hdf5_folder(path, files)
     try:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from mocapact_cli.core.clips.snippets import snippet_named
 from mocapact_cli.core.errors import InvalidInputError, first_line
+from mocapact_cli.core.safe import h5
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,6 +135,6 @@ def _group(name: str) -> str:
     path = PurePosixPath(name)
     for snippet in filter(None, map(snippet_named, path.parts)):
         return str(snippet)
-    if path.suffix in (".hdf5", ".h5"):
+    if path.suffix in h5.SUFFIXES:
         return path.stem
     return path.parts[0] if len(path.parts) > 1 else "."

@@ -14,11 +14,10 @@ from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageErro
 from mocapact_cli.core.fleet.far import Far, is_address
 from mocapact_cli.core.fleet.plan import Job
 from mocapact_cli.core.interop.expert_folder import MODEL_FILE, RSI_MODEL, find_experts
+from mocapact_cli.core.safe import h5
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-_MOCAP_SUFFIXES = (".h5", ".hdf5")
 
 
 def absolute(place: Path | str) -> str:
@@ -92,7 +91,7 @@ def evaluation_jobs(experts: Sequence[str], seed: int) -> tuple[Job, ...]:
 
 
 def _is_mocap(word: str) -> bool:
-    return Path(word).suffix.lower() in _MOCAP_SUFFIXES
+    return Path(word).suffix.lower() in h5.SUFFIXES
 
 
 def _names(word: str, library: ClipLibrary) -> list[str]:

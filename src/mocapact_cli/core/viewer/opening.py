@@ -10,6 +10,7 @@ from mocapact_cli.core.clips.library import open_library
 from mocapact_cli.core.clips.mocap_h5 import MocapFile
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError
 from mocapact_cli.core.interop.policy_places import SAFETENSORS_SUFFIX, checkpoint_in, exported_in
+from mocapact_cli.core.safe import h5
 from mocapact_cli.core.viewer.sources import ClipSource, RolloutSource
 
 if TYPE_CHECKING:
@@ -91,11 +92,11 @@ def _open_file(path: Path, wish: Wish) -> Source:
 
 
 def _open_folder(path: Path, wish: Wish) -> Source:
-    from mocapact_cli.core.evaluation.inspection import HDF5_SUFFIXES, hdf5_kind
+    from mocapact_cli.core.evaluation.inspection import hdf5_kind
     from mocapact_cli.core.interop.expert_folder import find_expert_folders
     from mocapact_cli.core.interop.transfer_folder import find_transfer_models
 
-    files = sorted(item for item in path.iterdir() if item.suffix in HDF5_SUFFIXES and not item.name.startswith("."))
+    files = h5.files_in(path)
     if rollouts := [file for file in files if hdf5_kind(file) == "rollouts"]:
         return _rollouts(rollouts, path, wish)
     if files:
