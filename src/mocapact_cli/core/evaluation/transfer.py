@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from mocapact_cli.core.clips.library import open_library
-from mocapact_cli.core.envs.batch import TrackingBatch
-from mocapact_cli.core.envs.starts import MAX_SEED, EpisodeQueue
+from mocapact_cli.core.envs.starts import MAX_SEED
 from mocapact_cli.core.errors import UsageError, check_known
 from mocapact_cli.core.evaluation.evaluate import versions
 from mocapact_cli.core.evaluation.metrics import spread
@@ -19,7 +18,7 @@ from mocapact_cli.core.media.captions import GAP
 from mocapact_cli.core.media.clip_film import film_goal
 from mocapact_cli.core.policies.packed import pack_linears
 from mocapact_cli.core.rollouts.actors import few_torch_threads, pad_rows
-from mocapact_cli.core.rollouts.episodes import PlannedEpisode, default_num_envs, run_episodes
+from mocapact_cli.core.rollouts.episodes import PlannedEpisode, open_batch, run_episodes
 from mocapact_cli.core.rollouts.streams import RANDOM_ACTIONS, STARTS, EpisodeStreams, stream
 from mocapact_cli.core.tasks.goal import GoalCursor, GoalTask, Mark
 from mocapact_cli.core.tasks.registry import make_task, start_pose
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from mocapact_cli.core.envs.batch import EpisodeEnd
+    from mocapact_cli.core.envs.batch import EpisodeEnd, TrackingBatch
     from mocapact_cli.core.policies.transfer import TransferPolicy
     from mocapact_cli.core.progress import Progress
     from mocapact_cli.core.rollouts.episodes import Listener, Tick
@@ -201,14 +200,8 @@ def evaluate_task(
     if config.n_eval_episodes < 1:
         raise UsageError("An evaluation needs at least one episode.")
     plan = plan_episodes(config.n_eval_episodes, config.seed)
-    opened = TrackingBatch(
-        task,
-        num_envs=min(config.num_envs or default_num_envs(len(plan), config.threads), len(plan)),
-        observables=policy.observables,
-        threads=config.threads,
-        starts=EpisodeQueue([episode.start for episode in plan]),
-    )
-    with opened as batch, few_torch_threads(batch.threads):
+    machine: Any = {"num_envs": config.num_envs, "threads": config.threads}
+    with open_batch(task, plan, observables=policy.observables, **machine) as batch, few_torch_threads(batch.threads):
         ends = run_episodes(
             batch,
             plan,
