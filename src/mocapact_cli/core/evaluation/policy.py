@@ -12,6 +12,7 @@ from mocapact_cli.core.interop.expert_folder import find_expert_folders
 from mocapact_cli.core.interop.policies import load_policy
 from mocapact_cli.core.interop.policy_places import checkpoint_in, exported_in
 from mocapact_cli.core.interop.transfer_folder import find_transfer_models
+from mocapact_cli.core.paths import existing_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +59,7 @@ def open_subjects(
     if not names:
         hint = "Name --snippets, such as demo_squat; they may be given several times."
         raise UsageError(f"{path} does not say what it was trained on.", hint=hint)
-    sources = mocap or [place for place in map(Path, record.get("mocap", ())) if place.is_file()]
+    sources = mocap or existing_files(record.get("mocap"))
     hint = f"{_MOCAP_HINT}." if snippets else f"{_MOCAP_HINT}, or name others with --snippets."
     return policy, _pairs(names, sources, hint, typed=bool(snippets))
 

@@ -16,6 +16,7 @@ from mocapact_cli.core.evaluation.playback import start_step
 from mocapact_cli.core.evaluation.policy import run_record
 from mocapact_cli.core.interop.expert_folder import find_experts, load_expert, recorded_mocap
 from mocapact_cli.core.interop.policies import load_policy
+from mocapact_cli.core.paths import existing_files
 from mocapact_cli.core.policies.expert import ExpertPolicy
 from mocapact_cli.core.sim.observables import OBSERVABLES, observable_size
 
@@ -182,8 +183,7 @@ def policy_prompt(path: Path, name: str, mocap: Sequence[Path] | None = None, *,
     if isinstance(policy, ExpertPolicy):
         raise UsageError(f"{path} is an expert.", hint="Give it as --experts.")
     check_sight(policy, str(path))
-    known = [place for place in map(Path, run_record(path).get("mocap", ())) if place.is_file()]
-    library = open_library(list(mocap or known))
+    library = open_library(list(mocap or existing_files(run_record(path).get("mocap"))))
     snippet = library.resolve(name)
     source = {"kind": "policy", "path": path, "snippet": str(snippet)}
     return Prompt(library.get(snippet.clip_id), snippet, snippet, source, policy=policy)

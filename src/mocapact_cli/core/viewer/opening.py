@@ -10,6 +10,7 @@ from mocapact_cli.core.clips.library import open_library
 from mocapact_cli.core.clips.mocap_h5 import MocapFile
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError
 from mocapact_cli.core.interop.policy_places import SAFETENSORS_SUFFIX, checkpoint_in, exported_in
+from mocapact_cli.core.paths import existing_files
 from mocapact_cli.core.safe import h5
 from mocapact_cli.core.viewer.sources import ClipSource, RolloutSource
 
@@ -168,7 +169,7 @@ def _policy(path: Path, wish: Wish) -> Source:
     policy = load_policy(path, device=acting.device)
     if isinstance(policy, TransferPolicy):
         raise UsageError(f"{path} does not say what its task is.", hint="Give the folder of its run.")
-    recorded = [place for place in map(Path, record.get("mocap", ())) if place.is_file()]
+    recorded = existing_files(record.get("mocap"))
     prompter, prompts = _prompter(wish, acting.device)
     library = open_library(list(wish.mocap) or [*recorded, *prompts.mocap])
     snippets = _tracked(library, wish, prompts.snippets or record.get("snippets", ()))
