@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mocapact_cli.core.rollouts.actors import PolicyActor, pad_rows, seen_columns
+from mocapact_cli.core.policies.row_blocks import pad_rows
+from mocapact_cli.core.rollouts.actors import PolicyActor, seen_columns
 from mocapact_cli.core.rollouts.streams import EMBEDDINGS, EpisodeStreams
 
 if TYPE_CHECKING:

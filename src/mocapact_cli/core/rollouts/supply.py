@@ -11,7 +11,7 @@ import numpy as np
 from mocapact_cli.core.errors import UsageError
 from mocapact_cli.core.interop.expert_folder import ExpertLocation, LoadedExpert, load_expert
 from mocapact_cli.core.policies.packed import pack_linears
-from mocapact_cli.core.rollouts.actors import pad_rows
+from mocapact_cli.core.policies.row_blocks import pad_rows
 from mocapact_cli.core.sim.observables import OBSERVABLES, ObservableLayout
 
 if TYPE_CHECKING:
