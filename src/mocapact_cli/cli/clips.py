@@ -172,10 +172,10 @@ def _fetch_recordings(trials: list[str], url: str | None, jobs: int, checksum: C
     for note, ids in _notes(reports).items():
         out.message(f"Note: {note} ({some_of(ids)}).")
     library = _open(None)
-    hidden = [one for one in fetched if library.source(one.report.clip_id) != str(one.path)]
+    hidden = [one for one in fetched if library.origin(one.report.clip_id) != str(one.path)]
     for one in hidden:
         out.message(
-            f"{library.source(one.report.clip_id)} has {one.report.clip_id}, too, and is used: this one is "
+            f"{library.origin(one.report.clip_id)} has {one.report.clip_id}, too, and is used: this one is "
             f"--mocap {one.path}."
         )
     first = fetched[0]

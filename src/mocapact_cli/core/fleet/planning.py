@@ -43,11 +43,11 @@ def training_jobs(
     """
     files = [Path(word) for word in chosen if _is_mocap(word)]
     library = open_library([*mocap, *files])
-    clips = [clip for clip in library.ids() if library.source(clip) in set(map(str, files))]
+    clips = [clip for clip in library.ids() if library.origin(clip) in set(map(str, files))]
     words = [name for word in chosen if not _is_mocap(word) for name in _names(word, library)]
     snippets = list(dict.fromkeys(snippet for name in [*clips, *words] for snippet in _snippets(name, library)))
     jobs = tuple(Job(f"{snippet}/{seed}", seed, (str(snippet),)) for snippet in snippets for seed in seeds)
-    sources = {library.source(snippet.clip_id) for snippet in snippets} - {BUILT_IN}
+    sources = {library.origin(snippet.clip_id) for snippet in snippets} - {BUILT_IN}
     return jobs, tuple(sorted(map(absolute, sources)))
 
 

@@ -141,7 +141,7 @@ def _motion(
     if not (resume and output.exists()):
         import_recordings([Path(name)], output, force=True, progress=progress)
     library = open_library([output])
-    clip_id = next(clip_id for clip_id in library.ids() if library.source(clip_id) == str(output))
+    clip_id = next(clip_id for clip_id in library.ids() if library.origin(clip_id) == str(output))
     snippet = cut(clip_id, library.num_steps(clip_id) - 1)[0]
     stage = {"name": "import", "seconds": round(time.monotonic() - began, 2), "clip": clip_id}
     return library, snippet, [stage], [output]
