@@ -11,6 +11,7 @@ import numpy as np
 from mocapact_cli.core.errors import InvalidInputError, MocapactError, NotFoundError
 from mocapact_cli.core.evaluation.report import EVALUATIONS_FILE, EvaluationHistory, read_evaluations
 from mocapact_cli.core.interop.expert_folder import RSI_MODEL, check_model, find_expert_folders, locate_expert
+from mocapact_cli.core.interop.run_files import METRICS
 from mocapact_cli.core.json_lines import json_object
 from mocapact_cli.core.media.curves import CURVE_FILE, Evaluations, ExpertMark, plot_experts, plot_training
 from mocapact_cli.core.progress import NullProgress, Progress
@@ -157,7 +158,7 @@ def read_curves(root: Path) -> dict[str, Evaluations]:
         NotFoundError: None was finished.
         InvalidInputError: They are damaged.
     """
-    seconds = _recorded_seconds(root / "metrics.jsonl")
+    seconds = _recorded_seconds(root / METRICS)
     paths = {kind: root / folder / EVALUATIONS_FILE for kind, folder in KINDS.items()}
     found = {kind: read_evaluations(path) for kind, path in paths.items() if path.is_file()}
     if "rsi" not in found or not found["rsi"].results_norm.size:

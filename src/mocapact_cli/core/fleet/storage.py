@@ -22,12 +22,13 @@ from mocapact_cli.core.fleet import machine
 from mocapact_cli.core.fleet.far import Far, is_address
 from mocapact_cli.core.fleet.plan import Job, Plan
 from mocapact_cli.core.interop.expert_folder import CLIP_INFO, RSI_MODEL
+from mocapact_cli.core.interop.run_files import CHECKPOINTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
-CHECKPOINT = Path("checkpoints", "last.pt")
+CHECKPOINT = Path(CHECKPOINTS, "last.pt")
 _LAST = "last_machine.txt"
 """Which machine has copied a run out."""
 _LOOK_EVERY = 5.0

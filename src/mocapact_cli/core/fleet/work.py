@@ -44,9 +44,9 @@ def do_job(plan: Plan, job: Job, progress: Progress) -> dict[str, Any]:
 def _train(plan: Plan, job: Job, root: Path, progress: Progress) -> dict[str, Any]:
     from mocapact_cli.core.clips.library import open_library
     from mocapact_cli.core.evaluation.expert_report import read_card
+    from mocapact_cli.core.interop.run_files import CONFIG
     from mocapact_cli.core.training.expert.config import ExpertConfig
     from mocapact_cli.core.training.expert.train import train_expert
-    from mocapact_cli.core.training.run_folder import CONFIG
 
     mocap = mocap_here(plan)
     library = open_library(mocap)

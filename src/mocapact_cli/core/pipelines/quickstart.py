@@ -16,6 +16,7 @@ from mocapact_cli.core.errors import MissingDependencyError, UsageError
 from mocapact_cli.core.evaluation.evaluate import EvalConfig
 from mocapact_cli.core.evaluation.expert import Subject, evaluate_expert, film_expert, open_expert
 from mocapact_cli.core.evaluation.inspection import inspect_path
+from mocapact_cli.core.interop.run_files import CONFIG
 from mocapact_cli.core.progress import Progress
 from mocapact_cli.core.rollouts.config import RolloutConfig
 from mocapact_cli.core.rollouts.recorder import record_rollouts
@@ -168,7 +169,7 @@ def _train(
             settings,
             root,
             mocap=mocap,
-            resume=resume and (root / "config.json").exists(),
+            resume=resume and (root / CONFIG).exists(),
             force=force,
             progress=progress,
         )
