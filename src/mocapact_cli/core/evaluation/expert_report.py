@@ -43,8 +43,10 @@ class ExpertCard:
         timesteps: Environment steps at the last evaluation.
         seconds: Wall-clock training until then, if recorded.
         kept_at: Environment steps of the model that is kept: that of the highest normalized return from random steps.
-        norm_return, norm_length: Its mean scores from random steps.
-        start_norm_return, start_norm_length: Those of the best evaluation from the snippet's start.
+        norm_return: Its mean normalized return from random steps.
+        norm_length: Its mean normalized length from random steps.
+        start_norm_return: The return of the best evaluation from the snippet's start.
+        start_norm_length: Its length.
         curves: The evaluations, by `rsi` and `start`.
     """
 

@@ -54,8 +54,8 @@ def plot_tracking(
     Args:
         path: A name that ends in `.png`, `.svg` or `.pdf`.
         times: (T,) seconds of clip time at which steps end, evenly spaced.
-        means: channel -> (T,) mean reward as a share of what it can be; NaN where there is none.
-        deviations: channel -> (T,) standard deviation of the same.
+        means: Channel -> (T,) mean reward as a share of what it can be; NaN where there is none.
+        deviations: Channel -> (T,) standard deviation of the same.
         episodes: When they ran.
         title: Above the panels.
 

@@ -64,8 +64,8 @@ class Judgement:
     Attributes:
         rewards: (n,).
         channels: The reward's parts by name, (n,) each.
-        failed: (n,) the error passed the threshold.
-        ended: (n,) the snippet's last step was reached.
+        failed: (n,) whether the episode ends early; in tracking, because the error passed the threshold.
+        ended: (n,) whether it has run to its end; in tracking, because the snippet's last step was reached.
     """
 
     rewards: FloatArray
