@@ -13,6 +13,7 @@ from mocapact_cli.core.datasets.expert_dataset import ExpertDataset
 from mocapact_cli.core.datasets.reader import RolloutFile, rollout_paths
 from mocapact_cli.core.datasets.selection import parse_selection
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError, did_you_mean
+from mocapact_cli.core.formatting import counted
 from mocapact_cli.core.policies.distilled import DistilledPolicy
 from mocapact_cli.core.progress import Progress
 from mocapact_cli.core.training.distillation.config import DistillConfig
@@ -44,7 +45,7 @@ class Part:
 
     def __str__(self) -> str:
         clips = len(set(map(clip_of, self.snippets)))
-        return f"{_counted(len(self.snippets), 'snippet')} of {_counted(clips, 'clip')}"
+        return f"{counted(len(self.snippets), 'snippet')} of {counted(clips, 'clip')}"
 
     def record(self) -> dict[str, Any]:
         """What finds the part again."""
@@ -232,7 +233,3 @@ def _recorded_part(record: Mapping[str, Any] | None) -> Part | None:
     if record is None:
         return None
     return Part(tuple(map(Path, record["files"])), tuple(record["snippets"]), bool(record["whole"]))
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
