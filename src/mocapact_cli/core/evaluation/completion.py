@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mocapact_cli.core.errors import UsageError
-from mocapact_cli.core.evaluation.evaluate import versions
 from mocapact_cli.core.evaluation.metrics import ScoredEpisode, summarize, summarize_by_snippet
 from mocapact_cli.core.evaluation.observers import MotionObserver
+from mocapact_cli.core.evaluation.versions import versions
 from mocapact_cli.core.rollouts.completion import Cast, Paths, run_completions
 from mocapact_cli.core.rollouts.episodes import PlannedEpisode
 from mocapact_cli.core.rollouts.streams import STARTS, stream

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mocapact_cli import __version__
 from mocapact_cli.core.errors import UsageError
 from mocapact_cli.core.evaluation.metrics import ScoredEpisode, summarize, summarize_by_snippet
 from mocapact_cli.core.evaluation.observers import MotionObserver, RewardCurves, RewardsOverTime
+from mocapact_cli.core.evaluation.versions import versions
 from mocapact_cli.core.rollouts.actors import few_torch_threads
 from mocapact_cli.core.rollouts.controllers import make_baseline
 from mocapact_cli.core.rollouts.episodes import Actor, Listener, PlannedEpisode, open_batch, run_episodes
@@ -247,11 +247,3 @@ def plan_evaluation(
         PlannedEpisode(Start(index, task.snippets[index].start_step + int(place * task.num_starts(index))), (number,))
         for number, (index, place) in enumerate(zip(owners, places, strict=True))
     ]
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that numbers depend on."""
-    import mujoco
-    import torch
-
-    return {"mocapact": __version__, "mujoco": mujoco.__version__, "torch": torch.__version__, "numpy": np.__version__}

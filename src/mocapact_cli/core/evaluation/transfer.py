@@ -11,8 +11,8 @@ import numpy as np
 from mocapact_cli.core.clips.library import open_library
 from mocapact_cli.core.envs.starts import MAX_SEED
 from mocapact_cli.core.errors import UsageError, check_known
-from mocapact_cli.core.evaluation.evaluate import versions
 from mocapact_cli.core.evaluation.metrics import spread
+from mocapact_cli.core.evaluation.versions import versions
 from mocapact_cli.core.interop.transfer_folder import LoadedTransfer, load_transfer
 from mocapact_cli.core.media.captions import GAP
 from mocapact_cli.core.media.clip_film import film_goal
