@@ -88,6 +88,14 @@ def test_write_json_refuses_what_it_does_not_know(tmp_path):
     assert not (tmp_path / "a.json").exists()
 
 
+def test_files_of_a_record_that_still_exist(tmp_path):
+    (tmp_path / "a").touch()
+    named = [str(tmp_path / "a"), str(tmp_path / "gone"), 3, None]
+    assert paths.existing_files(named) == [tmp_path / "a"]
+    for damaged in (None, 5, str(tmp_path / "a"), {"a": 1}):
+        assert paths.existing_files(damaged) == []
+
+
 def test_existing_file(tmp_path):
     (tmp_path / "a").write_text("")
     assert paths.existing_file(str(tmp_path / "a")) == tmp_path / "a"

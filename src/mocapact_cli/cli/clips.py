@@ -68,7 +68,7 @@ def list_clips(mocap: MocapOpt = None, subset: SubsetOpt = None) -> None:
 @app.command(examples=["mocapact clips show demo_walk", "mocapact clips show CMU_007_01 --mocap walk.h5"])
 def show(clip: ClipArg, mocap: MocapOpt = None) -> None:
     """Show what a clip holds and how well its motion fits the walker and the floor."""
-    from mocapact_cli.core.clips.report import summarize
+    from mocapact_cli.core.clips.quality import summarize
 
     library = _open(mocap)
     entry = library.entry(clip)
@@ -172,10 +172,10 @@ def _fetch_recordings(trials: list[str], url: str | None, jobs: int, checksum: C
     for note, ids in _notes(reports).items():
         out.message(f"Note: {note} ({some_of(ids)}).")
     library = _open(None)
-    hidden = [one for one in fetched if library.source(one.report.clip_id) != str(one.path)]
+    hidden = [one for one in fetched if library.origin(one.report.clip_id) != str(one.path)]
     for one in hidden:
         out.message(
-            f"{library.source(one.report.clip_id)} has {one.report.clip_id}, too, and is used: this one is "
+            f"{library.origin(one.report.clip_id)} has {one.report.clip_id}, too, and is used: this one is "
             f"--mocap {one.path}."
         )
     first = fetched[0]

@@ -64,7 +64,7 @@ def check_files(*, plot: Path | None = None, video: Path | None = None, save: Pa
     Raises:
         UsageError: Its ending is unknown, or its folder cannot be written.
     """
-    from mocapact_cli.core.media.tracking_plot import check_plot_path
+    from mocapact_cli.core.media.figures import check_plot_path
     from mocapact_cli.core.media.video import film_format
     from mocapact_cli.core.paths import check_target
 

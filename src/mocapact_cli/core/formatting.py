@@ -1,4 +1,4 @@
-"""Numbers as people read them, in a terminal and on a page."""
+"""Numbers, names and foreign texts as people read them, in a terminal and on a page."""
 
 from __future__ import annotations
 

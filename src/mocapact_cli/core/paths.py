@@ -66,6 +66,12 @@ def existing_file(path: Path | str) -> Path:
     return path
 
 
+def existing_files(named: object) -> list[Path]:
+    """Return the files of a list in a record that still exist; none where the record has no such list."""
+    found = [Path(path) for path in named if isinstance(path, str)] if isinstance(named, list) else []
+    return [path for path in found if path.is_file()]
+
+
 def check_target(path: Path | str) -> None:
     """See that a file can be written at `path`, before the work whose result is to go there; nothing is made.
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
-_CGROUPS = Path("/sys/fs/cgroup")
-_MEMBERSHIP = Path("/proc/self/cgroup")
+from mocapact_cli.core.cgroups import cgroup_quota
 
 
 @dataclass(frozen=True)
@@ -42,67 +39,3 @@ def processors() -> Processors:
 def available_threads() -> int:
     """Processors that this process may use."""
     return processors().available
-
-
-def cgroup_quota(cgroups: Path = _CGROUPS, membership: Path = _MEMBERSHIP) -> float | None:
-    """Return the processors' worth of time that control groups leave this process; None where they set no limit.
-
-    Args:
-        cgroups: Where the system shows its control groups, of either version.
-        membership: The file that says in which this process is.
-    """
-    limits = [_quota(folder) for folder in _folders(cgroups, membership, controller="cpu")]
-    return min((limit for limit in limits if limit is not None), default=None)
-
-
-def cgroup_memory(cgroups: Path = _CGROUPS, membership: Path = _MEMBERSHIP) -> int | None:
-    """Return the bytes of memory that control groups leave this process; None where they set no limit.
-
-    Args:
-        cgroups: Where the system shows its control groups, of either version.
-        membership: The file that says in which this process is.
-    """
-    names = ("memory.max", "memory.limit_in_bytes")
-    folders = _folders(cgroups, membership, controller="memory")
-    limits = [_number(folder / name) for folder in folders for name in names]
-    # Version 1 says "no limit" by a number close to the largest there is.
-    return min((int(limit) for limit in limits if limit is not None and limit < 1 << 60), default=None)
-
-
-def _folders(cgroups: Path, membership: Path, *, controller: str) -> list[Path]:
-    """The folders of this process's group and of all above it; a container sees its own group as the root."""
-    found: list[Path] = []
-    for root, group in _groups(cgroups, membership, controller):
-        parts = [part for part in group.split("/") if part not in ("", "..")]
-        found += [root.joinpath(*parts[:count]) for count in range(len(parts), -1, -1)]
-    return found
-
-
-def _groups(cgroups: Path, membership: Path, controller: str) -> list[tuple[Path, str]]:
-    try:
-        lines = membership.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return []
-    groups = []
-    for line in lines:
-        _, controllers, group = [*line.split(":", 2), "", ""][:3]
-        if not controllers:
-            groups.append((cgroups, group))
-        elif controller in controllers.split(","):
-            groups += [(cgroups / controllers, group), (cgroups / controller, group)]
-    return groups
-
-
-def _quota(folder: Path) -> float | None:
-    with contextlib.suppress(OSError, ValueError, ZeroDivisionError):
-        quota, period = (folder / "cpu.max").read_text(encoding="utf-8").split()
-        return None if quota == "max" else int(quota) / int(period)
-    quota_us, period_us = _number(folder / "cpu.cfs_quota_us"), _number(folder / "cpu.cfs_period_us")
-    return quota_us / period_us if quota_us and period_us and quota_us > 0 else None
-
-
-def _number(path: Path) -> float | None:
-    try:
-        return float(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None

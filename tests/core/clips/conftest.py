@@ -8,7 +8,8 @@ import pytest
 from recordings import amc_text, asf_text, swaying
 
 from mocapact_cli.core.clips.asf import read_asf
-from mocapact_cli.core.clips.importing import find_skeleton, import_recording
+from mocapact_cli.core.clips.importing import import_recording
+from mocapact_cli.core.clips.recordings import find_skeleton
 from mocapact_cli.core.walker import Walker, get_walker
 
 

@@ -24,7 +24,7 @@ def test_the_first_place_that_has_a_clip_wins(files):
     given, kept = files
     library = open_library(given)
     assert library.ids() == ("demo_squat", "demo_reach", "demo_step", "demo_walk")
-    assert [library.source(clip) for clip in library.ids()] == [str(given), str(kept), BUILT_IN, BUILT_IN]
+    assert [library.origin(clip) for clip in library.ids()] == [str(given), str(kept), BUILT_IN, BUILT_IN]
     assert [library.num_steps(clip) for clip in library.ids()] == [21, 41, 201, 191]
     assert [library.get(clip).num_steps for clip in library.ids()] == [21, 41, 201, 191]
 

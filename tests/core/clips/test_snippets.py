@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mocapact_cli.core.clips.snippets import KEPT_WHOLE, MAX_STEPS, OVERLAP, Snippet, cut
+from mocapact_cli.core.clips.snippets import KEPT_WHOLE, MAX_STEPS, OVERLAP, Snippet, clip_of, cut
 from mocapact_cli.core.errors import InvalidInputError
 
 
@@ -23,6 +23,13 @@ def test_names_round_trip(clip, start, length):
 def test_other_text_is_no_snippet(text):
     with pytest.raises(InvalidInputError):
         Snippet.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "clip"), [("CMU_016_22-0-82", "CMU_016_22"), ("my-walk-0-40", "my-walk"), ("my-walk", "my-walk")]
+)
+def test_the_clip_of_a_name(name, clip):
+    assert clip_of(name) == clip
 
 
 @pytest.mark.parametrize(("start", "end"), [(5, 5), (7, 3), (-1, 4)])

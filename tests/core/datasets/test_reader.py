@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from mocapact_cli.core.datasets.reader import RolloutFile, read_rollouts
+from mocapact_cli.core.datasets.reader import RolloutFile, check_columns, read_rollouts
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError
 
 SNIPPETS = ["walk-0-9", "walk-5-20"]
@@ -112,3 +112,11 @@ def test_missing_paths_say_so(tmp_path: Path) -> None:
         read_rollouts(tmp_path / "nothing")
     with pytest.raises(NotFoundError, match="no rollout files"):
         read_rollouts(tmp_path)
+
+
+def test_columns_lie_inside_observations() -> None:
+    columns = {"walker/joints_pos": np.array([3, 4]), "walker/egocentric": np.array([], np.int64)}
+    check_columns(columns, 5)
+    for outside in (np.array([3, 5]), np.array([-1])):
+        with pytest.raises(InvalidInputError, match="joints_pos has columns outside the 5"):
+            check_columns(columns | {"walker/joints_pos": outside}, 5)

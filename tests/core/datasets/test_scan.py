@@ -53,6 +53,11 @@ def test_snippets_and_clips_by_name_in_the_given_order(files):
     assert taken.snippets == (("CMU_001_01-30-80", "CMU_001_01-0-50"), ("CMU_002_01-0-40",))
 
 
+def test_a_clip_whose_name_has_dashes_is_found(tmp_path, rolls):
+    rolls.write(tmp_path / "my-walk.hdf5", ["my-walk-0-40"])
+    assert scan_dataset([tmp_path / "my-walk.hdf5"], clip_ids=["my-walk"]).snippets == (("my-walk-0-40",),)
+
+
 def test_nothing_left_is_an_error_with_a_suggestion(files):
     with pytest.raises(NotFoundError, match="no episode of CMU_002_02") as raised:
         scan_dataset(files, clip_ids=["CMU_002_02"])

@@ -42,6 +42,12 @@ def test_a_run_knows_what_it_was_evaluated_on(run: Path) -> None:
     assert policy_file(run) == run / "model/last.ckpt"
 
 
+@pytest.mark.parametrize("damage", [5, [None, 7], {"a": 1}])
+def test_a_record_whose_files_are_damaged_is_one_without_files(run: Path, damage: object) -> None:
+    (run / "config.json").write_text(json.dumps({"snippets": ["demo_squat-0-40"], "mocap": damage}))
+    assert names(open_subjects(run, None, None)[1]) == ["demo_squat-0-40"]
+
+
 def test_named_snippets_and_whole_clips_are_taken_once_each(run: Path) -> None:
     _, pairs = open_subjects(run, ["demo_squat", "demo_squat-0-60", "demo_reach-5-20"], None)
     assert names(pairs) == ["demo_squat-0-60", "demo_reach-5-20"]

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mocapact_cli.core.media.dataset_plot import DatasetView, JointTracks, SnippetScores, plot_dataset, shortened
+from mocapact_cli.core.media.dataset_plot import DatasetView, SnippetScores, plot_dataset
+from mocapact_cli.core.media.joints_plot import JointTracks
 
 RANGE = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
 
@@ -45,11 +46,3 @@ def test_names_of_any_kind_and_missing_parts_are_drawn(tmp_path: Path) -> None:
     assert plot_dataset(tmp_path / "a.png", bare).stat().st_size > 1000
     empty = replace(bare, snippets=[scores("a-0-9", 0, 0)], observables=[], actions=[])
     assert plot_dataset(tmp_path / "b.png", empty).stat().st_size > 1000
-
-
-def test_long_names_keep_both_ends() -> None:
-    assert shortened("short-0-9") == "short-0-9"
-    cut = shortened("x" * 50 + "-0-194")
-    assert len(cut) <= 30
-    assert cut.endswith("-0-194")
-    assert shortened("a\nb") == "a?b"

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mocapact_cli.core.media.dataset_plot import JointTracks
+from mocapact_cli.core.media.joints_plot import JointTracks
 from mocapact_cli.core.media.motion_plot import MotionView, RootPath, plot_motion
 
 

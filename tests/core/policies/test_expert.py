@@ -35,7 +35,7 @@ def test_observations_are_normalized_as_vecnormalize_does(policy: ExpertPolicy, 
     flat[:, 3] += 1000.0
     normalizer = policy.normalizer
     expected = np.clip((flat - normalizer.mean) / np.sqrt(normalizer.var + 1e-8), -10, 10).astype(np.float32)
-    means, values = policy.evaluate(flat)
+    means, values = policy.mean_actions(flat), policy.values(flat)
     np.testing.assert_array_equal(means, policy.network.mean_actions(torch.from_numpy(expected)).numpy())
     scale = np.sqrt(4.0 + 1e-8)
     np.testing.assert_allclose(values, policy.network.values(torch.from_numpy(expected)).numpy() * scale, rtol=1e-6)

@@ -4,7 +4,8 @@ import torch
 
 from mocapact_cli.core.policies.expert import ExpertPolicy
 from mocapact_cli.core.policies.packed import PackedLinear, pack_linears
-from mocapact_cli.core.rollouts.actors import ROW_BLOCK, few_torch_threads, pad_rows
+from mocapact_cli.core.policies.row_blocks import ROW_BLOCK, pad_rows
+from mocapact_cli.core.rollouts.actors import few_torch_threads
 from mocapact_cli.core.sim.observables import TIME_INDEX
 
 LAYERS = [(16, 16), (64, 64), (1024, 1024, 1024)]
@@ -20,8 +21,8 @@ def make(layers) -> tuple[ExpertPolicy, ExpertPolicy]:
 def test_a_packed_expert_does_the_same(layers) -> None:
     plain, packed = make(layers)
     rows = np.random.default_rng(0).normal(size=(37, 206)).astype(np.float32)
-    for one, other in zip(plain.evaluate(rows), packed.evaluate(rows), strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-5)
+    np.testing.assert_allclose(plain.mean_actions(rows), packed.mean_actions(rows), atol=1e-5)
+    np.testing.assert_allclose(plain.values(rows), packed.values(rows), atol=1e-5)
     if torch.backends.mkldnn.is_available():
         assert sum(isinstance(layer, PackedLinear) for layer in packed.network.modules()) == 2 * len(layers) + 2
 
@@ -33,7 +34,7 @@ def test_a_row_does_not_depend_on_the_rows_around_it(layers, pack: bool) -> None
     rows = np.random.default_rng(1).normal(size=(200, 206)).astype(np.float32)
 
     def act(part: np.ndarray) -> np.ndarray:
-        return policy.evaluate(pad_rows(part), with_values=False)[0][: len(part)]
+        return policy.mean_actions(pad_rows(part))[: len(part)]
 
     with few_torch_threads(1):
         whole = act(rows)

@@ -1,6 +1,8 @@
 """The page before what is published."""
 
 import re
+import sys
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -70,6 +72,17 @@ def test_python_in_it_is_python():
         (code,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
         compile(code, "card", "exec")
         assert 'snapshot_download("me/thing"' in code
+
+
+def test_python_that_opens_a_dataset_does(write_rollouts, tmp_path, monkeypatch):
+    folder = write_rollouts(tmp_path / "dataset")
+    hub = SimpleNamespace(snapshot_download=lambda name, repo_type: str(folder))
+    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
+    (code,) = re.findall(r"```python\n(.*?)```", make_card(pack(folder), "me/thing"), re.DOTALL)
+    names = {}
+    exec(code, names)
+    assert names["observations"].shape == names["dataset"].observation_space.shape
+    assert names["actions"].shape == (56,)
 
 
 @pytest.mark.parametrize("count", [1, 40, 41, 2589])

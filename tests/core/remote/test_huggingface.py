@@ -1,6 +1,7 @@
 import hashlib
 
 import pytest
+from http_server import Fault
 from hub import COMMIT
 
 from mocapact_cli.core.errors import AccessError, NotFoundError
@@ -48,6 +49,14 @@ def test_a_folder_is_listed_over_several_pages_with_what_stat_says(source, hub):
     found = list(source.files("all/small/"))
     assert [file.name for file in found] == ["all/small/small_1.tar.gz", "all/small/small_2.tar.gz"]
     assert found == [source.stat(file.name) for file in found]
+
+
+def test_a_list_that_breaks_off_is_worth_another_attempt(source, hub):
+    hub.server.faults.append(Fault(cut=20))
+    with pytest.raises(TransientError, match="broke off its list of files") as raised:
+        list(source.files("all/small/"))
+    assert raised.value.__cause__ is raised.value.__context__ is None
+    assert len(list(source.files("all/small/"))) == 2
 
 
 def test_a_model_has_another_address(hub, source):

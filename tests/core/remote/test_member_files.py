@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mocapact_cli.core.errors import InvalidInputError
-from mocapact_cli.core.remote.archive_records import ArchiveRecords, Member, partial_path
+from mocapact_cli.core.remote.archive_records import ArchiveRecords, Member
 from mocapact_cli.core.remote.files import RemoteFile
 from mocapact_cli.core.remote.member_files import MemberFile, check_name, is_done, target_path
+from mocapact_cli.core.remote.partial import partial_path
 
 FILE = RemoteFile("a.tar.gz", 1000, "v")
 MEMBER = Member(0, 512, 6, 1024, "file", "x/y")

@@ -2,7 +2,7 @@ import pytest
 
 from mocapact_cli.core.errors import RunError
 from mocapact_cli.core.remote.files import ChangedError, RemoteFile, TransientError
-from mocapact_cli.core.remote.retries import Retries, UnreachableError, read_on
+from mocapact_cli.core.remote.retries import Retries, UnreachableError, capital, read_on
 
 
 @pytest.fixture
@@ -91,3 +91,8 @@ def test_other_failures_are_passed_on(retries):
 
     with pytest.raises(ChangedError):
         list(read_on(Changed(b"", 0), RemoteFile("a"), retries=retries))
+
+
+def test_a_reason_begins_a_sentence_but_an_address_stays_as_it_is():
+    assert capital("the mirror does not answer") == "The mirror does not answer"
+    assert capital("http://a.b/c does not answer") == "http://a.b/c does not answer"

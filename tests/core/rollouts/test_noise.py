@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mocapact_cli.core.rollouts.noise import EpisodeNoise, stream, text_key
+from mocapact_cli.core.rollouts.noise import EpisodeNoise
 
 
 def noisy(env: int, num_envs: int, step: int, key: tuple[int, ...], seed: int = 0, scale: float = 0.1) -> np.ndarray:
@@ -30,8 +30,3 @@ def test_no_noise_leaves_the_mean_and_its_bounds() -> None:
     noise = EpisodeNoise(2, 5, 3, scale=0.0, seed=0)
     noise.begin([0], [(1,)])
     np.testing.assert_array_equal(noise.add(np.full((2, 3), 1.5, np.float32), np.zeros(2, np.int64)), np.ones((2, 3)))
-
-
-def test_keys_of_names_are_the_same_in_every_process() -> None:
-    assert text_key("CMU_016_22-0-82") == 2395150207
-    assert stream(3, (1, 2)).integers(1 << 30) == stream(3, (1, 2)).integers(1 << 30)

@@ -118,7 +118,7 @@ def test_a_batch_is_full_until_its_plan_runs_out(many, tmp_path: Path) -> None:
         def on_end(self, index: int, episode) -> None: ...
 
     by_clip = {"demo_walk": many}
-    list(recorder.record_episodes(by_clip, LIBRARY, tmp_path, CONFIG, listeners=[Busy()]))
+    list(recorder.record_clips(by_clip, LIBRARY, tmp_path, CONFIG, listeners=[Busy()]))
     drained = np.flatnonzero(np.array(busy) < 4)
     assert len(busy) - drained[0] <= 20
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError
+from mocapact_cli.core.interop.run_files import METRICS
 from mocapact_cli.core.training.run_folder import RunFolder
-from mocapact_cli.core.training.tracking import METRICS
 
 
 @pytest.fixture

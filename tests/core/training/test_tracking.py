@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wandb_file import rows, sessions
 
+from mocapact_cli.core.interop.run_files import METRICS
 from mocapact_cli.core.training.run_folder import RunFolder
-from mocapact_cli.core.training.tracking import METRICS, MetricsReader, plain
+from mocapact_cli.core.training.tracking import MetricsReader, plain
 from mocapact_cli.core.training.wandb import NOTE, WandbTracker
 
 

@@ -28,7 +28,8 @@ def composer_go_to_target(
         pose: The clip in whose first pose episodes begin.
         settings: The task's; its time limit is not part of dm_control's class.
         observables: Names to switch on besides the task's usual ones.
-        target_spawn, walker_spawn: dm_control's variations of two numbers; default: uniform in the arena's middle.
+        target_spawn: A variation of dm_control's of two numbers; default: uniform in the arena's middle.
+        walker_spawn: The same for the walker.
         seed: Of all draws.
     """
     settings = settings or GoToTargetSettings()

@@ -22,7 +22,7 @@ from mocapact_cli.core.progress import NullProgress, Progress
 from mocapact_cli.core.rollouts.clip_files import group_by_clip
 from mocapact_cli.core.rollouts.config import RolloutConfig
 from mocapact_cli.core.rollouts.plan import RolloutPlan
-from mocapact_cli.core.rollouts.recorder import record_episodes
+from mocapact_cli.core.rollouts.recorder import record_clips
 from mocapact_cli.core.tasks.tracking import RollingTask
 from mocapact_cli.core.walker.model import FloatArray, get_walker
 
@@ -158,7 +158,7 @@ class _Side:
 
     def _record(self, schedule: _Schedule) -> Iterator[EpisodeEnd]:
         by_clip = group_by_clip(self.experts)
-        return record_episodes(by_clip, self.clips, self.folder, self.config, listeners=[schedule])
+        return record_clips(by_clip, self.clips, self.folder, self.config, listeners=[schedule])
 
     def _replay(self, schedule: _Schedule) -> float:
         episodes = schedule.episodes

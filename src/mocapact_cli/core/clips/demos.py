@@ -79,7 +79,7 @@ def ease(times: FloatArray, start: float, end: float) -> FloatArray:
 
 
 def bump(times: FloatArray, start: float, end: float) -> FloatArray:
-    """Rise from 0 to 1 and back between `start` and `end`, three times smooth at both."""
+    """Rise from 0 to 1 and back between `start` and `end`, without velocity and acceleration at both."""
     t = np.clip((times - start) / (end - start), 0.0, 1.0)
     return np.asarray(64.0 * (t * (1.0 - t)) ** 3)
 

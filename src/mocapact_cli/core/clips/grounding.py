@@ -145,7 +145,7 @@ def _smoothest(values: FloatArray, right: FloatArray, steps: FloatArray, bending
     Args:
         values: (T,) diagonal of W.
         steps: (T - 1,) diagonal of V.
-        bending: B.
+        bending: Factor b.
         right: (T,) or (T, K) right-hand sides r.
     """
     from scipy.linalg import solveh_banded

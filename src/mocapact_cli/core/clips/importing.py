@@ -1,70 +1,33 @@
-"""From ASF/AMC files to clips: which skeleton belongs to a recording, what its clip is called, and the conversion."""
+"""From ASF/AMC files to clips: the conversion of one recording, or of many into one mocap file."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mocapact_cli.core.clips.amc import read_amc
 from mocapact_cli.core.clips.asf import read_asf
 from mocapact_cli.core.clips.clip import Clip
 from mocapact_cli.core.clips.mocap_h5 import check_target, write_clips
-from mocapact_cli.core.clips.report import ImportReport, quality_of, shares
-from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError
+from mocapact_cli.core.clips.quality import quality_of
+from mocapact_cli.core.clips.recordings import check_subject, clip_id_of, find_skeleton, recordings
+from mocapact_cli.core.clips.report import ImportReport, shares
+from mocapact_cli.core.errors import UsageError, naming
 from mocapact_cli.core.paths import existing_file
 from mocapact_cli.core.progress import NullProgress, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from mocapact_cli.core.clips.asf import Skeleton
     from mocapact_cli.core.clips.retarget import CleanMotion
     from mocapact_cli.core.progress import ProgressTask
     from mocapact_cli.core.walker import Walker
 
-_TRIAL = re.compile(r"(?P<subject>\d+)_(?P<trial>\d+)", re.ASCII)
-
 NO_SKELETON = "no skeleton: the actor's size was estimated from ground contact"
 NO_SIZE = "no skeleton and no upright pose: the actor was taken to be of usual size"
 CLAMPED = "many joint values lie outside the walker's limits and were clamped"
 _MANY_CLAMPED = 0.15
-
-
-def clip_id_of(path: Path) -> str:
-    """`07_01.amc` is `CMU_007_01`; any other name gives its stem."""
-    match = _TRIAL.fullmatch(path.stem)
-    return f"CMU_{int(match['subject']):03d}_{int(match['trial']):02d}" if match else path.stem
-
-
-def find_skeleton(path: Path) -> Path | None:
-    """The skeleton beside a recording: the subject's, or the one of its name (less the digits at the end)."""
-    match = _TRIAL.fullmatch(path.stem)
-    beside = sorted(file for file in path.parent.glob("*.[aA][sS][fF]") if file.is_file())
-    if match:
-        subject = int(match["subject"])
-        return next((file for file in beside if file.stem.isdecimal() and int(file.stem) == subject), None)
-    wanted = (path.stem, path.stem.rstrip("0123456789").rstrip("_- "))
-    return next((file for stem in wanted for file in beside if file.stem == stem), None)
-
-
-def recordings(paths: Sequence[Path]) -> list[Path]:
-    """Expand folders into the AMC files in them.
-
-    Raises:
-        NotFoundError: A path does not exist, or a folder holds no AMC file.
-    """
-    found: list[Path] = []
-    for path in paths:
-        if not path.is_dir():
-            found.append(existing_file(path))
-            continue
-        inside = sorted(file for file in path.glob("*.[aA][mM][cC]") if file.is_file())
-        if not inside:
-            raise NotFoundError(f"{path} holds no .amc files.", hint="Name the files, or the folder that holds them.")
-        found += inside
-    return found
 
 
 def import_recordings(
@@ -141,20 +104,6 @@ def _converted(
         yield clip
 
 
-def check_subject(recording: Path, skeleton: Path) -> None:
-    """Refuse the skeleton of another subject, as far as the names tell.
-
-    Raises:
-        InvalidInputError: Both names carry a subject's number and these differ.
-    """
-    match = _TRIAL.fullmatch(recording.stem)
-    if match and skeleton.stem.isdecimal() and int(skeleton.stem) != int(match["subject"]):
-        raise InvalidInputError(
-            f"{skeleton} is of another subject than {recording}.",
-            hint=f"Give {match['subject']}.asf, or none: the size is then estimated from ground contact.",
-        )
-
-
 def import_recording(
     path: Path, skeleton: Skeleton | None = None, *, clip_id: str | None = None, walker: Walker | None = None
 ) -> tuple[Clip, ImportReport]:
@@ -177,7 +126,8 @@ def import_recording(
     walker = walker or get_walker()
     clip_id = clip_id or clip_id_of(path)
     motion = read_amc(path, skeleton)
-    cleaned = _about(path, lambda: clean(motion, walker.joint_names, walker.joint_range))
+    with naming(path):
+        cleaned = clean(motion, walker.joint_names, walker.joint_range)
     scale, source = _scale(walker, cleaned, skeleton)
     grounded = ground(walker, cleaned, scale)
     clip = Clip.from_qpos(clip_id, grounded.qpos, walker=walker)
@@ -208,11 +158,3 @@ def _scale(walker: Walker, motion: CleanMotion, skeleton: Skeleton | None) -> tu
 def _notes(scale_source: str, clamped: float) -> tuple[str, ...]:
     notes = {"ground contact": [NO_SKELETON], "usual": [NO_SIZE]}.get(scale_source, [])
     return (*notes, *([CLAMPED] if clamped > _MANY_CLAMPED else []))
-
-
-def _about(path: Path, convert: Callable[[], CleanMotion]) -> CleanMotion:
-    """Name the file in errors about what it holds."""
-    try:
-        return convert()
-    except InvalidInputError as error:
-        raise InvalidInputError(f"{path}: {error.message}", hint=error.hint) from error

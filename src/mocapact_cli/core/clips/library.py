@@ -110,7 +110,7 @@ class ClipLibrary:
         """
         return self.entry(clip_id).num_steps
 
-    def source(self, clip_id: str) -> str:
+    def origin(self, clip_id: str) -> str:
         """Path of the file that holds a clip, or `built-in`.
 
         Raises:
@@ -125,7 +125,7 @@ class ClipLibrary:
             NotFoundError: There is no such clip.
             InvalidInputError: It is damaged or fitted to another walker.
         """
-        origin = self.source(clip_id)
+        origin = self.origin(clip_id)
         clip = self.sources[origin].get(clip_id)
         if clip.body_positions.shape[1] != NUM_BODIES or clip.body_quaternions.shape[1] != NUM_BODIES:
             raise InvalidInputError(

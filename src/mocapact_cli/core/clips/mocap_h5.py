@@ -36,6 +36,11 @@ _ROWS: dict[str, tuple[int, ...]] = {
 }  # fmt: skip
 
 
+def array_path(clip_id: str, name: str) -> str:
+    """Return where a file keeps an array of a clip, one of `ARRAYS`."""
+    return f"{clip_id}/{_WALKER}/{name}"
+
+
 class MocapFile:
     """A mocap HDF5 file; every call opens it and reads only what it needs.
 
@@ -236,7 +241,7 @@ def _write_clip(file: Any, clip: Clip, date: datetime.date) -> None:
         {"dt": float(clip.dt), "num_steps": clip.num_steps, "year": date.year, "month": date.month, "day": date.day}
     )
     group.create_group("props")
-    walker = group.create_group("walkers/walker_0")
+    walker = group.create_group(_WALKER)
     walker.attrs.update({"model": WALKER_MODEL, "mass": 0.0, "name": np.bytes_(clip.id)})
     walker.create_group("markers")
     walker.create_group("scaling")

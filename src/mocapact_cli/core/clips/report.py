@@ -1,4 +1,4 @@
-"""What the import of one recording did to it, and how good the result is."""
+"""What the import of one recording did to it."""
 
 from __future__ import annotations
 
@@ -7,37 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mocapact_cli.core.clips.snippets import cut
-from mocapact_cli.core.clips.subsets import subsets_of
-
 if TYPE_CHECKING:
-    from mocapact_cli.core.clips.clip import Clip, FloatArray
+    from mocapact_cli.core.clips.clip import FloatArray
     from mocapact_cli.core.clips.grounding import Grounded
+    from mocapact_cli.core.clips.quality import Quality
     from mocapact_cli.core.clips.retarget import CleanMotion
-    from mocapact_cli.core.walker import Walker
 
 _WORST = 3
-
-
-@dataclass(frozen=True)
-class Quality:
-    """How well a clip's motion fits the walker and its floor.
-
-    Attributes:
-        lowest_point: Metres; height of the deepest point of any pose above the floor, negative inside it.
-        foot_skate: M/s; mean speed of the supporting foot.
-        root_speed: M/s; mean speed of the root.
-        max_root_speed: M/s.
-        max_joint_velocity: Rad/s; the fastest joint's.
-        fastest_joint: Its name.
-    """
-
-    lowest_point: float
-    foot_skate: float
-    root_speed: float
-    max_root_speed: float
-    max_joint_velocity: float
-    fastest_joint: str
 
 
 @dataclass(frozen=True)
@@ -89,37 +65,6 @@ class ImportReport:
         data = asdict(self)
         quality, notes = data.pop("quality"), data.pop("notes")
         return {**data, **quality, "notes": list(notes)}
-
-
-def quality_of(clip: Clip, walker: Walker) -> Quality:
-    """Measure a clip."""
-    from mocapact_cli.core.clips.feet import skate_speed, sole_points
-    from mocapact_cli.core.walker import pose_features
-
-    qpos = clip.qpos()
-    speed = np.linalg.norm(clip.velocity, axis=1)
-    fastest = np.abs(clip.joints_velocity).max(axis=0)
-    return Quality(
-        lowest_point=float(pose_features(walker, qpos).lowest_point.min()),
-        foot_skate=skate_speed(sole_points(walker, qpos), clip.dt),
-        root_speed=float(speed.mean()),
-        max_root_speed=float(speed.max()),
-        max_joint_velocity=float(fastest.max()),
-        fastest_joint=walker.joint_names[int(fastest.argmax())],
-    )
-
-
-def summarize(clip: Clip) -> dict[str, Any]:
-    """A clip's snippets, subsets, path and quality as plain values."""
-    from mocapact_cli.core.walker import get_walker
-
-    way = np.linalg.norm(np.diff(clip.position[:, :2], axis=0), axis=1)
-    return {
-        "snippets": [str(snippet) for snippet in cut(clip.id, clip.last_step)],
-        "subsets": list(subsets_of(clip.id)),
-        "distance": float(way.sum()),
-        **asdict(quality_of(clip, get_walker())),
-    }
 
 
 def shares(motion: CleanMotion, grounded: Grounded, joint_names: tuple[str, ...]) -> dict[str, Any]:

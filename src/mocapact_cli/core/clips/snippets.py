@@ -73,6 +73,12 @@ def snippet_named(text: str) -> Snippet | None:
         return None
 
 
+def clip_of(name: str) -> str:
+    """Return the clip of a clip or snippet, whose own name may have dashes."""
+    snippet = snippet_named(name)
+    return snippet.clip_id if snippet else name
+
+
 def cut(clip_id: str, last_step: int) -> list[Snippet]:
     """Cut a clip into snippets by the rule of MoCapAct (Wagener et al. 2022), as read off its published snippets.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mocapact_cli.core.datasets import checksums, schema
-from mocapact_cli.core.datasets.reader import RolloutFile, SnippetRollouts
+from mocapact_cli.core.datasets.reader import RolloutFile, SnippetRollouts, check_columns, column_numbers
 from mocapact_cli.core.errors import InvalidInputError
 from mocapact_cli.core.guarded import now_reading
 from mocapact_cli.core.safe import h5
@@ -164,10 +164,9 @@ def _matched(array: h5py.Dataset, spec: schema.ArraySpec, dims: Dims) -> Dims:
 def _check_columns(file: RolloutFile, size: int) -> None:
     """Every column belongs to exactly one observable."""
     uses = np.zeros(size, dtype=np.int64)
-    for name, columns in file.observables.items():
-        numbers = np.arange(columns.start, columns.stop) if isinstance(columns, slice) else columns
-        if numbers.size and not 0 <= numbers.min() <= numbers.max() < size:
-            raise InvalidInputError(f"observable {name} has columns outside the {size} there are.")
+    columns = column_numbers(file)
+    check_columns(columns, size)
+    for numbers in columns.values():
         np.add.at(uses, numbers, 1)
     if not np.all(uses == 1):
         raise InvalidInputError(f"column {int(np.argmax(uses != 1))} belongs to {int(uses[uses != 1][0])} observables.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mocapact_cli.core.clips.snippets import Snippet
 from mocapact_cli.core.datasets.flat_store import FlatStore, Request, open_store
 from mocapact_cli.core.datasets.metrics import METRICS_FILE, DatasetMetrics, collect_metrics
 from mocapact_cli.core.datasets.metrics_npz import read_metrics
@@ -431,8 +432,8 @@ def _repeats(snippet: str, max_clip_len: int | None) -> int:
     """How often a step counts; the end steps stand in the snippet's name."""
     if max_clip_len is None:
         return 1
-    start, end = map(int, snippet.rsplit("-", 2)[1:])
-    return int(max_clip_len / (end - start) * UPSAMPLING)
+    named = Snippet.parse(snippet)
+    return int(max_clip_len / (named.end_step - named.start_step) * UPSAMPLING)
 
 
 def _deviation(variance: Float32Array) -> Float32Array:

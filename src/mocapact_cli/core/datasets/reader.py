@@ -16,7 +16,7 @@ from mocapact_cli.core.errors import InvalidInputError, NotFoundError, did_you_m
 from mocapact_cli.core.safe import h5
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from types import TracebackType
 
     import h5py
@@ -394,6 +394,21 @@ def column_numbers(file: RolloutFile) -> dict[str, NDArray[np.int64]]:
         name: np.arange(columns.start, columns.stop) if isinstance(columns, slice) else columns
         for name, columns in file.observables.items()
     }
+
+
+def check_columns(columns: Mapping[str, NDArray[np.int64]], width: int) -> None:
+    """See that observables lie inside observations.
+
+    Args:
+        columns: Observable -> its column numbers.
+        width: Columns that observations have.
+
+    Raises:
+        InvalidInputError: One does not.
+    """
+    for name, numbers in columns.items():
+        if numbers.size and not 0 <= numbers.min() <= numbers.max() < width:
+            raise InvalidInputError(f"observable {name} has columns outside the {width} there are.")
 
 
 def rollout_paths(path: Path | str) -> list[Path]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mocapact_cli.core.clips.snippets import clip_of
 from mocapact_cli.core.datasets.reader import RolloutFile, column_numbers
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, did_you_mean
 from mocapact_cli.core.safe import h5
@@ -127,7 +128,7 @@ def _chosen(snippets: Sequence[str], wanted: Sequence[str] | None) -> tuple[str,
     """The wanted ones in the order in which they are wanted; all by name, as HDF5 lists them."""
     if wanted is None:
         return tuple(snippets)
-    found = [name for item in wanted for name in snippets if item in (name, name.split("-", 1)[0])]
+    found = [name for item in wanted for name in snippets if item in (name, clip_of(name))]
     return tuple(dict.fromkeys(found))
 
 

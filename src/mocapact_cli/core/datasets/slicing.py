@@ -12,7 +12,14 @@ import numpy as np
 from mocapact_cli.core.clips.snippets import Snippet
 from mocapact_cli.core.datasets import schema
 from mocapact_cli.core.datasets.disk_file import interrupts_after
-from mocapact_cli.core.datasets.reader import Episode, RolloutFile, SnippetRollouts, rollout_paths
+from mocapact_cli.core.datasets.reader import (
+    Episode,
+    RolloutFile,
+    SnippetRollouts,
+    check_columns,
+    column_numbers,
+    rollout_paths,
+)
 from mocapact_cli.core.datasets.selection import Selection
 from mocapact_cli.core.datasets.writer import EpisodeRecord, RolloutLayout
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError, did_you_mean
@@ -211,8 +218,7 @@ def _read_header(path: Path) -> _Header:
     with interrupts_after(), RolloutFile(path) as file, h5.damage_named(path):
         if not file.snippets or file.n_start_rollouts + file.n_rsi_rollouts == 0:
             raise InvalidInputError(f"{path} holds no {'episodes' if file.snippets else 'snippets'}.")
-        columns = {name: _numbers(columns) for name, columns in file.observables.items()}
-        ordered = dict(sorted(columns.items(), key=lambda item: int(item[1].min(initial=1 << 40))))
+        ordered = dict(sorted(column_numbers(file).items(), key=lambda item: int(item[1].min(initial=1 << 40))))
         episode = _rollouts(file, file.snippets[0])[0]
         layout = RolloutLayout(
             observables={name: len(numbers) for name, numbers in ordered.items()},
@@ -221,11 +227,13 @@ def _read_header(path: Path) -> _Header:
             n_rsi_rollouts=file.n_rsi_rollouts,
             act_size=_width(episode, "actions"),
         )
+        width = _width(episode, schema.PROPRIOCEPTIVE)
+        check_columns(ordered, width)
         return _Header(
             path=path,
             layout=layout,
-            width=(width := _width(episode, schema.PROPRIOCEPTIVE)),
-            columns=_checked_columns(ordered, width),
+            width=width,
+            columns=ordered,
             snippets=tuple(Snippet.parse(name) for name in file.snippets),
             lengths={name: _lengths(_rollouts(file, name)) for name in file.snippets},
             cameras=episode.cameras,
@@ -240,22 +248,11 @@ def _rollouts(file: RolloutFile, snippet: str) -> SnippetRollouts:
         raise InvalidInputError(f"{file.path} is damaged: it lists {snippet}, which is not there.") from error
 
 
-def _numbers(columns: slice | NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.arange(columns.start, columns.stop) if isinstance(columns, slice) else columns
-
-
 def _width(episode: Episode, path: str) -> int:
     stored = episode.stored(path)
     if stored is None or len(stored.shape) != 2:
         raise InvalidInputError(f"{path} of {episode.snippet} is missing or no table.")
     return int(stored.shape[1])
-
-
-def _checked_columns(columns: Mapping[str, NDArray[np.int64]], width: int) -> Mapping[str, NDArray[np.int64]]:
-    for name, numbers in columns.items():
-        if numbers.size and not 0 <= numbers.min() <= numbers.max() < width:
-            raise InvalidInputError(f"observable {name} has columns outside the {width} there are.")
-    return columns
 
 
 def _lengths(rollouts: SnippetRollouts) -> NDArray[np.int64]:

@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mocapact_cli.core.cgroups import cgroup_memory
 from mocapact_cli.core.doctor.findings import PROCESSORS
 from mocapact_cli.core.formatting import counted, size_text
-from mocapact_cli.core.processors import Processors, cgroup_memory, processors
+from mocapact_cli.core.processors import Processors, processors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

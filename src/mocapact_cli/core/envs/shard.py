@@ -52,7 +52,7 @@ class Shard:
         task: The task.
         walker: The body.
         layout: The observations' columns.
-        size: N.
+        size: Number n of environments.
 
     Attributes:
         starts: Where the current episode of each environment began.

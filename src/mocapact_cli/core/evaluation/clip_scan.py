@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mocapact_cli.core.clips.clip import ARRAYS
-from mocapact_cli.core.clips.mocap_h5 import MocapFile
+from mocapact_cli.core.clips.mocap_h5 import MocapFile, array_path
 from mocapact_cli.core.errors import InvalidInputError
 from mocapact_cli.core.evaluation.column_ranges import LISTED, PERCENTILES, ColumnRanges, first_place
 from mocapact_cli.core.progress import NullProgress
@@ -45,7 +45,7 @@ def scan_clips(paths: Sequence[Path], *, progress: Progress = NullProgress()) ->
             with h5.open_h5(path) as file, h5.damage_named(path):
                 for clip_id in ids:
                     for name in ARRAYS:
-                        scan.add(clip_id, name, _rows(file, f"{clip_id}/walkers/walker_0/{name}"))
+                        scan.add(clip_id, name, _rows(file, array_path(clip_id, name)))
             task.advance()
     return scan.facts()
 

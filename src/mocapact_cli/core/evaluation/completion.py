@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mocapact_cli.core.errors import UsageError
-from mocapact_cli.core.evaluation.evaluate import versions
 from mocapact_cli.core.evaluation.metrics import ScoredEpisode, summarize, summarize_by_snippet
 from mocapact_cli.core.evaluation.observers import MotionObserver
+from mocapact_cli.core.evaluation.versions import versions
 from mocapact_cli.core.rollouts.completion import Cast, Paths, run_completions
 from mocapact_cli.core.rollouts.episodes import PlannedEpisode
-from mocapact_cli.core.rollouts.noise import stream
+from mocapact_cli.core.rollouts.streams import STARTS, stream
 from mocapact_cli.core.tasks.completion import CompletionTask
 from mocapact_cli.core.tasks.tracking import Start, TrackingConfig
 from mocapact_cli.core.walker.model import CONTROL_TIMESTEP, get_walker
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 LAST_ACTION, PROMPTER = "last-action", "prompt"
 """Baselines that need no policy of their own: the prompt's last action again and again; whoever gave the prompt."""
 DEFAULT_EPISODES = 100
-_START_STREAM = 0xFFFFFFFF
 
 
 @dataclass(frozen=True)
@@ -215,7 +214,7 @@ def plan_completions(prompts: Sequence[Prompt], config: CompletionConfig) -> lis
     if config.n_eval_episodes < 1 or not prompts:
         raise UsageError("At least one episode is needed.")
     rooms = [prompt.starts(config.prompt_length) for prompt in prompts]
-    places = stream(config.seed, (_START_STREAM,)).random(config.n_eval_episodes)
+    places = stream(config.seed, (STARTS,)).random(config.n_eval_episodes)
     if config.samples:
         places[:] = places[0]
     if config.always_init_at_clip_start:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mocapact_cli.core.clips.snippets import Snippet
 from mocapact_cli.core.media.plots import plot_lines
 from mocapact_cli.core.media.walker_tiles import Tile, film_walkers
 from mocapact_cli.core.progress import NullProgress
@@ -47,7 +48,7 @@ def _tile(completion: Completion, index: int, *, several: bool) -> Tile:
         None if several else reference,
         failed=end.early_termination,
         prompt_steps=completion.config.prompt_length,
-        reference_steps=int(snippet.rsplit("-", 1)[1]) - end.start_step,
+        reference_steps=Snippet.parse(snippet).end_step - end.start_step,
     )
 
 

@@ -12,7 +12,8 @@ from mocapact_cli.core.datasets.reader import Rollouts
 from mocapact_cli.core.errors import InvalidInputError
 from mocapact_cli.core.evaluation.playback import can_show, joint_angles, poses, start_step
 from mocapact_cli.core.formatting import counted
-from mocapact_cli.core.media.dataset_plot import DatasetView, JointTracks, SnippetScores
+from mocapact_cli.core.media.dataset_plot import DatasetView, SnippetScores
+from mocapact_cli.core.media.joints_plot import JointTracks
 from mocapact_cli.core.media.motion_data import Motion
 from mocapact_cli.core.safe import h5
 from mocapact_cli.core.walker.model import CONTROL_TIMESTEP, get_walker

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mocapact_cli import __version__
 from mocapact_cli.core.errors import UsageError
 from mocapact_cli.core.evaluation.metrics import ScoredEpisode, summarize, summarize_by_snippet
 from mocapact_cli.core.evaluation.observers import MotionObserver, RewardCurves, RewardsOverTime
+from mocapact_cli.core.evaluation.versions import versions
 from mocapact_cli.core.rollouts.actors import few_torch_threads
 from mocapact_cli.core.rollouts.controllers import make_baseline
 from mocapact_cli.core.rollouts.episodes import Actor, Listener, PlannedEpisode, open_batch, run_episodes
-from mocapact_cli.core.rollouts.noise import stream
 from mocapact_cli.core.rollouts.sampling import acting, drawable
+from mocapact_cli.core.rollouts.streams import STARTS, stream
 from mocapact_cli.core.tasks.tracking import Start, TrackingConfig, TrackingTask
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from mocapact_cli.core.policies.base import Policy
     from mocapact_cli.core.progress import Progress
     from mocapact_cli.core.walker.model import Walker
-
-_START_STREAM = 0xFFFFFFFF
 
 
 @dataclass(frozen=True)
@@ -239,7 +237,7 @@ def plan_evaluation(
     """
     if config.n_eval_episodes < 1:
         raise UsageError("An evaluation needs at least one episode.")
-    task, rng = TrackingTask(snippets, config.task(ref_steps)), stream(config.seed, (_START_STREAM,))
+    task, rng = TrackingTask(snippets, config.task(ref_steps)), stream(config.seed, (STARTS,))
     places = rng.random(config.n_eval_episodes)
     each, left = divmod(config.n_eval_episodes, len(snippets))
     counts = np.full(len(snippets), each)
@@ -249,11 +247,3 @@ def plan_evaluation(
         PlannedEpisode(Start(index, task.snippets[index].start_step + int(place * task.num_starts(index))), (number,))
         for number, (index, place) in enumerate(zip(owners, places, strict=True))
     ]
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that numbers depend on."""
-    import mujoco
-    import torch
-
-    return {"mocapact": __version__, "mujoco": mujoco.__version__, "torch": torch.__version__, "numpy": np.__version__}

@@ -15,7 +15,8 @@ from mocapact_cli.core.formatting import counted
 from mocapact_cli.core.interop.expert_folder import LoadedExpert, load_expert, recorded_mocap
 from mocapact_cli.core.media.captions import GAP
 from mocapact_cli.core.media.clip_film import film_episode
-from mocapact_cli.core.media.tracking_plot import EpisodeSpans, check_plot_path, plot_tracking
+from mocapact_cli.core.media.figures import check_plot_path
+from mocapact_cli.core.media.tracking_plot import EpisodeSpans, plot_tracking
 from mocapact_cli.core.rollouts.controllers import check_baselines
 from mocapact_cli.core.rollouts.trajectory import Trajectory, record_episode
 from mocapact_cli.core.sim.rewards import CHANNEL_LIMITS

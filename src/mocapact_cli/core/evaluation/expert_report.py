@@ -11,6 +11,7 @@ import numpy as np
 from mocapact_cli.core.errors import InvalidInputError, MocapactError, NotFoundError
 from mocapact_cli.core.evaluation.report import EVALUATIONS_FILE, EvaluationHistory, read_evaluations
 from mocapact_cli.core.interop.expert_folder import RSI_MODEL, check_model, find_expert_folders, locate_expert
+from mocapact_cli.core.interop.run_files import METRICS
 from mocapact_cli.core.json_lines import json_object
 from mocapact_cli.core.media.curves import CURVE_FILE, Evaluations, ExpertMark, plot_experts, plot_training
 from mocapact_cli.core.progress import NullProgress, Progress
@@ -42,8 +43,10 @@ class ExpertCard:
         timesteps: Environment steps at the last evaluation.
         seconds: Wall-clock training until then, if recorded.
         kept_at: Environment steps of the model that is kept: that of the highest normalized return from random steps.
-        norm_return, norm_length: Its mean scores from random steps.
-        start_norm_return, start_norm_length: Those of the best evaluation from the snippet's start.
+        norm_return: Its mean normalized return from random steps.
+        norm_length: Its mean normalized length from random steps.
+        start_norm_return: The return of the best evaluation from the snippet's start.
+        start_norm_length: Its length.
         curves: The evaluations, by `rsi` and `start`.
     """
 
@@ -157,7 +160,7 @@ def read_curves(root: Path) -> dict[str, Evaluations]:
         NotFoundError: None was finished.
         InvalidInputError: They are damaged.
     """
-    seconds = _recorded_seconds(root / "metrics.jsonl")
+    seconds = _recorded_seconds(root / METRICS)
     paths = {kind: root / folder / EVALUATIONS_FILE for kind, folder in KINDS.items()}
     found = {kind: read_evaluations(path) for kind, path in paths.items() if path.is_file()}
     if "rsi" not in found or not found["rsi"].results_norm.size:

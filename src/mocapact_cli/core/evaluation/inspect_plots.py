@@ -15,7 +15,8 @@ from mocapact_cli.core.evaluation.expert_report import read_curves, report_exper
 from mocapact_cli.core.evaluation.report import read_evaluations
 from mocapact_cli.core.formatting import counted
 from mocapact_cli.core.media.curves import Evaluations, plot_training
-from mocapact_cli.core.media.dataset_plot import JointTracks, plot_dataset
+from mocapact_cli.core.media.dataset_plot import plot_dataset
+from mocapact_cli.core.media.joints_plot import JointTracks
 from mocapact_cli.core.media.motion_plot import MotionView, RootPath, plot_motion
 from mocapact_cli.core.safe import h5
 from mocapact_cli.core.walker.model import get_walker
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 DRAWN_CLIPS = 40
 """Most clips whose paths are drawn; they are spread evenly over all."""
-MOCAP_SUFFIXES = (".h5", ".hdf5")
 
 
 def can_draw(kind: str) -> bool:
@@ -60,9 +60,7 @@ def draw(path: Path, found: Mapping[str, Any], target: Path, *, progress: Progre
 
 def mocap_files(path: Path) -> list[Path]:
     """Return a mocap file by itself, or those in a folder by name."""
-    if path.is_file():
-        return [path]
-    return sorted(item for item in path.iterdir() if item.suffix in MOCAP_SUFFIXES and not item.name.startswith("."))
+    return [path] if path.is_file() else h5.files_in(path)
 
 
 def spread_clips(path: Path, count: int) -> list[Clip]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from mocapact_cli.core.errors import UsageError
 from mocapact_cli.core.guarded import ReportedProgress
+from mocapact_cli.core.media.figures import check_plot_path
 from mocapact_cli.core.media.report_page import check_page_path
-from mocapact_cli.core.media.tracking_plot import check_plot_path
 from mocapact_cli.core.paths import check_target
 from mocapact_cli.core.progress import NullProgress
 

@@ -24,7 +24,7 @@ from mocapact_cli.core.evaluation.outliers import column_notes, observable_stati
 from mocapact_cli.core.evaluation.report import EVALUATIONS_FILE
 from mocapact_cli.core.interop import expert_folder, sb3_zip
 from mocapact_cli.core.safe import h5
-from mocapact_cli.core.safe.archives import open_zip, read_npz
+from mocapact_cli.core.safe.archives import TAR_SUFFIXES, open_zip, read_npz
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from mocapact_cli.core.datasets.statistics import RolloutStatistics
 
 Facts = dict[str, Any]
-HDF5_SUFFIXES = (".hdf5", ".h5")
 _CHECKSUMS = (CHECKSUMS, CONTENTS_CHECKSUM)
 _HISTORY = {
     "norm_return": "results_norm",
@@ -72,15 +71,18 @@ def inspect_path(path: Path | str, *, tree: bool = False, check: bool = False) -
 
 
 def _inspect_file(path: Path, *, tree: bool) -> Facts:
-    from mocapact_cli.core.evaluation.archive_facts import inspect_archive
+    from mocapact_cli.core.evaluation.checkpoint_facts import inspect_checkpoint, is_checkpoint
     from mocapact_cli.core.evaluation.policy_facts import inspect_exported
+    from mocapact_cli.core.evaluation.tarball_facts import inspect_tarball
 
     if path.suffix == ".npz":
         return _inspect_npz(path)
     if (exported := inspect_exported(path)) is not None:
         return exported
-    if path.suffix not in HDF5_SUFFIXES and (archived := inspect_archive(path, whole=tree)) is not None:
-        return archived
+    if path.name.lower().endswith(TAR_SUFFIXES):
+        return inspect_tarball(path, whole=tree)
+    if path.suffix not in h5.SUFFIXES and is_checkpoint(path):
+        return inspect_checkpoint(path)
     if path.suffix == ".zip":
         return {"kind": "model", **_base(path), **_model_facts(path)}
     if not is_hdf5_like(path):
@@ -100,7 +102,7 @@ def hdf5_kind(path: Path) -> str:
 
 def is_hdf5_like(path: Path) -> bool:
     """Whether a file is called or begins like an HDF5 file."""
-    if path.suffix in HDF5_SUFFIXES:
+    if path.suffix in h5.SUFFIXES:
         return True
     with path.open("rb") as file:
         return file.read(8) == b"\x89HDF\r\n\x1a\n"
@@ -258,7 +260,7 @@ def _history_facts(path: Path, arrays: Mapping[str, NDArray[Any]]) -> Facts:
 
 
 def _inspect_folder(path: Path) -> Facts:
-    files = sorted(item for item in path.iterdir() if item.suffix in HDF5_SUFFIXES and not item.name.startswith("."))
+    files = h5.files_in(path)
     if files:
         return _inspect_hdf5_folder(path, files)
     try:

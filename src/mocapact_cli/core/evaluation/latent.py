@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mocapact_cli.core.errors import UsageError
-from mocapact_cli.core.evaluation.evaluate import versions
+from mocapact_cli.core.evaluation.versions import versions
 from mocapact_cli.core.policies.latent_paths import check_prior, mix, prior_path
 from mocapact_cli.core.policies.low_level import LowLevelPolicy
 from mocapact_cli.core.rollouts.latent import Encoding, LatentEpisode, LatentMotion, encode_snippets, move_freely
-from mocapact_cli.core.rollouts.noise import stream
+from mocapact_cli.core.rollouts.streams import stream
 from mocapact_cli.core.tasks.free import FreeTask
 from mocapact_cli.core.tasks.tracking import Start
 from mocapact_cli.core.walker.model import CONTROL_TIMESTEP

@@ -11,7 +11,9 @@ from mocapact_cli.core.errors import NotFoundError, UsageError
 from mocapact_cli.core.interop.expert_folder import find_expert_folders
 from mocapact_cli.core.interop.policies import load_policy
 from mocapact_cli.core.interop.policy_places import checkpoint_in, exported_in
+from mocapact_cli.core.interop.run_files import CONFIG
 from mocapact_cli.core.interop.transfer_folder import find_transfer_models
+from mocapact_cli.core.paths import existing_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +60,7 @@ def open_subjects(
     if not names:
         hint = "Name --snippets, such as demo_squat; they may be given several times."
         raise UsageError(f"{path} does not say what it was trained on.", hint=hint)
-    sources = mocap or [place for place in map(Path, record.get("mocap", ())) if place.is_file()]
+    sources = mocap or existing_files(record.get("mocap"))
     hint = f"{_MOCAP_HINT}." if snippets else f"{_MOCAP_HINT}, or name others with --snippets."
     return policy, _pairs(names, sources, hint, typed=bool(snippets))
 
@@ -72,7 +74,7 @@ def run_record(path: Path) -> dict[str, Any]:
     """Return the record of the run that a policy lies in; empty where there is none."""
     for folder in [path, *path.absolute().parents][: _RUN_DEPTH + 1]:
         try:
-            record = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            record = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
         return record if isinstance(record, dict) else {}

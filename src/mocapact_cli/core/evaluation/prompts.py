@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mocapact_cli.core.clips.library import open_library
-from mocapact_cli.core.clips.snippets import Snippet
+from mocapact_cli.core.clips.snippets import Snippet, clip_of
 from mocapact_cli.core.datasets.reader import RolloutFile
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError, nearest_names
 from mocapact_cli.core.evaluation.playback import start_step
 from mocapact_cli.core.evaluation.policy import run_record
 from mocapact_cli.core.interop.expert_folder import find_experts, load_expert, recorded_mocap
 from mocapact_cli.core.interop.policies import load_policy
+from mocapact_cli.core.paths import existing_files
 from mocapact_cli.core.policies.expert import ExpertPolicy
 from mocapact_cli.core.sim.observables import OBSERVABLES, observable_size
 
@@ -182,8 +183,7 @@ def policy_prompt(path: Path, name: str, mocap: Sequence[Path] | None = None, *,
     if isinstance(policy, ExpertPolicy):
         raise UsageError(f"{path} is an expert.", hint="Give it as --experts.")
     check_sight(policy, str(path))
-    known = [place for place in map(Path, run_record(path).get("mocap", ())) if place.is_file()]
-    library = open_library(list(mocap or known))
+    library = open_library(list(mocap or existing_files(run_record(path).get("mocap"))))
     snippet = library.resolve(name)
     source = {"kind": "policy", "path": path, "snippet": str(snippet)}
     return Prompt(library.get(snippet.clip_id), snippet, snippet, source, policy=policy)
@@ -280,7 +280,7 @@ def _resolved(library: ClipLibrary, name: str, places: Sequence[ExpertLocation],
         return library.resolve(name)
     except NotFoundError as error:
         clips = {place.snippet.clip_id for place in places}
-        clip_id = name.rsplit("-", 2)[0]
+        clip_id = clip_of(name)
         if clip_id in clips:
             raise NotFoundError(error.message, hint="Give the file that holds it with --mocap.") from error
         near = nearest_names(clip_id, clips, count=1) or sorted(clips)[:1]

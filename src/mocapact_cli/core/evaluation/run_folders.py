@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mocapact_cli.core.errors import InvalidInputError
+from mocapact_cli.core.evaluation.report import EVALUATIONS_FILE
+from mocapact_cli.core.interop.run_files import CHECKPOINTS, CONFIG, FLAGS, METRICS, VERSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Facts = dict[str, Any]
-RUN_FILES = ("config.json", "versions.json", "metrics.jsonl", "flags.txt")
+RUN_FILES = (CONFIG, VERSIONS, METRICS, FLAGS)
 """Any of these makes a folder one of a run."""
 _MODEL_FILES = ("*.ckpt", "*.pt", "*.zip")
 _DEPTH = 3
@@ -46,18 +48,18 @@ def run_facts(path: Path) -> Facts:
         InvalidInputError: One of its JSON files is damaged.
     """
     facts: Facts = {name: value for name in ("config", "versions") if (value := _read_json(path / f"{name}.json"))}
-    last, flags = _last_line(path / "metrics.jsonl"), _read_flags(path / "flags.txt")
+    last, flags = _last_line(path / METRICS), _read_flags(path / FLAGS)
     facts |= ({"last_metrics": last} if last else {}) | ({"flags": flags} if flags else {})
     return facts | {"checkpoints": _checkpoints(path)}
 
 
 def evaluation_files(path: Path) -> list[Path]:
     """Return the histories of evaluations below a run, by name."""
-    return sorted(path.rglob("evaluations.npz"))
+    return sorted(path.rglob(EVALUATIONS_FILE))
 
 
 def _checkpoints(path: Path) -> list[str]:
-    folder = path / "checkpoints"
+    folder = path / CHECKPOINTS
     if folder.is_dir():
         return sorted(item.name for item in folder.iterdir())
     found = {item.relative_to(path).as_posix() for pattern in _MODEL_FILES for item in path.rglob(pattern)}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mocapact_cli.core.clips.clip import ARRAYS
-from mocapact_cli.core.clips.mocap_h5 import MocapFile
+from mocapact_cli.core.clips.mocap_h5 import MocapFile, array_path
 from mocapact_cli.core.datasets.check import check_rollouts
 from mocapact_cli.core.datasets.metrics import METRICS_FILE
 from mocapact_cli.core.datasets.metrics_npz import check_metrics
@@ -66,10 +66,10 @@ def check_mocap(path: Path) -> None:
     with h5.open_h5(path) as file, h5.damage_named(path):
         for clip_id in mocap.ids():
             for name in ARRAYS:
-                h5.check_readable(h5.dataset(file, f"{clip_id}/walkers/walker_0/{name}"))
+                h5.check_readable(h5.dataset(file, array_path(clip_id, name)))
             clip = mocap.get(clip_id)
             if not np.allclose(np.linalg.norm(clip.quaternion, axis=1), 1.0, atol=1e-3):
-                raise InvalidInputError(f"/{clip_id}/walkers/walker_0/quaternion holds no rotations.")
+                raise InvalidInputError(f"/{array_path(clip_id, 'quaternion')} holds no rotations.")
 
 
 def check_evaluations(path: Path) -> None:
@@ -154,9 +154,8 @@ def check_experts(folder: Path) -> None:
 
 
 def _check_folder_of_mocap(folder: Path) -> None:
-    for path in sorted(folder.iterdir()):
-        if path.suffix in (".h5", ".hdf5") and not path.name.startswith("."):
-            check_mocap(path)
+    for path in h5.files_in(folder):
+        check_mocap(path)
 
 
 def _check_every_file(rollouts: Rollouts) -> None:

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from mocapact_cli.core.clips.library import open_library
-from mocapact_cli.core.envs.batch import TrackingBatch
-from mocapact_cli.core.envs.starts import MAX_SEED, EpisodeQueue
+from mocapact_cli.core.envs.starts import MAX_SEED
 from mocapact_cli.core.errors import UsageError, check_known
-from mocapact_cli.core.evaluation.evaluate import versions
 from mocapact_cli.core.evaluation.metrics import spread
+from mocapact_cli.core.evaluation.versions import versions
 from mocapact_cli.core.interop.transfer_folder import LoadedTransfer, load_transfer
 from mocapact_cli.core.media.captions import GAP
 from mocapact_cli.core.media.clip_film import film_goal
 from mocapact_cli.core.policies.packed import pack_linears
-from mocapact_cli.core.rollouts.actors import few_torch_threads, pad_rows
-from mocapact_cli.core.rollouts.episodes import PlannedEpisode, default_num_envs, run_episodes
-from mocapact_cli.core.rollouts.noise import stream
+from mocapact_cli.core.policies.row_blocks import pad_rows
+from mocapact_cli.core.rollouts.actors import few_torch_threads
+from mocapact_cli.core.rollouts.episodes import PlannedEpisode, open_batch, run_episodes
+from mocapact_cli.core.rollouts.streams import RANDOM_ACTIONS, STARTS, EpisodeStreams, stream
 from mocapact_cli.core.tasks.goal import GoalCursor, GoalTask, Mark
 from mocapact_cli.core.tasks.registry import make_task, start_pose
 from mocapact_cli.core.tasks.tracking import Start
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from mocapact_cli.core.envs.batch import EpisodeEnd
+    from mocapact_cli.core.envs.batch import EpisodeEnd, TrackingBatch
     from mocapact_cli.core.policies.transfer import TransferPolicy
     from mocapact_cli.core.progress import Progress
     from mocapact_cli.core.rollouts.episodes import Listener, Tick
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 FILM_STEPS = 400
 """Steps of an episode that a film shows: twelve seconds."""
-_START_STREAM, _RANDOM_STREAM = 0xFFFFFFFF, 0xFFFFFFFE
 
 
 @dataclass(frozen=True)
@@ -202,14 +201,8 @@ def evaluate_task(
     if config.n_eval_episodes < 1:
         raise UsageError("An evaluation needs at least one episode.")
     plan = plan_episodes(config.n_eval_episodes, config.seed)
-    opened = TrackingBatch(
-        task,
-        num_envs=min(config.num_envs or default_num_envs(len(plan), config.threads), len(plan)),
-        observables=policy.observables,
-        threads=config.threads,
-        starts=EpisodeQueue([episode.start for episode in plan]),
-    )
-    with opened as batch, few_torch_threads(batch.threads):
+    machine: Any = {"num_envs": config.num_envs, "threads": config.threads}
+    with open_batch(task, plan, observables=policy.observables, **machine) as batch, few_torch_threads(batch.threads):
         ends = run_episodes(
             batch,
             plan,
@@ -225,7 +218,7 @@ def evaluate_task(
 
 def plan_episodes(count: int, seed: int) -> list[PlannedEpisode]:
     """Draw the episodes of an evaluation, each with a seed of its own."""
-    seeds = stream(seed, (_START_STREAM,)).integers(MAX_SEED, size=count).tolist()
+    seeds = stream(seed, (STARTS,)).integers(MAX_SEED, size=count).tolist()
     return [PlannedEpisode(Start(0, 0, own), (number,)) for number, own in enumerate(seeds)]
 
 
@@ -268,14 +261,11 @@ class _Random:
     """Draws every action uniformly from the action space, each episode from a stream of its own."""
 
     def __init__(self, policy: TransferPolicy, seed: int) -> None:
-        self._size, self._bound, self._seed = policy.decoder.size, policy.decoder.bound, seed
-        self._streams: dict[int, np.random.Generator] = {}
+        self._size, self._bound = policy.decoder.size, policy.decoder.bound
+        self._streams = EpisodeStreams(seed, lambda index: (index,), RANDOM_ACTIONS)
 
     def __call__(self, observations: Float32Array, episodes: NDArray[np.int64]) -> Float32Array:
-        running = episodes[episodes >= 0].tolist()
-        self._streams = {
-            index: self._streams.get(index) or stream(self._seed, (index, _RANDOM_STREAM)) for index in running
-        }
+        self._streams.follow(episodes)
         actions = np.zeros((len(observations), self._size), dtype=np.float32)
         for env in np.flatnonzero(episodes >= 0):
             actions[env] = self._streams[int(episodes[env])].uniform(-self._bound, self._bound, self._size)

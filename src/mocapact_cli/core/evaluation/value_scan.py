@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mocapact_cli.core.datasets import schema
-from mocapact_cli.core.datasets.reader import RolloutFile, column_numbers
+from mocapact_cli.core.datasets.reader import RolloutFile, check_columns, column_numbers
 from mocapact_cli.core.errors import InvalidInputError
 from mocapact_cli.core.evaluation.column_ranges import LISTED, PERCENTILES, ColumnRanges, first_place
 from mocapact_cli.core.progress import NullProgress
@@ -53,9 +53,7 @@ class _Scan:
         actions = h5.dataset(file.handle[episode.snippet], f"{episode.index}/actions").shape[1]
         ranges = {name: ColumnRanges.of_width(1) for name in _SCALARS}
         columns = column_numbers(file)
-        for name, numbers in columns.items():
-            if numbers.size and not 0 <= numbers.min() <= numbers.max() < width:
-                raise InvalidInputError(f"observable {name} has columns outside the {width} there are.")
+        check_columns(columns, width)
         return cls(columns, ColumnRanges.of_width(width), ColumnRanges.of_width(actions), ranges)
 
     def fits(self, file: RolloutFile) -> bool:

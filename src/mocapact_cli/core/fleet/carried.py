@@ -13,9 +13,9 @@ from pathlib import Path
 
 from mocapact_cli.core import paths
 from mocapact_cli.core.errors import NotFoundError
+from mocapact_cli.core.fleet.far import is_address
 from mocapact_cli.core.fleet.plan import PLAN_FILE, Plan, read_plan, write_plan
 from mocapact_cli.core.fleet.records import Attempt, Records
-from mocapact_cli.core.fleet.storage import is_address
 from mocapact_cli.core.fleet.supervise import supervise
 
 

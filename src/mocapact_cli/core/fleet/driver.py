@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from mocapact_cli.core import paths
 from mocapact_cli.core.errors import InterruptedRunError, RunError, UsageError
+from mocapact_cli.core.fleet.far import is_address
 from mocapact_cli.core.fleet.plan import plan_folder, read_plan
 from mocapact_cli.core.fleet.records import Records
 from mocapact_cli.core.fleet.status import (
@@ -30,7 +31,6 @@ from mocapact_cli.core.fleet.status import (
     read_session,
     startable,
 )
-from mocapact_cli.core.fleet.storage import is_address
 from mocapact_cli.core.formatting import counted
 
 if TYPE_CHECKING:

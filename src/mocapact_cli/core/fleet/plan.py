@@ -11,6 +11,7 @@ from mocapact_cli import __version__
 from mocapact_cli.core import paths
 from mocapact_cli.core.config import from_dict, to_dict
 from mocapact_cli.core.errors import InvalidInputError, UsageError
+from mocapact_cli.core.fleet.far import is_address
 
 PLAN_FILE = "plan.json"
 FORMAT = 1
@@ -146,7 +147,7 @@ def plan_folder(path: Path) -> Path:
 
 def default_folder(output: str) -> Path:
     """Where the plan of an output goes if nobody says: beside it, or below `MOCAPACT_HOME` where it is an address."""
-    if "://" not in output:
+    if not is_address(output):
         path = Path(output)
         return path.parent / f"{path.name}.fleet"
     name = re.sub(r"[^\w.]+", "-", output.partition("://")[2].partition("?")[0]).strip("-.")

@@ -11,14 +11,13 @@ from mocapact_cli.core.clips.snippets import Snippet, cut
 from mocapact_cli.core.clips.subsets import SUBSETS, clip_ids
 from mocapact_cli.core.datasets.selection import parse_selection
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError
+from mocapact_cli.core.fleet.far import Far, is_address
 from mocapact_cli.core.fleet.plan import Job
-from mocapact_cli.core.fleet.storage import Far, is_address
 from mocapact_cli.core.interop.expert_folder import MODEL_FILE, RSI_MODEL, find_experts
+from mocapact_cli.core.safe import h5
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-_MOCAP_SUFFIXES = (".h5", ".hdf5")
 
 
 def absolute(place: Path | str) -> str:
@@ -44,11 +43,11 @@ def training_jobs(
     """
     files = [Path(word) for word in chosen if _is_mocap(word)]
     library = open_library([*mocap, *files])
-    clips = [clip for clip in library.ids() if library.source(clip) in set(map(str, files))]
+    clips = [clip for clip in library.ids() if library.origin(clip) in set(map(str, files))]
     words = [name for word in chosen if not _is_mocap(word) for name in _names(word, library)]
     snippets = list(dict.fromkeys(snippet for name in [*clips, *words] for snippet in _snippets(name, library)))
     jobs = tuple(Job(f"{snippet}/{seed}", seed, (str(snippet),)) for snippet in snippets for seed in seeds)
-    sources = {library.source(snippet.clip_id) for snippet in snippets} - {BUILT_IN}
+    sources = {library.origin(snippet.clip_id) for snippet in snippets} - {BUILT_IN}
     return jobs, tuple(sorted(map(absolute, sources)))
 
 
@@ -92,7 +91,7 @@ def evaluation_jobs(experts: Sequence[str], seed: int) -> tuple[Job, ...]:
 
 
 def _is_mocap(word: str) -> bool:
-    return Path(word).suffix.lower() in _MOCAP_SUFFIXES
+    return Path(word).suffix.lower() in h5.SUFFIXES
 
 
 def _names(word: str, library: ClipLibrary) -> list[str]:

@@ -16,8 +16,8 @@ from mocapact_cli.core.evaluation.expert_report import (
     below_threshold,
     read_curves,
 )
+from mocapact_cli.core.fleet.far import is_address
 from mocapact_cli.core.fleet.status import DONE, FAILED, FleetStatus
-from mocapact_cli.core.fleet.storage import is_address
 
 if TYPE_CHECKING:
     from mocapact_cli.core.fleet.status import JobStatus

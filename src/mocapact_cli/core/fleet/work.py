@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from mocapact_cli.core.config import from_dict
 from mocapact_cli.core.errors import UsageError
-from mocapact_cli.core.fleet.storage import is_address, open_output
+from mocapact_cli.core.fleet.far import is_address
+from mocapact_cli.core.fleet.storage import open_output
 from mocapact_cli.core.paths import data_dir
 
 if TYPE_CHECKING:
@@ -43,9 +44,9 @@ def do_job(plan: Plan, job: Job, progress: Progress) -> dict[str, Any]:
 def _train(plan: Plan, job: Job, root: Path, progress: Progress) -> dict[str, Any]:
     from mocapact_cli.core.clips.library import open_library
     from mocapact_cli.core.evaluation.expert_report import read_card
+    from mocapact_cli.core.interop.run_files import CONFIG
     from mocapact_cli.core.training.expert.config import ExpertConfig
     from mocapact_cli.core.training.expert.train import train_expert
-    from mocapact_cli.core.training.run_folder import CONFIG
 
     mocap = mocap_here(plan)
     library = open_library(mocap)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from mocapact_cli.core.clips.snippets import Snippet
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError, naming
 from mocapact_cli.core.interop import sb3_zip
-from mocapact_cli.core.paths import atomic_write, read_json_object, write_json
+from mocapact_cli.core.paths import atomic_write, existing_files, read_json_object, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -179,9 +179,7 @@ def load_expert(location: ExpertLocation | Path | str, *, device: str = "cpu") -
 
 def recorded_mocap(experts: Iterable[ExpertLocation]) -> list[Path]:
     """Return the mocap files that experts say they were trained on (`mocap` in their record) and that still exist."""
-    named = [path for place in experts if isinstance(files := place.info.get("mocap"), list) for path in files]
-    found = [Path(path) for path in dict.fromkeys(named) if isinstance(path, str)]
-    return [path for path in found if path.is_file()]
+    return list(dict.fromkeys(path for place in experts for path in existing_files(place.info.get("mocap"))))
 
 
 def write_clip_info(root: Path | str, snippet: Snippet, observables: Sequence[str], **extra: Any) -> Path:

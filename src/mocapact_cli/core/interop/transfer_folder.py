@@ -23,7 +23,7 @@ from mocapact_cli.core.interop.expert_folder import (
     write_model,
 )
 from mocapact_cli.core.interop.policy_places import LOW_LEVEL_FILE, TASK_MODEL, checkpoint_in
-from mocapact_cli.core.paths import atomic_write
+from mocapact_cli.core.paths import atomic_write, existing_files
 from mocapact_cli.core.policies.low_level import MAX_EMBED, LowLevelPolicy
 from mocapact_cli.core.tasks.registry import task_class, task_seen_in
 from mocapact_cli.core.walker.model import NUM_JOINTS
@@ -138,7 +138,7 @@ def load_transfer(root: Path | str, *, task: str | None = None, device: str = "c
         model,
         name,
         settings if isinstance(settings, dict) else {},
-        tuple(path for path in map(Path, _recorded_mocap(said)) if path.is_file()),
+        tuple(existing_files(said.get("mocap"))),
         archive.hyperparameters,
     )
 
@@ -234,8 +234,3 @@ def _published_record(model: Path) -> dict[str, Any]:
         "max_embed": float(limit) if re.fullmatch(r"\d+(\.\d+)?", limit) else None,
         "low_level": "low_level_policy_path" in flags,
     }
-
-
-def _recorded_mocap(said: Mapping[str, Any]) -> list[str]:
-    named = said.get("mocap")
-    return [path for path in named if isinstance(path, str)] if isinstance(named, list) else []

@@ -136,9 +136,13 @@ class Scene:
     """A motion as it is filmed.
 
     Attributes:
-        qpos: (T, 63) poses of the walker. ghost: (T, 63) poses of the ghost where it is drawn.
-        captions: Texts, one a step. direction: Where it goes, radians about z. dt: Seconds a step.
-        marks: What is shown of a goal, one list a step. extra: Metres that the camera stands further back.
+        qpos: (T, 63) poses of the walker.
+        ghost: (T, 63) poses of the ghost; None where it is not drawn.
+        captions: Texts, one a step.
+        direction: Where it goes, radians about z.
+        dt: Seconds a step.
+        marks: What is shown of a goal, one list a step.
+        extra: Metres that the camera stands further back.
         followed: Steps for which the camera keeps the ghost in the picture; None for all.
     """
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mocapact_cli.core.formatting import counted
-from mocapact_cli.core.media.plots import DOTS_PER_INCH
-from mocapact_cli.core.paths import atomic_write
+from mocapact_cli.core.media.figures import new_figure, save_figure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -52,9 +51,11 @@ class ExpertMark:
     """What the picture of many experts shows of one.
 
     Attributes:
-        name: beside its row. good: whether it passes.
-        norm_length, norm_return: of the model that was kept; None if there is none.
-        curve: its evaluations; None if there are none.
+        name: Beside its row.
+        good: Whether it passes.
+        norm_length: Of the model that was kept; None if there is none.
+        norm_return: Of the same model.
+        curve: Its evaluations; None if there are none.
     """
 
     name: str
@@ -68,9 +69,9 @@ def plot_training(path: Path | str, curves: Mapping[str, Evaluations], *, title:
     """Draw normalized length and return against environment steps and, where known, against time; atomically.
 
     Args:
-        path: the file; its ending says the format.
-        curves: `rsi` and `start`, those that there are.
-        title: above the plot.
+        path: The file; its ending says the format.
+        curves: Evaluations by kind, `rsi` or `start`; those that there are.
+        title: Above the plot.
     """
     timed = all(curve.seconds is not None for curve in curves.values())
     figure, panels = _figure(1, 2 if timed else 1, (10.0 if timed else 6.0, 4.5), sharey=True)
@@ -86,17 +87,17 @@ def plot_training(path: Path | str, curves: Mapping[str, Evaluations], *, title:
     panels[0].set_ylabel("normalized score")
     panels[0].legend(fontsize="small", loc="lower right")
     figure.suptitle(title)
-    return _save(figure, Path(path))
+    return save_figure(figure, path)
 
 
 def plot_task_training(path: Path | str, evaluations: Sequence[Mapping[str, Any]], *, title: str = "") -> Path:
     """Draw return, length, falls and what the task measures against environment steps; atomically.
 
     Args:
-        path: the file; its ending says the format.
-        evaluations: in order of time, with ``timesteps`` and numbers whose names begin with ``eval_``; a measure may be
+        path: The file; its ending says the format.
+        evaluations: In order of time, with `timesteps` and numbers whose names begin with `eval_`; a measure may be
             None in some of them, and one that never was a number has no panel.
-        title: above the plot.
+        title: Above the plot.
     """
     measured = {
         name: [(row["timesteps"], row[name]) for row in evaluations if row.get(name) is not None]
@@ -116,16 +117,16 @@ def plot_task_training(path: Path | str, evaluations: Sequence[Mapping[str, Any]
     for panel in panels[len(shown) :]:
         panel.set_axis_off()
     figure.suptitle(title)
-    return _save(figure, Path(path))
+    return save_figure(figure, path)
 
 
 def plot_experts(path: Path | str, experts: Sequence[ExpertMark], *, threshold: float) -> Path:
     """Draw many experts: the scores of the models that were kept, best first, and how they were reached; atomically.
 
     Args:
-        path: the file; its ending says the format.
-        experts: best first.
-        threshold: normalized length below which one fails.
+        path: The file; its ending says the format.
+        experts: Best first.
+        threshold: Normalized length below which one fails.
     """
     rows = min(len(experts), NAMED_EXPERTS)
     figure, (scores, curves) = _figure(1, 2, (13.0, max(4.5, 1.2 + _ROW_INCHES * rows)))
@@ -139,7 +140,7 @@ def plot_experts(path: Path | str, experts: Sequence[ExpertMark], *, threshold: 
     curves.set_xlim(left=0.0)
     _count_steps(curves)
     curves.grid(alpha=0.3)
-    return _save(figure, Path(path))
+    return save_figure(figure, path)
 
 
 def _count_steps(panel: Any) -> None:
@@ -192,15 +193,5 @@ def _marker(x: Values) -> dict[str, Any]:
 
 
 def _figure(rows: int, columns: int, size: tuple[float, float], *, sharey: bool = False) -> tuple[Any, list[Any]]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(size)
     return figure, list(figure.subplots(rows, columns, squeeze=False, sharey=sharey).flat)
-
-
-def _save(figure: Any, path: Path) -> Path:
-    with atomic_write(path, suffix=path.suffix) as temporary:
-        figure.savefig(temporary, dpi=DOTS_PER_INCH)
-    return path

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mocapact_cli.core.formatting import counted, one_line
-from mocapact_cli.core.paths import atomic_write
+from mocapact_cli.core.formatting import counted
+from mocapact_cli.core.media.figures import PAGE_DOTS_PER_INCH, new_figure, save_figure, short_label
+from mocapact_cli.core.media.joints_plot import JointTracks, draw_joints
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -21,13 +21,9 @@ if TYPE_CHECKING:
     BoolArray = NDArray[np.bool_]
 
 _SIZE_INCHES = (13.0, 15.0)
-_DOTS_PER_INCH = 80
-_COLOURS = 128
 NAMED_SNIPPETS = 14
 """Most snippets that get a row with a name; more are drawn as curves over their rank."""
-_NAME_LENGTH = 30
 RETURN_COLOUR, LENGTH_COLOUR, FAILED_COLOUR, RANGE_COLOUR = "tab:orange", "tab:blue", "tab:red", "tab:blue"
-WALKER_COLOUR, REFERENCE_COLOUR = "tab:orange", "tab:blue"
 _BINS = 30
 _JOINT_ROWS, _JOINT_COLUMNS = 3, 2
 _WIDE = 20.0
@@ -39,8 +35,10 @@ class SnippetScores:
     """The episodes of one snippet, E of them.
 
     Attributes:
-        name: the snippet.
-        norm_return, norm_length, length: (E,) their scores.
+        name: The snippet.
+        norm_return: (E,) normalized returns.
+        norm_length: (E,) normalized lengths.
+        length: (E,) steps.
         failed: (E,) which ended early.
         starts: (E,) steps from the snippet's first to theirs; NaN where it is not known.
     """
@@ -54,33 +52,15 @@ class SnippetScores:
 
 
 @dataclass(frozen=True)
-class JointTracks:
-    """Joint angles of one episode of T + 1 moments, radians.
-
-    Attributes:
-        title: which episode.
-        names: (J,) the joints.
-        walker, reference: (T + 1, J); NaN where it is not known.
-        dt: seconds between moments.
-    """
-
-    title: str
-    names: Sequence[str]
-    walker: FloatArray
-    reference: FloatArray
-    dt: float
-
-
-@dataclass(frozen=True)
 class DatasetView:
     """What the picture shows.
 
     Attributes:
-        title: above it.
-        snippets: scores by snippet.
-        observables: names with seven percentiles (0, 1, 25, 50, 75, 99, 100); None where nothing is finite.
-        actions: seven percentiles of each action.
-        joints: an episode's joints; None where they were not recorded.
+        title: Above it.
+        snippets: Scores by snippet.
+        observables: Names with seven percentiles (0, 1, 25, 50, 75, 99, 100); None where nothing is finite.
+        actions: Seven percentiles of each action; None where nothing is finite.
+        joints: An episode's joints; None where they were not recorded.
     """
 
     title: str
@@ -92,13 +72,9 @@ class DatasetView:
 
 def plot_dataset(path: Path | str, view: DatasetView) -> Path:
     """Draw a dataset and write the picture atomically; its ending says the format."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.suptitle(shortened(view.title, 90), parse_math=False)
-    above, below = cast("Any", figure).subfigures(2, 1, height_ratios=(1.0, 1.05))
+    figure = new_figure(_SIZE_INCHES)
+    figure.suptitle(short_label(view.title, 90), parse_math=False)
+    above, below = figure.subfigures(2, 1, height_ratios=(1.0, 1.05))
     panels = above.subplots(2, 2)
     if len(view.snippets) <= NAMED_SNIPPETS:
         _draw_named_scores(panels[0, 0], view.snippets)
@@ -110,34 +86,7 @@ def plot_dataset(path: Path | str, view: DatasetView) -> Path:
     left, right = below.subfigures(1, 2)
     _draw_observables(left.subplots(), view.observables)
     _draw_joints(right, view.joints)
-    return save_figure(figure, Path(path))
-
-
-def save_figure(figure: Any, path: Path) -> Path:
-    """Write a figure atomically; the ending of `path` says the format. A png gets a palette, a third of the size."""
-    with atomic_write(path, suffix=path.suffix) as temporary:
-        with warnings.catch_warnings():
-            # Letters that the font lacks are drawn as boxes; nothing can be done about them here.
-            warnings.filterwarnings("ignore", message="Glyph")
-            figure.savefig(temporary, dpi=_DOTS_PER_INCH, facecolor="white")
-        if path.suffix.lower() == ".png":
-            _use_palette(temporary)
-    return path
-
-
-def _use_palette(path: Path) -> None:
-    from PIL import Image
-
-    with Image.open(path) as image:
-        reduced = image.convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
-    reduced.save(path, format="png", optimize=True)
-
-
-def shortened(name: str, length: int = _NAME_LENGTH) -> str:
-    """Return a name on one printable line, its middle left out where it is long: both ends tell names apart."""
-    name = one_line(name)
-    half = (length - 3) // 2
-    return name if len(name) <= length else f"{name[:half]}...{name[-half:]}"
+    return save_figure(figure, path, dots_per_inch=PAGE_DOTS_PER_INCH, palette=True)
 
 
 def _draw_named_scores(axes: Any, snippets: Sequence[SnippetScores]) -> None:
@@ -149,7 +98,7 @@ def _draw_named_scores(axes: Any, snippets: Sequence[SnippetScores]) -> None:
             axes.plot(episodes, np.full(len(episodes), row + shift), "|", color=colour, alpha=0.5, markersize=7)
         means = [episodes.mean() if len(episodes) else np.nan for episodes in values]
         axes.plot(means, rows + shift, "o", color=colour, markersize=5, label=f"{label} (mean, episodes)")
-    axes.set_yticks(rows, [shortened(snippet.name) for snippet in snippets], fontsize=8, parse_math=False)
+    axes.set_yticks(rows, [short_label(snippet.name) for snippet in snippets], fontsize=8, parse_math=False)
     axes.set_ylim(max(len(snippets), 1) - 0.5, -0.5)
     axes.set(xlabel="normalized score", title="Scores of the snippets")
     axes.set_xlim(0.0, max(1.05, axes.get_xlim()[1]))
@@ -236,7 +185,7 @@ def _draw_observables(axes: Any, observables: Sequence[tuple[str, Sequence[float
     reaches = [max(abs(values[0]), abs(values[-1])) for _, values in observables if values is not None]
     if reaches and max(reaches) > _WIDE * max(float(np.median(reaches)), 1e-9):
         axes.set_xscale("symlog", linthresh=max(1.0, float(f"{np.median(reaches):.0e}")))
-    names = [shortened(name.removeprefix("walker/"), 34) for name, _ in observables]
+    names = [short_label(name.removeprefix("walker/"), 34) for name, _ in observables]
     axes.set_yticks(rows, names, fontsize=8, parse_math=False)
     axes.set_ylim(max(len(observables), 1) - 0.5, -0.5)
     axes.axvline(0.0, color="grey", linewidth=0.6)
@@ -250,22 +199,4 @@ def _draw_joints(figure: Any, joints: JointTracks | None) -> None:
         figure.subplots().set_axis_off()
         figure.suptitle("Joint angles were not recorded", fontsize=11)
         return
-    figure.suptitle(f"Joints (rad) over time (s): {shortened(joints.title, 60)}", fontsize=11, parse_math=False)
-    draw_joints(figure.subplots(_JOINT_ROWS, _JOINT_COLUMNS, sharex=True), joints)
-
-
-def draw_joints(panels: Any, joints: JointTracks) -> None:
-    """Draw the joints that move most, one a panel, against their reference where it is known."""
-    times = joints.dt * np.arange(len(joints.walker))
-    moved = np.nanmax(joints.walker, axis=0) - np.nanmin(joints.walker, axis=0) if len(times) else np.zeros(0)
-    chosen = np.argsort(-np.nan_to_num(moved), kind="stable")
-    tracked = bool(np.isfinite(joints.reference).any())
-    for axes, joint in zip(panels.flat, chosen, strict=False):
-        if tracked:
-            axes.plot(times, joints.reference[:, joint], "--", color=REFERENCE_COLOUR, label="reference", linewidth=1.6)
-        axes.plot(times, joints.walker[:, joint], color=WALKER_COLOUR, label="walker", linewidth=1.6)
-        axes.set_title(joints.names[joint], fontsize=9)
-        axes.tick_params(labelsize=8)
-        axes.grid(alpha=0.3)
-    if tracked:
-        panels.flat[0].legend(fontsize="x-small", loc="best", framealpha=0.7)
+    draw_joints(figure, joints, rows=_JOINT_ROWS, columns=_JOINT_COLUMNS)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mocapact_cli.core.media.plots import DOTS_PER_INCH
-from mocapact_cli.core.media.tracking_plot import check_plot_path
-from mocapact_cli.core.paths import atomic_write
+from mocapact_cli.core.media.figures import check_plot_path, new_figure, save_figure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -29,7 +27,7 @@ class Plane:
     """The plane of the largest spread of some embeddings.
 
     Attributes:
-        centre: (E,) their mean.
+        centre: (E,) mean.
         axes: (2, E) orthonormal directions.
         shares: (2,) of their variance along each.
     """
@@ -64,21 +62,17 @@ def plot_latent(
 
     Args:
         path: A name that ends in `.png`, `.svg` or `.pdf`.
-        encoded: snippet -> (T, E) embeddings along it.
-        sampled: legend text -> (T, E) embeddings that walkers were given.
+        encoded: Snippet -> (T, E) embeddings along it.
+        sampled: Legend text -> (T, E) embeddings that walkers were given.
         title: Above the picture.
         prior_scale: Standard deviation of the prior, to draw where nearly all of it lies; None for no circle.
 
     Raises:
         UsageError: The file's ending is unknown.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     check_plot_path(path)
-    path, plane = Path(path), Plane.of(np.concatenate([np.asarray(values, np.float64) for values in encoded.values()]))
-    figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
-    FigureCanvasAgg(figure)
+    plane = Plane.of(np.concatenate([np.asarray(values, np.float64) for values in encoded.values()]))
+    figure = new_figure(_SIZE_INCHES)
     axes = figure.add_subplot(title=title)
     for number, label in enumerate(sampled):
         _draw_sampled(axes, plane.project(sampled[label]), label, number / max(len(sampled) - 1, 1))
@@ -94,9 +88,7 @@ def plot_latent(
     axes.set_aspect("equal", adjustable="datalim")
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
-    with atomic_write(path, suffix=path.suffix) as temporary:
-        figure.savefig(temporary, dpi=DOTS_PER_INCH, bbox_inches="tight", pad_inches=0.1)
-    return path
+    return save_figure(figure, path, bbox_inches="tight", pad_inches=0.1)
 
 
 def _draw_encoded(axes: Any, points: FloatArray, name: str, colour: Any, *, named: bool) -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mocapact_cli.core.formatting import counted
-from mocapact_cli.core.media.dataset_plot import JointTracks, draw_joints, save_figure, shortened
+from mocapact_cli.core.media.figures import PAGE_DOTS_PER_INCH, new_figure, save_figure, short_label
+from mocapact_cli.core.media.joints_plot import JointTracks, draw_joints
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -28,7 +29,9 @@ class RootPath:
     """Where a clip of T poses goes.
 
     Attributes:
-        name: the clip. position: (T, 3) of the root, metres. dt: seconds between poses.
+        name: The clip.
+        position: (T, 3) of the root, metres.
+        dt: Seconds between poses.
     """
 
     name: str
@@ -41,10 +44,10 @@ class MotionView:
     """What the picture shows.
 
     Attributes:
-        title: above it.
-        paths: of the clips that were read.
-        seconds: how long every clip lasts.
-        joints: one clip's joints; its reference is empty.
+        title: Above it.
+        paths: Of the clips that were read.
+        seconds: How long every clip lasts.
+        joints: One clip's joints; its reference is empty.
     """
 
     title: str
@@ -55,19 +58,14 @@ class MotionView:
 
 def plot_motion(path: Path | str, view: MotionView) -> Path:
     """Draw clips of motion capture and write the picture atomically; its ending says the format."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.suptitle(shortened(view.title, 90), parse_math=False)
-    above, below = cast("Any", figure).subfigures(2, 1)
+    figure = new_figure(_SIZE_INCHES)
+    figure.suptitle(short_label(view.title, 90), parse_math=False)
+    above, below = figure.subfigures(2, 1)
     floor, height, lengths = above.subplots(1, 3)
     _draw_paths(floor, height, view.paths)
     _draw_seconds(lengths, view.seconds)
-    below.suptitle(f"Joints (rad) over time (s): {shortened(view.joints.title, 60)}", fontsize=11, parse_math=False)
-    draw_joints(below.subplots(2, 3, sharex=True), view.joints)
-    return save_figure(figure, Path(path))
+    draw_joints(below, view.joints, rows=2, columns=3)
+    return save_figure(figure, path, dots_per_inch=PAGE_DOTS_PER_INCH, palette=True)
 
 
 def _draw_paths(floor: Any, height: Any, paths: Sequence[RootPath]) -> None:
@@ -80,7 +78,7 @@ def _draw_paths(floor: Any, height: Any, paths: Sequence[RootPath]) -> None:
         height.plot(times, path.position[:, 2], color=line.get_color(), linewidth=1.4, alpha=line.get_alpha())
         if named:
             # An underscore first would keep the name out of the legend.
-            line.set_label(shortened(path.name, 24).replace("$", r"\$").lstrip("_") or "?")
+            line.set_label(short_label(path.name, 24).replace("$", r"\$").lstrip("_") or "?")
     floor.set(xlabel="x (m)", ylabel="y (m)", title="Root on the floor, from the dot")
     floor.set_aspect("equal", adjustable="datalim")
     height.set(xlabel="time (s)", ylabel="height (m)", title="Height of the root")

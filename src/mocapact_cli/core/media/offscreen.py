@@ -15,7 +15,9 @@ class OffScreen:
     """An OpenGL context with room for one picture; used as a context manager it is freed at the end.
 
     Args:
-        model: what is drawn. width: of the picture. height: of the picture.
+        model: What is drawn.
+        width: Of the picture, in pixels.
+        height: Of the picture, in pixels.
 
     Raises:
         MissingDependencyError: No OpenGL works here.

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mocapact_cli.core.paths import atomic_write
+from mocapact_cli.core.media.figures import new_figure, save_figure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     Series = tuple[Sequence[float], Sequence[float]]
 
 SIZE_INCHES = (8.0, 4.5)
-DOTS_PER_INCH = 120
 
 
 def plot_lines(
@@ -28,18 +27,11 @@ def plot_lines(
         xlabel: Below the horizontal axis, with its unit.
         ylabel: Beside the vertical axis, with its unit.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    path = Path(path)
-    figure = Figure(figsize=SIZE_INCHES, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(SIZE_INCHES)
     axes = figure.add_subplot(title=title, xlabel=xlabel, ylabel=ylabel)
     for label, (x, y) in series.items():
         axes.plot(x, y, label=label, marker="." if len(x) == 1 else None)
     axes.grid(alpha=0.3)
     if len(series) > 1:
         axes.legend()
-    with atomic_write(path, suffix=path.suffix) as temporary:
-        figure.savefig(temporary, dpi=DOTS_PER_INCH)
-    return path
+    return save_figure(figure, path)

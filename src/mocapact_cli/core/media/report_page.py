@@ -30,7 +30,9 @@ class PageTable:
     """A table that can be sorted and searched.
 
     Attributes:
-        title: Above it. columns: Headings. rows: Texts, one sequence a row.
+        title: Above it.
+        columns: Headings.
+        rows: Texts, one sequence a row.
         numeric: Headings of the columns that are aligned to the right and sorted by value.
         note: A line below the title.
     """
@@ -47,7 +49,9 @@ class Picture:
     """A picture on the page.
 
     Attributes:
-        title: Above it. png: The file's bytes. text: What it shows, for those who cannot see it.
+        title: Above it.
+        png: The file's bytes.
+        text: What it shows, for those who cannot see it.
         tiles: Whether it is made of small images that must not be blurred.
     """
 
@@ -62,12 +66,15 @@ class Page:
     """What a page shows.
 
     Attributes:
-        title: The heading. subtitle: A line below it. footer: The last line.
+        title: The heading.
+        subtitle: A line below it.
         facts: Names and values.
         notes: What a reader should know first, such as outliers.
         motions: `shapes` and `motions` of `media.motion_data`; None for no player.
         legend: What the figures are, in words.
-        pictures, tables: In order.
+        pictures: In order.
+        tables: In order.
+        footer: The last line.
     """
 
     title: str

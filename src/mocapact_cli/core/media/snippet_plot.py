@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mocapact_cli.core.formatting import counted
-from mocapact_cli.core.media.plots import DOTS_PER_INCH
-from mocapact_cli.core.media.tracking_plot import check_plot_path
-from mocapact_cli.core.paths import atomic_write
+from mocapact_cli.core.media.figures import check_plot_path, new_figure, save_figure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -60,14 +58,9 @@ def plot_snippets(
     Raises:
         UsageError: The file's ending is unknown.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     check_plot_path(path)
-    path = Path(path)
     named = len(scores) <= NAMED
-    figure = Figure(figsize=(12.5, max(4.8, 1.6 + 0.26 * len(scores)) if named else 5.4), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure((12.5, max(4.8, 1.6 + 0.26 * len(scores)) if named else 5.4))
     figure.suptitle(title)
     left, right = figure.subplots(1, 2, width_ratios=(1.25, 1.0))
     (_draw_bars if named else _draw_curves)(left, scores, threshold)
@@ -75,9 +68,7 @@ def plot_snippets(
     left.set_title(f"Mean scores; failing: {failing:,} of {counted(len(scores), 'snippet')}", fontsize=10)
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower left", fontsize="small", ncols=3, frameon=False)
     _draw_survival(right, norm_lengths, failed)
-    with atomic_write(path, suffix=path.suffix) as temporary:
-        figure.savefig(temporary, dpi=DOTS_PER_INCH)
-    return path
+    return save_figure(figure, path)
 
 
 def survival(norm_lengths: FloatArray, failed: BoolArray) -> tuple[FloatArray, FloatArray]:
@@ -86,7 +77,8 @@ def survival(norm_lengths: FloatArray, failed: BoolArray) -> tuple[FloatArray, F
     The area below these steps is the mean normalized length, and the last one is the success rate.
 
     Args:
-        norm_lengths: (N,) parts of the way at which they ended. failed: (N,) whether early.
+        norm_lengths: (N,) parts of the way at which they ended.
+        failed: (N,) whether early.
 
     Returns:
         Parts of the way (K + 1,) from 0 on, ascending, and the shares (K + 1,) from each of them on.

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mocapact_cli.core.errors import UsageError
 from mocapact_cli.core.formatting import counted
-from mocapact_cli.core.paths import atomic_write
+from mocapact_cli.core.media.figures import check_plot_path, new_figure, save_figure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
     FloatArray = NDArray[np.float64]
     BoolArray = NDArray[np.bool_]
 
-FORMATS = ("png", "svg", "pdf")
 _SIZE_INCHES = (9.0, 7.5)
 _DOTS_PER_INCH = 110
 _MAX_BINS = 40
@@ -32,18 +30,14 @@ class EpisodeSpans:
     """When N episodes ran, seconds of clip time.
 
     Attributes:
-        starts: (N,). ends: (N,). failed: (N,) whether it ended early.
+        starts: (N,) when they began.
+        ends: (N,) when they ended.
+        failed: (N,) whether early.
     """
 
     starts: FloatArray
     ends: FloatArray
     failed: BoolArray
-
-
-def check_plot_path(path: Path | str) -> None:
-    """Raise a `UsageError` unless the ending says how to draw."""
-    if Path(path).suffix.lower().removeprefix(".") not in FORMATS:
-        raise UsageError(f"{path} is not a kind of picture.", hint="Give a name that ends in .png, .svg or .pdf.")
 
 
 def plot_tracking(
@@ -60,21 +54,16 @@ def plot_tracking(
     Args:
         path: A name that ends in `.png`, `.svg` or `.pdf`.
         times: (T,) seconds of clip time at which steps end, evenly spaced.
-        means: channel -> (T,) mean reward as a share of what it can be; NaN where there is none.
-        deviations: channel -> (T,) standard deviation of the same.
+        means: Channel -> (T,) mean reward as a share of what it can be; NaN where there is none.
+        deviations: Channel -> (T,) standard deviation of the same.
         episodes: When they ran.
         title: Above the panels.
 
     Raises:
         UsageError: The file's ending is unknown.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     check_plot_path(path)
-    path = Path(path)
-    figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(_SIZE_INCHES)
     figure.suptitle(title)
     above, below = figure.subplots(2, 1, sharex=True)
     _draw_rewards(above, times, means, deviations)
@@ -85,16 +74,19 @@ def plot_tracking(
     below.set_xlabel("clip time (s)")
     # The spacing of the steps tells where the first one began.
     below.set_xlim(times[0] - (times[1] - times[0] if len(times) > 1 else 0.0), times[-1])
-    with atomic_write(path, suffix=path.suffix) as temporary:
-        figure.savefig(temporary, dpi=_DOTS_PER_INCH)
-    return path
+    return save_figure(figure, path, dots_per_inch=_DOTS_PER_INCH)
 
 
 def survival_share(starts: FloatArray, ends: FloatArray, times: FloatArray) -> FloatArray:
     """Share of the episodes begun by each time that are still running after it; NaN before the first began.
 
     Args:
-        starts: (N,) seconds. ends: (N,) seconds; an episode runs up to and including its end. times: (T,) seconds.
+        starts: (N,) seconds.
+        ends: (N,) seconds; an episode runs up to and including its end.
+        times: (T,) seconds.
+
+    Returns:
+        (T,) shares.
     """
     begun = starts[:, None] < times - 1e-9
     running = begun & (ends[:, None] >= times - 1e-9)

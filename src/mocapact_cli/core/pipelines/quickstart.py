@@ -16,6 +16,7 @@ from mocapact_cli.core.errors import MissingDependencyError, UsageError
 from mocapact_cli.core.evaluation.evaluate import EvalConfig
 from mocapact_cli.core.evaluation.expert import Subject, evaluate_expert, film_expert, open_expert
 from mocapact_cli.core.evaluation.inspection import inspect_path
+from mocapact_cli.core.interop.run_files import CONFIG
 from mocapact_cli.core.progress import Progress
 from mocapact_cli.core.rollouts.config import RolloutConfig
 from mocapact_cli.core.rollouts.recorder import record_rollouts
@@ -141,7 +142,7 @@ def _motion(
     if not (resume and output.exists()):
         import_recordings([Path(name)], output, force=True, progress=progress)
     library = open_library([output])
-    clip_id = next(clip_id for clip_id in library.ids() if library.source(clip_id) == str(output))
+    clip_id = next(clip_id for clip_id in library.ids() if library.origin(clip_id) == str(output))
     snippet = cut(clip_id, library.num_steps(clip_id) - 1)[0]
     stage = {"name": "import", "seconds": round(time.monotonic() - began, 2), "clip": clip_id}
     return library, snippet, [stage], [output]
@@ -168,7 +169,7 @@ def _train(
             settings,
             root,
             mocap=mocap,
-            resume=resume and (root / "config.json").exists(),
+            resume=resume and (root / CONFIG).exists(),
             force=force,
             progress=progress,
         )

@@ -214,25 +214,21 @@ class ExpertPolicy:
             state: Ignored.
             deterministic: Whether to return the mean; otherwise one draw around it.
         """
-        means, _ = self.evaluate(observations, with_values=False)
+        means = self.mean_actions(observations)
         actions = means if deterministic else means + self.std * self._rng.standard_normal(means.shape, np.float32)
         return np.clip(actions, -1.0, 1.0), state
+
+    def mean_actions(self, observations: Observations) -> Float32Array:
+        """Return the mean actions (B, A), not clipped."""
+        with torch.inference_mode():
+            means = self.network.mean_actions(self._normalized(observations))
+        return cast("Float32Array", means.cpu().numpy())
 
     def values(self, observations: Observations) -> Float32Array:
         """Return the values (B,) in units of the environment's reward."""
         with torch.inference_mode():
             values = self.network.values(self._normalized(observations)) * self.normalizer.return_scale
         return cast("Float32Array", values.cpu().numpy())
-
-    def evaluate(self, observations: Observations, *, with_values: bool = True) -> tuple[Float32Array, Float32Array]:
-        """Return mean actions (B, A), not clipped, and values (B,) in units of the environment's reward."""
-        with torch.inference_mode():
-            normalized = self._normalized(observations)
-            means = self.network.mean_actions(normalized).cpu().numpy()
-            if not with_values:
-                return means, means[..., :0]
-            values = self.network.values(normalized) * self.normalizer.return_scale
-        return means, values.cpu().numpy()
 
     def _normalized(self, observations: Observations) -> Tensor:
         flat = flatten(observations, self.observables)

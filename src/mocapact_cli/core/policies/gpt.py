@@ -15,6 +15,7 @@ from mocapact_cli.core.errors import UsageError
 from mocapact_cli.core.policies.distilled import DistilledPolicy, PolicyConfig, check_state
 from mocapact_cli.core.policies.losses import gaussian_log_prob, masked_mse, step_mask
 from mocapact_cli.core.policies.networks import MAX_LAYERS, check_widths
+from mocapact_cli.core.policies.row_blocks import ROW_BLOCK
 from mocapact_cli.core.sim.observables import HIGH_LEVEL_SANS_REFERENCE
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 _ALL = "policy"
 _INIT_STD = 0.02
-_ROW_BLOCK = 4
-"""Rows get the same results in any batch of a multiple of so many, see `rollouts.actors`."""
 
 
 @dataclass(frozen=True)
@@ -318,7 +317,7 @@ class GptPolicy(DistilledPolicy):
 def _whole_blocks(chosen: Tensor) -> Tensor:
     """Return the numbers of the chosen rows, the last one repeated up to whole blocks, whose results are alike."""
     rows = chosen.nonzero()[:, 0]
-    missing = -len(rows) % _ROW_BLOCK
+    missing = -len(rows) % ROW_BLOCK
     return torch.cat([rows, rows[-1:].expand(missing)]) if missing else rows
 
 

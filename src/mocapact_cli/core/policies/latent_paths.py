@@ -29,7 +29,7 @@ def prior_path(
     Args:
         steps: T.
         size: E.
-        correlation: A in [0, 1], of an embedding and the next; 1 keeps the first one.
+        correlation: Of an embedding and the next, the a above, in [0, 1]; 1 keeps the first one.
         rng: Of all draws.
         scale: Standard deviation of every column; 1 under the prior that policies are trained with.
 

@@ -134,7 +134,7 @@ class TransferPolicy:
 
     def high_level(self, observations: Observations) -> Float32Array:
         """Return the controller's mean actions (B, A), not clipped."""
-        return self.controller.evaluate(self._flat(observations)[:, : self.decoder.seen], with_values=False)[0]
+        return self.controller.mean_actions(self._flat(observations)[:, : self.decoder.seen])
 
     def values(self, observations: Observations) -> Float32Array:
         """Return the values (B,) in units of the task's reward."""

@@ -119,12 +119,16 @@ def _scores(scores: Sequence[Score]) -> Iterator[str]:
 
 def _loading(parcel: Parcel, repository: str) -> str:
     fetched = f'snapshot_download("{repository}"'
+    before: list[str] = []
     if parcel.repository_kind == "dataset":
+        before = ["from pathlib import Path", ""]
         code = [
-            "from mocapact_cli import ExpertDataset, read_rollouts",
+            "from mocapact_cli import ExpertDataset",
+            "from mocapact_cli.core.sim.observables import HIGH_LEVEL",
             "",
-            f'folder = {fetched}, repo_type="dataset")',
-            "dataset = ExpertDataset(folder)",
+            f'folder = Path({fetched}, repo_type="dataset"))',
+            'dataset = ExpertDataset(sorted(folder.glob("*.hdf5")), HIGH_LEVEL)',
+            "observations, actions, weights = dataset[0]",
         ]
         command = f"mocapact distill train --dataset {repository.rpartition('/')[2]}"
     else:
@@ -134,7 +138,7 @@ def _loading(parcel: Parcel, repository: str) -> str:
         command = _evaluation(parcel, repository.rpartition("/")[2])
     kind = " --repo-type dataset" if parcel.repository_kind == "dataset" else ""
     fetching = f"hf download {repository}{kind} --local-dir {repository.rpartition('/')[2]}"
-    python = "\n".join(["from huggingface_hub import snapshot_download", *code])
+    python = "\n".join([*before, "from huggingface_hub import snapshot_download", *code])
     return f"```python\n{python}\n```\n\n```bash\n{fetching}\n{command}\n```"
 
 

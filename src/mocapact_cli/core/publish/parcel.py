@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError
+from mocapact_cli.core.evaluation.report import EVALUATIONS_FILE
 from mocapact_cli.core.guarded import run_guarded
+from mocapact_cli.core.interop.expert_folder import CLIP_INFO
+from mocapact_cli.core.interop.run_files import CHECKPOINTS, CONFIG, FLAGS, METRICS, VERSIONS
 from mocapact_cli.core.paths import read_json_object
 from mocapact_cli.core.publish import scores
 
@@ -27,16 +30,16 @@ if TYPE_CHECKING:
 CARD = "README.md"
 _NAMES = frozenset(
     {
-        *("config.json", "versions.json", "clip_info.json", "normalizer.json", "metrics.jsonl", "evaluations.npz"),
-        *("best_model.zip", "vecnormalize.pkl", "flags.txt", "model_constructor.txt", "progress.csv", CARD),
+        *(CONFIG, VERSIONS, CLIP_INFO, "normalizer.json", METRICS, EVALUATIONS_FILE),
+        *("best_model.zip", "vecnormalize.pkl", FLAGS, "model_constructor.txt", "progress.csv", CARD),
     }
 )
 """Files of a run that are sent, beside models and pictures: others may be anybody's."""
 _SUFFIXES = frozenset({".ckpt", ".safetensors", ".png"})
-_LEFT_OUT = frozenset({"checkpoints", "tensorboard", "wandb", "videos"})
-_RECORDS = frozenset({"config.json", "versions.json", "clip_info.json"})
+_LEFT_OUT = frozenset({CHECKPOINTS, "tensorboard", "wandb", "videos"})
+_RECORDS = frozenset({CONFIG, VERSIONS, CLIP_INFO})
 _HOST = "host"
-_FLAGS, _PATH_IN_FLAG = "flags.txt", re.compile(r"(?m)=(?:/|~/)[^\n]*/")
+_PATH_IN_FLAG = re.compile(r"(?m)=(?:/|~/)[^\n]*/")
 _ABSOLUTE = re.compile(r"(?:/|~/|[A-Za-z]:[\\/]).*", re.DOTALL)
 _HINT = "Give an expert or a folder of them, a policy (a run, a .ckpt, a .safetensors), or rollouts (.hdf5)."
 
@@ -229,7 +232,7 @@ def _placed(root: Path, files: Iterable[Path], below: str = "") -> dict[str, Pat
 
 def _without_places(path: Path) -> Path | bytes:
     """A file, or the record that is sent in its stead: without the host, and with the mere names of files."""
-    if path.name == _FLAGS:
+    if path.name == FLAGS:
         return _PATH_IN_FLAG.sub("=", path.read_text(encoding="utf-8", errors="replace")).encode()
     if path.name not in _RECORDS:
         return path
@@ -249,12 +252,12 @@ def _bare(value: Any) -> Any:
 
 def _record(root: Path) -> dict[str, Any]:
     """The record of the run in a folder; nothing for a file, and for folders without one."""
-    path = root / "config.json"
+    path = root / CONFIG
     return _bare(read_json_object(path)) if path.is_file() else {}
 
 
 def _versions(root: Path) -> dict[str, str]:
-    path = root / "versions.json"
+    path = root / VERSIONS
     return _recorded_versions(read_json_object(path)) if path.is_file() else {}
 
 

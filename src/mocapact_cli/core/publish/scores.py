@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mocapact_cli.core.errors import MocapactError
+from mocapact_cli.core.interop.run_files import METRICS
 from mocapact_cli.core.json_lines import json_object
 
 if TYPE_CHECKING:
@@ -51,9 +52,10 @@ def _of_expert(card: Any) -> list[Score]:
 def of_task(root: Path) -> tuple[Score, ...]:
     """Return the scores of the model that was kept: that of the highest mean return."""
     from mocapact_cli.core.evaluation.inspection import inspect_path
+    from mocapact_cli.core.evaluation.report import EVALUATIONS_FILE
 
     try:
-        evaluations = inspect_path(root / "eval" / "evaluations.npz")["evaluations"]
+        evaluations = inspect_path(root / "eval" / EVALUATIONS_FILE)["evaluations"]
     except MocapactError:
         return ()
     if not evaluations:
@@ -66,7 +68,7 @@ def of_task(root: Path) -> tuple[Score, ...]:
 
 def of_distillation(root: Path) -> tuple[Score, ...]:
     """Return the scores of the last evaluation in the metrics of a run; none where there is no run."""
-    path = root / "metrics.jsonl"
+    path = root / METRICS
     if not path.is_file():
         return ()
     rows = [row for line in path.read_text(encoding="utf-8").splitlines() if (row := _evaluation(line))]

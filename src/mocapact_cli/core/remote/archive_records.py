@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 from mocapact_cli.core.paths import errors_name
 from mocapact_cli.core.remote.gzip_stream import Point
+from mocapact_cli.core.remote.partial import partial_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
 
 FOLDER = ".archives"
 """Of all records, in the destination."""
-
-PARTIAL = ".partial"
-"""Ending of the names of members that are being written."""
 
 _JOURNAL, _POINTS = "journal.jsonl", "points"
 _FORMAT = 1
@@ -226,11 +224,6 @@ class ArchiveRecords:
         while (found := _read_record(content, self._sound[_POINTS])) is not None:
             point, self._sound[_POINTS] = found
             self.points.append(point)
-
-
-def partial_path(path: Path) -> Path:
-    """Where a member is while it is written."""
-    return path.parent / f".{path.name}{PARTIAL}"
 
 
 def _folder_name(name: str) -> str:

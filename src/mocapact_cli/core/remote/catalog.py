@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 from mocapact_cli.core.clips.published import published_snippets
-from mocapact_cli.core.clips.snippets import snippet_named
+from mocapact_cli.core.clips.snippets import clip_of, snippet_named
 from mocapact_cli.core.errors import NotFoundError, UsageError, check_known, did_you_mean
 from mocapact_cli.core.formatting import some_of
 from mocapact_cli.core.remote.files import Checksum
@@ -131,12 +131,6 @@ def kind_of(name: str) -> Kind:
     """
     check_known(name, TYPES, "type of data")
     return KINDS[name]
-
-
-def clip_of(name: str) -> str:
-    """The clip of a clip or snippet."""
-    snippet = snippet_named(name)
-    return snippet.clip_id if snippet else name
 
 
 @dataclass(frozen=True)

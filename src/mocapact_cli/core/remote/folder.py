@@ -16,7 +16,7 @@ from mocapact_cli.core.errors import InvalidInputError, RunError
 from mocapact_cli.core.formatting import one_line, size_text
 from mocapact_cli.core.paths import errors_name
 from mocapact_cli.core.remote.files import Checksum, RemoteFile
-from mocapact_cli.core.remote.partial import Sidecar, same_content
+from mocapact_cli.core.remote.partial import Sidecar, partial_path, same_content
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -153,7 +153,7 @@ class Records:
         """Note what a process that died between two steps had put in its place."""
         sidecar = Sidecar(path)
         note = sidecar.read() if sidecar.path.is_file() else None
-        gone = not path.with_name(f".{path.name}.partial").exists()
+        gone = not partial_path(path).exists()
         if note is not None and note.finished and gone and path.is_file() and path.stat().st_size == note.file.size:
             self.add(path, note.file)
             sidecar.path.unlink()

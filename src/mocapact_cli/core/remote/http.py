@@ -167,6 +167,23 @@ class HttpSource:
             raise self._failure(name, response)
         return response
 
+    def body(self, response: requests.Response, what: str, limit: int) -> bytes:
+        """Return the body of a small answer, such as a list of files, decoded.
+
+        Args:
+            response: From `send`.
+            what: What it is, for messages.
+            limit: Bytes that are read at most.
+
+        Raises:
+            TransientError: The connection broke off.
+        """
+        try:
+            return bytes(response.raw.read(limit, decode_content=True))
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            failure = failures.of_body(error, f"{self.label} broke off {what}")
+        raise failure
+
     def _answer(self, method: str, url: str, headers: Mapping[str, str]) -> requests.Response:
         check_online(self.label)
         try:

@@ -107,6 +107,7 @@ class HuggingFaceSource(HttpSource):
         Raises:
             NotFoundError: There is no such folder or repository.
             AccessError: The repository is not open to this user.
+            TransientError: The connection broke off.
             RunError: The answer is not a list of files.
         """
         address = f"{self._api}/{self._revision}/{quote(prefix.strip('/'))}?recursive=true"
@@ -122,7 +123,7 @@ class HuggingFaceSource(HttpSource):
             raise RunError(f"{self.label} continues its list of files on another host.", hint="Check HF_ENDPOINT.")
         lists = _ListOfFiles(address, self)
         with contextlib.closing(lists.send("GET", "")) as response:
-            text = response.raw.read(_LARGEST_LIST, decode_content=True)
+            text = self.body(response, "its list of files", _LARGEST_LIST)
             following = _NEXT.search(response.headers.get("Link", ""))
         try:
             page = json.loads(text)

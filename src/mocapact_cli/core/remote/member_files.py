@@ -11,7 +11,8 @@ from typing import IO, TYPE_CHECKING
 from mocapact_cli.core.errors import InvalidInputError
 from mocapact_cli.core.formatting import one_line
 from mocapact_cli.core.paths import errors_name
-from mocapact_cli.core.remote.archive_records import FOLDER, PARTIAL, Done, Part, partial_path
+from mocapact_cli.core.remote.archive_records import FOLDER, Done, Part
+from mocapact_cli.core.remote.partial import PARTIAL, partial_path
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -35,6 +35,7 @@ class MirrorSource(HttpSource):
 
         Raises:
             NoListError: There is no index.
+            TransientError: The connection broke off.
             InvalidInputError: It is not a text of names.
         """
         if self._names is None:
@@ -51,7 +52,7 @@ class MirrorSource(HttpSource):
         if response is None:
             raise NoListError(f"{self.label} has no {INDEX} that lists its files.", hint="Name the files.")
         with contextlib.closing(response):
-            content = response.raw.read(_LARGEST_INDEX, decode_content=True)
+            content = self.body(response, INDEX, _LARGEST_INDEX)
         try:
             lines = content.decode("utf-8-sig").splitlines()
         except UnicodeDecodeError:

@@ -13,8 +13,8 @@ from mocapact_cli.core.remote.asking import ask_all
 from mocapact_cli.core.remote.catalog import EXPERT_FILES, METRICS, MOCAP, MOCAP_BYTES, MOCAP_CHECKSUM, MOCAP_FILE
 from mocapact_cli.core.remote.local import LocalSource
 from mocapact_cli.core.remote.mirror import NoListError
-from mocapact_cli.core.remote.opening import TAR_SUFFIXES
 from mocapact_cli.core.remote.retries import Retries
+from mocapact_cli.core.safe.archives import TAR_SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

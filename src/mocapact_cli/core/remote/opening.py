@@ -16,13 +16,13 @@ from mocapact_cli.core.remote.huggingface import HuggingFaceSource
 from mocapact_cli.core.remote.local import LocalSource
 from mocapact_cli.core.remote.mirror import MirrorSource
 from mocapact_cli.core.remote.secrets import without_secrets
+from mocapact_cli.core.safe.archives import TAR_SUFFIXES
 
 if TYPE_CHECKING:
     from mocapact_cli.core.remote.catalog import Kind
     from mocapact_cli.core.remote.files import Source
 
 HUB, AZURE = "hf", "azure"
-TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 
 
 @dataclass(frozen=True)

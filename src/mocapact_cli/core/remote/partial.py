@@ -38,6 +38,15 @@ _RESERVE = 1 << 17
 _DAMAGE = (OSError, ValueError, TypeError, KeyError, RecursionError, AttributeError)
 
 
+PARTIAL = ".partial"
+"""Ending of names of files that are not complete."""
+
+
+def partial_path(destination: Path) -> Path:
+    """Where a file is until it is complete."""
+    return destination.with_name(f".{destination.name}{PARTIAL}")
+
+
 class AbandonedError(Exception):
     """The file has been closed or begun anew; what was read for it is of no use."""
 
@@ -59,7 +68,7 @@ class PartialFile:
 
     def __init__(self, destination: Path, file: RemoteFile, clock: Callable[[], float] = time.monotonic) -> None:
         self.file, self.destination = file, destination
-        self.path = destination.with_name(f".{destination.name}.partial")
+        self.path = partial_path(destination)
         self._sidecar = Sidecar(destination)
         self._clock, self._lock, self._saving = clock, threading.Lock(), threading.Lock()
         self._closed = False
@@ -265,7 +274,7 @@ class Sidecar:
     """
 
     def __init__(self, destination: Path) -> None:
-        self.path = destination.with_name(f".{destination.name}.partial.json")
+        self.path = destination.with_name(f".{destination.name}{PARTIAL}.json")
 
     def read(self) -> Note | None:
         """What it says; None where there is none, or none that was written in full."""

@@ -15,6 +15,7 @@ from mocapact_cli.core.remote.files import ChangedError, RangeUnsupportedError, 
 from mocapact_cli.core.remote.folder import LOCK_NAME, Records, check_space, inside, locked
 from mocapact_cli.core.remote.local import LocalSource
 from mocapact_cli.core.remote.offers import size_of
+from mocapact_cli.core.remote.partial import partial_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -197,7 +198,7 @@ def _check_destination(offer: Offer, source: Source, destination: Path) -> None:
 
 def _planned_file(file: RemoteFile, place: str, destination: Path, records: Records) -> PlannedFile:
     path = inside(destination, place)
-    partial = path.with_name(f".{path.name}.partial")
+    partial = partial_path(path)
     # Of a file with holes in it only what has been written takes space.
     begun = partial.stat().st_blocks * 512 if partial.is_file() else 0
     return PlannedFile(file, place, records.complete(path, file), begun)

@@ -112,11 +112,9 @@ class Attempts:
         unreachable = isinstance(error, UnreachableError)
         if self.failures >= (self._retries.tries_unreachable if unreachable else self._retries.tries):
             hint = error.hint if isinstance(error, UnreachableError) else _TRY_LATER
-            raise RunError(f"{_capital(error.reason)}; given up after {self.failures} attempts.", hint=hint)
+            raise RunError(f"{capital(error.reason)}; given up after {self.failures} attempts.", hint=hint)
         if error.wait is not None and error.wait > self._retries.patience_s:
-            raise RunError(
-                f"{_capital(error.reason)}, and asks to wait {error.wait / 60:.0f} minutes.", hint=_TRY_LATER
-            )
+            raise RunError(f"{capital(error.reason)}, and asks to wait {error.wait / 60:.0f} minutes.", hint=_TRY_LATER)
 
 
 def read_on(
@@ -149,11 +147,11 @@ def told(retries: Retries, progress: Progress) -> Retries:
     def say(reason: str, seconds: float) -> None:
         retries.on_wait(reason, seconds)
         if seconds >= _SAY_FROM_S:
-            progress.message(f"{_capital(reason)}; trying again in {seconds:.0f} s.")
+            progress.message(f"{capital(reason)}; trying again in {seconds:.0f} s.")
 
     return replace(retries, on_wait=say)
 
 
-def _capital(text: str) -> str:
-    """Begin a sentence; an address stays as it is."""
+def capital(text: str) -> str:
+    """Return a reason as the beginning of a sentence; an address stays as it is."""
     return text if "://" in text.partition(" ")[0] else text[:1].upper() + text[1:]

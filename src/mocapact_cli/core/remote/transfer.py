@@ -13,7 +13,8 @@ from mocapact_cli.core.progress import NullProgress
 from mocapact_cli.core.remote.crew import Crew
 from mocapact_cli.core.remote.download import Download, Fetched, Meter, Setting, StoppedError
 from mocapact_cli.core.remote.folder import Records, check_space, inside, locked
-from mocapact_cli.core.remote.retries import Retries
+from mocapact_cli.core.remote.partial import partial_path
+from mocapact_cli.core.remote.retries import Retries, capital
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -125,7 +126,7 @@ def _check_space(placed: Sequence[tuple[RemoteFile, Path]], folder: Path, record
     missing = [(file, path) for file, path in placed if file.size and not records.complete(path, file)]
     # One of the right size may turn out to be the file; where not, its space is looked at when it is begun.
     missing = [(file, path) for file, path in missing if not path.is_file() or path.stat().st_size != file.size]
-    present = [path.with_name(f".{path.name}.partial") for _, path in missing]
+    present = [partial_path(path) for _, path in missing]
     there = sum(path.stat().st_blocks * 512 for path in present if path.exists())
     check_space(folder, sum(file.size or 0 for file, _ in missing) - there)
 
@@ -147,6 +148,6 @@ def _patient(retries: Retries, stop: threading.Event, progress: Progress) -> Ret
         now = time.monotonic()
         if seconds >= _SAY_FROM_S and now - said[0] >= _SAY_EVERY_S:
             said[0] = now
-            progress.message(f"{reason[:1].upper()}{reason[1:]}; trying again in {seconds:.0f} s.")
+            progress.message(f"{capital(reason)}; trying again in {seconds:.0f} s.")
 
     return replace(retries, sleep=wait, on_wait=say)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mocapact_cli.core.policies.base import Remembering
+from mocapact_cli.core.policies.row_blocks import pad_rows
 from mocapact_cli.core.walker.model import NUM_JOINTS
 
 if TYPE_CHECKING:
@@ -22,12 +23,6 @@ if TYPE_CHECKING:
 
     Float32Array = NDArray[np.float32]
 
-ROW_BLOCK = 4
-"""Networks get a multiple of this many rows.
-
-Matrix products choose their kernels by the number of rows and then differ in the last bit. In whole blocks a row's
-result does not depend on the rows around it, so an episode comes out the same in any batch.
-"""
 _ROWS_A_CALL = 32
 """Rows that one thread evaluates at a time: enough to make good use of the weights that are read."""
 
@@ -130,12 +125,6 @@ def seen_columns(
     """
     columns = batch.layout.columns(observables, ref_steps)
     return None if np.array_equal(columns, np.arange(batch.layout.size)) else columns
-
-
-def pad_rows(rows: Float32Array) -> Float32Array:
-    """Return `rows` (n, P) followed by zeros up to a whole number of blocks."""
-    missing = -len(rows) % ROW_BLOCK
-    return np.pad(rows, ((0, missing), (0, 0))) if missing else rows
 
 
 @contextlib.contextmanager

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mocapact_cli.core.envs.batch import TrackingBatch
-from mocapact_cli.core.envs.starts import EpisodeQueue
 from mocapact_cli.core.errors import UsageError
 from mocapact_cli.core.rollouts.actors import PolicyActor, few_torch_threads
-from mocapact_cli.core.rollouts.episodes import PlannedEpisode, Tick, default_num_envs, run_episodes
+from mocapact_cli.core.rollouts.episodes import PlannedEpisode, Tick, open_batch, run_episodes
 from mocapact_cli.core.sim.observables import OBSERVABLES
 from mocapact_cli.core.tasks.completion import ARENA
 from mocapact_cli.core.walker.model import NUM_JOINTS, get_walker
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from mocapact_cli.core.envs.batch import EpisodeEnd
+    from mocapact_cli.core.envs.batch import EpisodeEnd, TrackingBatch
     from mocapact_cli.core.policies.base import Policy
     from mocapact_cli.core.progress import Progress
     from mocapact_cli.core.rollouts.episodes import Actor, Listener
@@ -163,15 +161,8 @@ def run_completions(
     Raises:
         UsageError: A policy sees what the environment does not give.
     """
-    batch = TrackingBatch(
-        task,
-        num_envs=min(num_envs or default_num_envs(len(plan), threads), len(plan)),
-        observables=cast.observables,
-        threads=threads,
-        starts=EpisodeQueue([episode.start for episode in plan]),
-        walker=get_walker(ARENA),
-    )
-    with batch, few_torch_threads(batch.threads):
+    machine: Any = {"num_envs": num_envs, "threads": threads, "walker": get_walker(ARENA)}
+    with open_batch(task, plan, observables=cast.observables, **machine) as batch, few_torch_threads(batch.threads):
         return run_episodes(
             batch,
             plan,

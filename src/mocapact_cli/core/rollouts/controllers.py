@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mocapact_cli.core.errors import check_known
-from mocapact_cli.core.rollouts.noise import stream
+from mocapact_cli.core.rollouts.streams import RANDOM_ACTIONS, EpisodeStreams
 from mocapact_cli.core.walker.model import NUM_JOINTS
 from mocapact_cli.core.walker.statics import holding_actions
 
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from mocapact_cli.core.rollouts.episodes import Actor, PlannedEpisode
 
     Float32Array = NDArray[np.float32]
-
-_RANDOM_STREAM = 0xFFFFFFFE
-"""Last part of the key of an episode's random actions; its start and its noise have streams of their own."""
 
 
 class ZeroActor:
@@ -42,20 +39,15 @@ class RandomActor:
     """
 
     def __init__(self, plan: Sequence[PlannedEpisode], seed: int) -> None:
-        self._plan, self._seed = plan, seed
-        self._streams: dict[int, np.random.Generator] = {}
+        self._streams = EpisodeStreams(seed, lambda index: plan[index].key, RANDOM_ACTIONS)
 
     def means(self, observations: Float32Array, episodes: NDArray[np.int64]) -> Float32Array:
         """Return the next actions (N, 56) of the episodes."""
-        # Each episode's stream is kept only as long as the episode runs.
-        self._streams = {index: self._stream(index) for index in episodes[episodes >= 0].tolist()}
+        self._streams.follow(episodes)
         actions = np.zeros((len(observations), NUM_JOINTS), dtype=np.float32)
         for env in np.flatnonzero(episodes >= 0):
             actions[env] = 2.0 * self._streams[int(episodes[env])].random(NUM_JOINTS, dtype=np.float32) - 1.0
         return actions
-
-    def _stream(self, index: int) -> np.random.Generator:
-        return self._streams.get(index) or stream(self._seed, (*self._plan[index].key, _RANDOM_STREAM))
 
 
 class PoseActor:

@@ -12,7 +12,7 @@ from mocapact_cli.core.envs.starts import EpisodeQueue
 from mocapact_cli.core.errors import RunError
 from mocapact_cli.core.processors import available_threads
 from mocapact_cli.core.progress import NullProgress, Progress
-from mocapact_cli.core.rollouts.noise import EpisodeNoise, Key
+from mocapact_cli.core.rollouts.noise import EpisodeNoise
 from mocapact_cli.core.walker.model import NUM_JOINTS
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from mocapact_cli.core.clips.clip import Clip
     from mocapact_cli.core.clips.snippets import Snippet
-    from mocapact_cli.core.tasks.tracking import Start, TrackingConfig
+    from mocapact_cli.core.rollouts.streams import Key
+    from mocapact_cli.core.tasks.tracking import Start, TrackingConfig, TrackingTask
     from mocapact_cli.core.walker.model import Walker
 
     Float32Array = NDArray[np.float32]
@@ -89,16 +90,26 @@ def default_num_envs(episodes: int, threads: int | None = None) -> int:
 
 
 def open_batch(
-    snippets: Sequence[tuple[Clip, Snippet]],
+    snippets: Sequence[tuple[Clip, Snippet]] | TrackingTask,
     plan: Sequence[PlannedEpisode],
     *,
     observables: Sequence[str],
-    config: TrackingConfig,
+    config: TrackingConfig | None = None,
     num_envs: int | None = None,
     threads: int | None = None,
     walker: Walker | None = None,
 ) -> TrackingBatch:
-    """Return a batch whose environments take the planned episodes one after the other."""
+    """Return a batch whose environments take the planned episodes one after the other.
+
+    Args:
+        snippets: (clip, snippet) pairs to track, or a task with its own settings.
+        plan: The episodes.
+        observables: What the environments show.
+        config: How snippets are tracked; a task has its own.
+        num_envs: Environments side by side, at most as many as episodes; chosen by machine and work if not given.
+        threads: Threads of the physics; all cores if not given.
+        walker: Defaults to the process's walker.
+    """
     return TrackingBatch(
         snippets,
         num_envs=min(num_envs or default_num_envs(len(plan), threads), len(plan)),

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mocapact_cli.core.envs.batch import TrackingBatch
-from mocapact_cli.core.envs.starts import EpisodeQueue
-from mocapact_cli.core.rollouts.actors import PolicyActor, few_torch_threads, pad_rows
-from mocapact_cli.core.rollouts.episodes import PlannedEpisode, Tick, default_num_envs, open_batch, run_episodes
+from mocapact_cli.core.policies.row_blocks import pad_rows
+from mocapact_cli.core.rollouts.actors import PolicyActor, few_torch_threads
+from mocapact_cli.core.rollouts.episodes import PlannedEpisode, Tick, open_batch, run_episodes
 from mocapact_cli.core.tasks.free import FreeTask
 from mocapact_cli.core.tasks.tracking import Start, TrackingConfig
 from mocapact_cli.core.walker.model import NUM_JOINTS
@@ -137,13 +137,7 @@ def move_freely(
     """
     task = FreeTask(pairs, len(episodes[0].embeddings))
     plan = [PlannedEpisode(episode.start, (number,)) for number, episode in enumerate(episodes)]
-    opened = TrackingBatch(
-        task,
-        num_envs=min(num_envs or default_num_envs(len(plan), threads), len(plan)),
-        observables=low_level.observables,
-        threads=threads,
-        starts=EpisodeQueue([episode.start for episode in episodes]),
-    )
+    opened = open_batch(task, plan, observables=low_level.observables, num_envs=num_envs, threads=threads)
     with opened as batch, few_torch_threads(batch.threads):
         states = _States(batch)
         actor = LatentActor(low_level, [episode.embeddings for episode in episodes])

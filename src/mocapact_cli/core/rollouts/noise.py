@@ -1,33 +1,19 @@
-"""Random numbers that belong to an episode, not to the place where it runs.
-
-Every episode draws its start and its action noise from a stream of its own, named by the seed and the episode's key.
-So the same episodes come out whatever the number of environments, of threads, or the part of a run that was resumed.
-"""
+"""Gaussian noise on the actions of episodes."""
 
 from __future__ import annotations
 
-import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from mocapact_cli.core.rollouts.streams import stream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-Key = tuple[int, ...]
-"""Names an episode among all that share a seed."""
-
-
-def stream(seed: int, key: Key) -> np.random.Generator:
-    """Return the random stream of `key` under `seed`."""
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, *key])))
-
-
-def text_key(text: str) -> int:
-    """Return a number for a name such as a snippet's, the same in every process."""
-    return zlib.crc32(text.encode())
+    from mocapact_cli.core.rollouts.streams import Key
 
 
 class EpisodeNoise:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, overload
 
 from mocapact_cli.core.rollouts.episodes import PlannedEpisode
-from mocapact_cli.core.rollouts.noise import stream, text_key
+from mocapact_cli.core.rollouts.streams import STARTS, stream, text_key
 from mocapact_cli.core.tasks.tracking import Start
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from mocapact_cli.core.rollouts.config import RolloutConfig
     from mocapact_cli.core.tasks.tracking import TrackingTask
 
-_START_STREAM = 0xFFFFFFFF
-"""Where an episode's number would stand in a key, for the stream that draws the snippet's random starts."""
 _SNIPPETS_AT_HAND = 1024
 
 
@@ -63,7 +61,7 @@ class RolloutPlan(Sequence[PlannedEpisode]):
     def _draw(self, index: int) -> list[PlannedEpisode]:
         config, snippet = self._config, self._task.snippets[index]
         name = text_key(str(snippet))
-        rng = stream(config.seed, (name, _START_STREAM))
+        rng = stream(config.seed, (name, STARTS))
         offsets = [0] * config.n_start_rollouts
         offsets += rng.integers(self._task.num_starts(index), size=config.n_rsi_rollouts).tolist()
         return [

@@ -114,7 +114,7 @@ def record_rollouts(
     return RolloutSummary(folder, tuple(waiting), tuple(done), recording.episodes, recording.steps, recording.failed)
 
 
-def record_episodes(
+def record_clips(
     clips_of_experts: Mapping[str, Sequence[ExpertLocation]],
     clips: Clips,
     folder: Path,
@@ -168,7 +168,7 @@ class _Recording:
         snippets = sum(map(len, waiting.values()))
         total = snippets * config.episodes_each
         with progress.task(f"Rolling out {counted(snippets, 'expert')}", total=total, unit="episodes") as task:
-            for end in record_episodes(waiting, self.clips, self.folder, config, walker=self.walker):
+            for end in record_clips(waiting, self.clips, self.folder, config, walker=self.walker):
                 self.episodes += 1
                 self.steps += end.length
                 self.failed += end.early_termination

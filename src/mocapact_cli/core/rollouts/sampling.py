@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mocapact_cli.core.rollouts.actors import PolicyActor, pad_rows, seen_columns
-from mocapact_cli.core.rollouts.noise import stream
+from mocapact_cli.core.policies.row_blocks import pad_rows
+from mocapact_cli.core.rollouts.actors import PolicyActor, seen_columns
+from mocapact_cli.core.rollouts.streams import EMBEDDINGS, EpisodeStreams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from mocapact_cli.core.rollouts.episodes import Actor, PlannedEpisode
 
     Float32Array = NDArray[np.float32]
-
-_EMBEDDING_STREAM = 0xFFFFFFFD
-"""Last part of the key of an episode's embeddings; its start and its noise have streams of their own."""
 
 
 class SamplingActor:
@@ -40,10 +38,10 @@ class SamplingActor:
     def __init__(
         self, policy: EmbeddingPolicy, batch: TrackingBatch, plan: Sequence[PlannedEpisode], seed: int
     ) -> None:
-        self._policy, self._plan, self._seed = policy, plan, seed
+        self._policy = policy
         self._seen = seen_columns(policy.observables, batch, policy.ref_steps)
         self._body = batch.layout.columns(policy.low_level_observables)
-        self._streams: dict[int, np.random.Generator] = {}
+        self._streams = EpisodeStreams(seed, lambda index: plan[index].key, EMBEDDINGS)
         self._embeddings: Float32Array = np.zeros((0, policy.embed_size), np.float32)
 
     def means(self, observations: Float32Array, episodes: NDArray[np.int64]) -> Float32Array:
@@ -58,12 +56,8 @@ class SamplingActor:
         """Draw the embeddings before the first step of the episodes that are new."""
         if len(self._embeddings) != rows:
             self._embeddings = np.zeros((rows, self._policy.embed_size), np.float32)
-        running = {int(index): env for env, index in enumerate(episodes) if index >= 0}
-        # Each episode's stream is kept only as long as the episode runs.
-        self._streams = {index: self._streams[index] for index in running if index in self._streams}
-        for index in running.keys() - self._streams.keys():
-            self._streams[index] = stream(self._seed, (*self._plan[index].key, _EMBEDDING_STREAM))
-            self._embeddings[running[index]] = self._normal(index)
+        for index in self._streams.follow(episodes):
+            self._embeddings[np.flatnonzero(episodes == index)] = self._normal(index)
 
     def _draw(self, episodes: NDArray[np.int64], rows: int) -> Float32Array:
         noise = np.zeros((rows, self._policy.embed_size), np.float32)

@@ -11,7 +11,7 @@ import numpy as np
 from mocapact_cli.core.errors import UsageError
 from mocapact_cli.core.interop.expert_folder import ExpertLocation, LoadedExpert, load_expert
 from mocapact_cli.core.policies.packed import pack_linears
-from mocapact_cli.core.rollouts.actors import pad_rows
+from mocapact_cli.core.policies.row_blocks import pad_rows
 from mocapact_cli.core.sim.observables import OBSERVABLES, ObservableLayout
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class SeeingExpert:
 
     def means(self, observations: Float32Array) -> Float32Array:
         """Return mean actions (n, A), not clipped, for observations (n, P)."""
-        return self.expert.policy.evaluate(self._seen(observations), with_values=False)[0][: len(observations)]
+        return self.expert.policy.mean_actions(self._seen(observations))[: len(observations)]
 
     def values(self, observations: Float32Array) -> Float32Array:
         """Return values (n,) in units of the reward for observations (n, P)."""

@@ -26,6 +26,7 @@ _ZIP_ERRORS = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
     *(ValueError, EOFError, NotImplementedError, RuntimeError, OverflowError),
 )
+TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 MEMBER_LIMIT = 1 << 33
 _ALWAYS_FINE = 1 << 26
 _MAX_RATIO = 100

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+SUFFIXES = (".h5", ".hdf5")
 SMALL_ARRAY = 1 << 24
 """Elements above which an array is not read whole where only a summary is wanted."""
 
@@ -28,6 +29,11 @@ _HDF5_ERRORS = (
     *(OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError),
     *(AttributeError, IndexError, OverflowError, ZeroDivisionError),
 )
+
+
+def files_in(folder: Path) -> list[Path]:
+    """Return the HDF5 files of a folder by name, without hidden ones."""
+    return sorted(item for item in folder.iterdir() if item.suffix in SUFFIXES and not item.name.startswith("."))
 
 
 def open_h5(path: Path | str) -> h5py.File:

@@ -6,7 +6,6 @@ are dm_control's (`walker/...`); `ObservableLayout` says which columns of a flat
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,7 +14,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from mocapact_cli.core.errors import UsageError
+from mocapact_cli.core.errors import UsageError, check_known
 from mocapact_cli.core.quaternions import quat_diff, quat_to_axisangle, quat_to_mat
 from mocapact_cli.core.sim.features import Features
 from mocapact_cli.core.sim.references import ReferenceBank
@@ -416,10 +415,7 @@ def observable_size(name: str, num_ref_steps: int) -> int:
     Raises:
         UsageError: If the name is unknown; the message names the nearest one.
     """
-    if name not in OBSERVABLES:
-        nearest = difflib.get_close_matches(name, OBSERVABLES, n=1)
-        hint = f"Did you mean {nearest[0]}?" if nearest else f"Known are {', '.join(sorted(OBSERVABLES))}."
-        raise UsageError(f"There is no observable {name!r}.", hint=hint)
+    check_known(name, OBSERVABLES, "observable")
     spec = OBSERVABLES[name]
     return spec.size * (num_ref_steps if spec.per_reference_step else 1)
 

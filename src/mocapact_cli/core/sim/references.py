@@ -51,7 +51,7 @@ class ReferenceBank:
         self.start_step = _integers([snippet.start_step for _, snippet in snippets])
         self.first_row = _integers([offsets[clip.id] + snippet.start_step for clip, snippet in snippets])
         self.last_row = _integers([offsets[clip.id] + clip.last_step for clip, _ in snippets])
-        self.num_steps = _integers([snippet.end_step - snippet.start_step + 1 for _, snippet in snippets])
+        self.num_steps = _integers([snippet.num_steps for _, snippet in snippets])
         self.duration: FloatArray = np.array([_duration(clip, snippet) for clip, snippet in snippets])
 
     def start(self, row: int) -> tuple[FloatArray, FloatArray]:
@@ -84,7 +84,7 @@ class RollingBank(ReferenceBank):
             setattr(self, name, np.zeros((0, *shape)))
         self._name_columns()
         self.start_step = _integers([snippet.start_step for snippet in snippets])
-        self.num_steps = _integers([snippet.end_step - snippet.start_step + 1 for snippet in snippets])
+        self.num_steps = _integers([snippet.num_steps for snippet in snippets])
         self.first_row, self.last_row = (np.zeros(len(snippets), dtype=np.intp) for _ in range(2))
         self.duration = np.ones(len(snippets))
         self._free: list[tuple[int, int]] = []

@@ -11,12 +11,10 @@ import numpy as np
 
 from mocapact_cli.core.sim.features import Features
 from mocapact_cli.core.sim.observables import Moment
-from mocapact_cli.core.tasks.goal import GoalCursor, GoalSettings, GoalTask, Mark, Measures
+from mocapact_cli.core.tasks.goal import ARROW_HEIGHT, GoalCursor, GoalSettings, GoalTask, Mark, Measures
 from mocapact_cli.core.walker.model import CONTROL_TIMESTEP, FloatArray, Walker
 
 TARGET = "walker/target"
-_ARROW_HEIGHT = 0.05
-"""Metres above the floor of the arrow towards a target."""
 _ARROW_START, _ARROW_END = 0.3, 1.3
 """Metres from the walker to the arrow's ends."""
 
@@ -124,7 +122,7 @@ class GoToTargetCursor(GoalCursor):
     def marks(self, env: int, position: FloatArray) -> list[Mark]:
         """The floor that is near the target; outside of it also an arrow there, since a film may not reach so far."""
         marks = [Mark("spot", self.target[env].copy(), np.full(3, self._tolerance))]
-        start = np.array([*position[:2], _ARROW_HEIGHT])
+        start = np.array([*position[:2], ARROW_HEIGHT])
         way = np.array([*(self.target[env, :2] - position[:2]), 0.0])
         away = float(np.linalg.norm(way))
         if away > max(self._tolerance, _ARROW_END):

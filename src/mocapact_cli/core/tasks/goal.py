@@ -25,6 +25,9 @@ from mocapact_cli.core.walker.model import FloatArray
 
 Measures = Mapping[str, float]
 
+ARROW_HEIGHT = 0.05
+"""Metres above the floor of arrows that films show."""
+
 
 @dataclass(frozen=True)
 class GoalSettings:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mocapact_cli.core.clips.clip import Clip
 from mocapact_cli.core.clips.snippets import Snippet
-from mocapact_cli.core.errors import InvalidInputError, UsageError
+from mocapact_cli.core.errors import InvalidInputError, UsageError, check_known
 from mocapact_cli.core.sim.features import Features
 from mocapact_cli.core.sim.observables import Moment, Previous
 from mocapact_cli.core.sim.references import ReferenceBank, RollingBank, snippet_reference
@@ -39,8 +39,7 @@ class TrackingConfig:
     """Standard deviation of Gaussian noise that is added to every action."""
 
     def __post_init__(self) -> None:
-        if self.reward_type not in REWARDS:
-            raise UsageError(f"There is no reward type {self.reward_type!r}.", hint=f"Known are {', '.join(REWARDS)}.")
+        check_known(self.reward_type, REWARDS, "reward type")
         if not self.ref_steps or min(self.ref_steps) < 0:
             raise UsageError("Reference steps must be one or more whole numbers from 0 on.")
         object.__setattr__(self, "ref_steps", tuple(sorted(self.ref_steps)))
@@ -64,8 +63,8 @@ class Judgement:
     Attributes:
         rewards: (n,).
         channels: The reward's parts by name, (n,) each.
-        failed: (n,) the error passed the threshold.
-        ended: (n,) the snippet's last step was reached.
+        failed: (n,) whether the episode ends early; in tracking, because the error passed the threshold.
+        ended: (n,) whether it has run to its end; in tracking, because the snippet's last step was reached.
     """
 
     rewards: FloatArray

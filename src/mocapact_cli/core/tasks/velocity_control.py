@@ -16,7 +16,7 @@ import numpy as np
 
 from mocapact_cli.core.sim.features import Features
 from mocapact_cli.core.sim.observables import Moment
-from mocapact_cli.core.tasks.goal import GoalCursor, GoalSettings, GoalTask, Mark, Measures
+from mocapact_cli.core.tasks.goal import ARROW_HEIGHT, GoalCursor, GoalSettings, GoalTask, Mark, Measures
 from mocapact_cli.core.walker.model import FloatArray, Walker
 
 TARGET = "target_obs"
@@ -127,4 +127,4 @@ class VelocityControlCursor(GoalCursor):
     def marks(self, env: int, position: FloatArray) -> list[Mark]:
         """An arrow over the floor that shows where the walker should be half a second from now."""
         way = 0.5 * self.speed[env] * np.array([np.cos(self.angle[env]), np.sin(self.angle[env]), 0.0])
-        return [Mark("arrow", np.array([*position[:2], 0.05]), way)]
+        return [Mark("arrow", np.array([*position[:2], ARROW_HEIGHT]), way)]

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from mocapact_cli.core import paths
 from mocapact_cli.core.config import from_dict
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError
+from mocapact_cli.core.interop.run_files import CHECKPOINTS, CONFIG, METRICS, VERSIONS
 from mocapact_cli.core.json_lines import json_object
 from mocapact_cli.core.processors import available_threads
-from mocapact_cli.core.training.tracking import METRICS, NullTracker, Tracker
+from mocapact_cli.core.training.tracking import NullTracker, Tracker
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 else:
     C = TypeVar("C")
 
-CONFIG = "config.json"
-VERSIONS = "versions.json"
-CHECKPOINTS = "checkpoints"
 _RUN = (CONFIG, "eval_rsi", "eval_start")
 """What shows that a folder holds a run; published experts have no configuration."""
 _PACKAGES = (

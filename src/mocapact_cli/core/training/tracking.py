@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
+from mocapact_cli.core.interop.run_files import METRICS
 from mocapact_cli.core.json_lines import json_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-METRICS = "metrics.jsonl"
 
 
 class Tracker(Protocol):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mocapact_cli.core.errors import MocapactError
 from mocapact_cli.core.interop.extras import require
+from mocapact_cli.core.interop.run_files import CONFIG, VERSIONS
 from mocapact_cli.core.paths import read_json_object, write_json
 from mocapact_cli.core.remote.http import is_offline
 from mocapact_cli.core.remote.secrets import redact
@@ -84,14 +85,14 @@ class WandbTracker:
         self._reader = MetricsReader(root, known["rows"])
         # Without a key it asks for one at a terminal, unless it is silent.
         self._wandb.setup(self._wandb.Settings(silent=True))
-        record = read_json_object(root / "config.json")
+        record = read_json_object(root / CONFIG)
         self._run = self._wandb.init(
             id=known["id"],
             resume="allow",
             project=os.environ.get("WANDB_PROJECT", PROJECT),
             name=os.environ.get("WANDB_NAME") or "/".join(root.absolute().parts[-2:]),
             job_type=record.get("kind"),
-            config={**record, "versions": read_json_object(root / "versions.json")},
+            config={**record, "versions": read_json_object(root / VERSIONS)},
             dir=str(root),
             mode=None if "WANDB_MODE" in os.environ or not is_offline() else "offline",
             settings=self._wandb.Settings(

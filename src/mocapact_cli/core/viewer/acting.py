@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mocapact_cli.core.envs.batch import TrackingBatch
-from mocapact_cli.core.envs.starts import EpisodeQueue
 from mocapact_cli.core.errors import UsageError
 from mocapact_cli.core.evaluation.prompts import check_sight
 from mocapact_cli.core.evaluation.transfer import DecodedActor, plan_episodes
@@ -310,6 +309,5 @@ class TaskSource(LiveSource):
 
 def _alone(task: TrackingTask, observables: Sequence[str], plan: Sequence[PlannedEpisode]) -> TrackingBatch:
     """Return a batch of one environment; it has the floor of completions, so that nobody comes to its edge."""
-    starts = EpisodeQueue([episode.start for episode in plan])
     walker = get_walker(ARENA) if isinstance(task, CompletionTask) else None
-    return TrackingBatch(task, num_envs=1, observables=observables, threads=1, starts=starts, walker=walker)
+    return open_batch(task, plan, observables=observables, num_envs=1, threads=1, walker=walker)

@@ -10,6 +10,8 @@ from mocapact_cli.core.clips.library import open_library
 from mocapact_cli.core.clips.mocap_h5 import MocapFile
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError
 from mocapact_cli.core.interop.policy_places import SAFETENSORS_SUFFIX, checkpoint_in, exported_in
+from mocapact_cli.core.paths import existing_files
+from mocapact_cli.core.safe import h5
 from mocapact_cli.core.viewer.sources import ClipSource, RolloutSource
 
 if TYPE_CHECKING:
@@ -91,11 +93,11 @@ def _open_file(path: Path, wish: Wish) -> Source:
 
 
 def _open_folder(path: Path, wish: Wish) -> Source:
-    from mocapact_cli.core.evaluation.inspection import HDF5_SUFFIXES, hdf5_kind
+    from mocapact_cli.core.evaluation.inspection import hdf5_kind
     from mocapact_cli.core.interop.expert_folder import find_expert_folders
     from mocapact_cli.core.interop.transfer_folder import find_transfer_models
 
-    files = sorted(item for item in path.iterdir() if item.suffix in HDF5_SUFFIXES and not item.name.startswith("."))
+    files = h5.files_in(path)
     if rollouts := [file for file in files if hdf5_kind(file) == "rollouts"]:
         return _rollouts(rollouts, path, wish)
     if files:
@@ -117,7 +119,8 @@ def _clips(files: list[Path], path: Path, wish: Wish) -> Source:
 
 def _recording(path: Path) -> Source:
     from mocapact_cli.core.clips.asf import read_asf
-    from mocapact_cli.core.clips.importing import find_skeleton, import_recording
+    from mocapact_cli.core.clips.importing import import_recording
+    from mocapact_cli.core.clips.recordings import find_skeleton
 
     skeleton = find_skeleton(path)
     clip, _ = import_recording(path, read_asf(skeleton) if skeleton else None)
@@ -166,7 +169,7 @@ def _policy(path: Path, wish: Wish) -> Source:
     policy = load_policy(path, device=acting.device)
     if isinstance(policy, TransferPolicy):
         raise UsageError(f"{path} does not say what its task is.", hint="Give the folder of its run.")
-    recorded = [place for place in map(Path, record.get("mocap", ())) if place.is_file()]
+    recorded = existing_files(record.get("mocap"))
     prompter, prompts = _prompter(wish, acting.device)
     library = open_library(list(wish.mocap) or [*recorded, *prompts.mocap])
     snippets = _tracked(library, wish, prompts.snippets or record.get("snippets", ()))

@@ -8,8 +8,7 @@ import minari
 import numpy as np
 import pytest
 
-from mocapact_cli.core.errors import MissingDependencyError, UsageError
-from mocapact_cli.core.interop.exporters import steps
+from mocapact_cli.core.errors import UsageError
 from mocapact_cli.core.interop.exporters.export import ExportConfig, export_rollouts
 from mocapact_cli.core.interop.exporters.minari import check_name, dataset_name
 
@@ -112,10 +111,3 @@ def test_ids_that_minari_does_not_take(name: str) -> None:
 def test_every_text_makes_an_id_that_minari_takes(text: str) -> None:
     namespace, _, version = minari.dataset.minari_dataset.parse_dataset_id(check_name(dataset_name(text)))
     assert (namespace, version) == ("mocapact", 0)
-
-
-def test_a_missing_library_is_named_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "minari", None)
-    with pytest.raises(MissingDependencyError, match="minari") as caught:
-        steps.require("minari")
-    assert "mocapact[export]" in caught.value.hint

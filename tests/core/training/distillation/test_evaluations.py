@@ -5,14 +5,14 @@ import pytest
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError
 from mocapact_cli.core.training.distillation.config import EVAL_MODES, DistillConfig
 from mocapact_cli.core.training.distillation.data import divide
-from mocapact_cli.core.training.distillation.evaluations import find_subjects, plan_evaluations, some_of
+from mocapact_cli.core.training.distillation.evaluations import evenly_spread, find_subjects, plan_evaluations
 from mocapact_cli.core.training.distillation.monitor import VAL_LOSS, Standing, said
 
 
 @pytest.mark.parametrize(("count", "expected"), [(0, []), (1, ["0"]), (3, ["0", "3", "6"]), (10, None), (99, None)])
 def test_snippets_are_spread_evenly(count, expected):
     names = [str(number) for number in range(10)]
-    assert some_of(names, count) == (names if expected is None else expected)
+    assert evenly_spread(names, count) == (names if expected is None else expected)
 
 
 def test_what_the_evaluations_need_is_found(rollouts):

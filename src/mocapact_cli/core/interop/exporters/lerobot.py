@@ -29,7 +29,8 @@ from mocapact_cli.core.interop.exporters.parquet import (
     frames_table,
     write_tasks,
 )
-from mocapact_cli.core.interop.exporters.steps import EpisodeSteps, all_steps, column_names, columns_of, require
+from mocapact_cli.core.interop.exporters.steps import EpisodeSteps, all_steps, column_names, columns_of
+from mocapact_cli.core.interop.extras import require
 from mocapact_cli.core.paths import atomic_folder, write_json
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def write_lerobot(source: RolloutSlice, path: Path, task: ProgressTask, *, actio
         InvalidInputError: A source is damaged.
         OSError: The disk is full.
     """
-    require("pyarrow.parquet")
+    require("pyarrow.parquet", purpose="LeRobot datasets")
     tasks = {name: index for index, name in enumerate(source.snippets)}
     with atomic_folder(path) as folder:
         with _DatasetWriter(folder, source) as writer:

@@ -16,7 +16,8 @@ from mocapact_cli import __version__
 from mocapact_cli.core.datasets.h5_output import create_h5
 from mocapact_cli.core.errors import UsageError
 from mocapact_cli.core.formatting import counted
-from mocapact_cli.core.interop.exporters.steps import PREFIX, EpisodeSteps, all_steps, columns_of, require
+from mocapact_cli.core.interop.exporters.steps import PREFIX, EpisodeSteps, all_steps, columns_of
+from mocapact_cli.core.interop.extras import require
 from mocapact_cli.core.paths import atomic_folder, write_text
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ DATA_FILE = "main_data.hdf5"
 NAMESPACE_FILE = "namespace_metadata.json"
 SPACES = ("flat", "dict")
 CAMERA_SHAPE = (64, 64, 3)
+_PURPOSE = "Minari datasets"
 _NAME = re.compile(r"(?:[-\w]{2,}/)*[-\w]+-v\d+", re.ASCII)
 
 
@@ -75,11 +77,11 @@ def write_minari(
         InvalidInputError: A source is damaged.
         OSError: The disk is full.
     """
-    minari = require("minari")
+    minari = require("minari", purpose=_PURPOSE)
     folder = root / check_name(name)
     with atomic_folder(folder) as temporary:
         data = temporary.resolve() / "data"
-        storage = require("minari.dataset.minari_storage").MinariStorage.new(
+        storage = require("minari.dataset.minari_storage", purpose=_PURPOSE).MinariStorage.new(
             data, observation_space(source, space), _box(source.layout.act_size, 1.0), jpeg_encoding=False
         )
         _write_episodes(source, data / DATA_FILE, task, actions, space)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mocapact_cli.core.errors import InvalidInputError, MissingDependencyError, UsageError
+from mocapact_cli.core.errors import InvalidInputError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import ModuleType
 
     from numpy.typing import NDArray
 
@@ -130,17 +128,3 @@ def columns_of(layout: RolloutLayout) -> dict[str, list[int]]:
     """Return the first column of each observable and the one behind its last."""
     ends = np.cumsum(list(layout.observables.values())).tolist()
     return {name: [end - size, end] for (name, size), end in zip(layout.observables.items(), ends, strict=True)}
-
-
-def require(module: str) -> ModuleType:
-    """Import an optional dependency.
-
-    Raises:
-        MissingDependencyError: It is not installed.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        package = module.partition(".")[0]
-        hint = 'Install it with: pip install "mocapact[export]"'
-        raise MissingDependencyError(f"This export needs {package}, which is not installed.", hint=hint) from error

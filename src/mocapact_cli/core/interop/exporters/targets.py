@@ -79,7 +79,7 @@ def _other_file(file: Path) -> list[str]:
         return ["a policy in ONNX"]
     if file.name == MODEL_FILE:
         return ["a part of an expert"]
-    if file.suffix not in (SUFFIX, ".h5"):
+    if file.suffix not in h5.SUFFIXES:
         return []
     with h5.open_h5(file) as content, h5.damage_named(file):
         return [ROLLOUTS if OBSERVABLE_INDICES in content else "motion capture"]

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mocapact_cli.core.clips.snippets import Snippet
+from mocapact_cli.core.clips.snippets import Snippet, clip_of
 from mocapact_cli.core.clips.subsets import clip_ids, split_ids
 from mocapact_cli.core.datasets.expert_dataset import ExpertDataset
 from mocapact_cli.core.datasets.reader import RolloutFile, rollout_paths
 from mocapact_cli.core.datasets.selection import parse_selection
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError, did_you_mean
+from mocapact_cli.core.formatting import counted
 from mocapact_cli.core.policies.distilled import DistilledPolicy
 from mocapact_cli.core.progress import Progress
 from mocapact_cli.core.training.distillation.config import DistillConfig
@@ -43,8 +44,8 @@ class Part:
     whole: bool
 
     def __str__(self) -> str:
-        clips = len({name.rsplit("-", 2)[0] for name in self.snippets})
-        return f"{_counted(len(self.snippets), 'snippet')} of {_counted(clips, 'clip')}"
+        clips = len(set(map(clip_of, self.snippets)))
+        return f"{counted(len(self.snippets), 'snippet')} of {counted(clips, 'clip')}"
 
     def record(self) -> dict[str, Any]:
         """What finds the part again."""
@@ -213,7 +214,7 @@ class _Held:
         return Part(tuple(files), tuple(name for held in files.values() for name in held), whole)
 
     def _examples(self) -> str:
-        clips = sorted({name.rsplit("-", 2)[0] for name in self.names})
+        clips = sorted(set(map(clip_of, self.names)))
         return f"{', '.join(clips[:4])}{' ...' if len(clips) > 4 else ''}" if clips else "no snippets"
 
 
@@ -225,14 +226,10 @@ def _of_split(names: set[str], split: str | None) -> set[str]:
     if name == "all":
         return names
     listed = set(_CLIPS[name]())
-    return {snippet for snippet in names if snippet.rsplit("-", 2)[0] in listed}
+    return {snippet for snippet in names if clip_of(snippet) in listed}
 
 
 def _recorded_part(record: Mapping[str, Any] | None) -> Part | None:
     if record is None:
         return None
     return Part(tuple(map(Path, record["files"])), tuple(record["snippets"]), bool(record["whole"]))
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -74,11 +74,11 @@ def find_subjects(
         "clips": sorted(parse_selection(extra).names or ()) if extra is not None else (),
     }
     wanted = {mode.rsplit("_", 1)[0] for mode in config.eval_modes}
-    count = config.n_eval_episodes
-    return {kind: named_pairs(some_of(part, count), mocap) for kind, part in names.items() if kind in wanted and part}
+    chosen = {kind: part for kind, part in names.items() if kind in wanted and part}
+    return {kind: named_pairs(evenly_spread(part, config.n_eval_episodes), mocap) for kind, part in chosen.items()}
 
 
-def some_of(names: Sequence[str], count: int) -> list[str]:
+def evenly_spread(names: Sequence[str], count: int) -> list[str]:
     """Return at most `count` of the names, evenly spread."""
     if len(names) <= count:
         return list(names)

@@ -89,7 +89,9 @@ def take_over(model: PPO, env: VecNormalize, source: ExpertPolicy, observables: 
     """Give a new model the weights and the statistics of an expert of the same sizes.
 
     Args:
-        model, env: What is to be trained.
+        model: What is to be trained.
+        env: Its environments, with the statistics of its observations.
+        source: The expert.
         observables: What it sees, in order.
     """
     fitting = reordered(source, observables)

@@ -12,7 +12,8 @@ class ExpertProgression(Progression):
     """Numbers that expert training carries from update to update.
 
     Attributes:
-        best_rsi, best_start: Best mean normalized returns.
+        best_rsi: Best mean normalized return from random steps.
+        best_start: Best mean normalized return from the snippet's start.
         stale: Evaluations without a gain.
         reference_return: The normalized return that a gain is measured against.
         missing: What is known of the starts, as `FailureStarts.missing`.

@@ -23,11 +23,12 @@ from mocapact_cli.core.config import apply_overrides, check_positive, to_dict
 from mocapact_cli.core.config_toml import to_toml
 from mocapact_cli.core.errors import InterruptedRunError, InvalidInputError, NotFoundError, RunError, UsageError
 from mocapact_cli.core.interop.extras import require
+from mocapact_cli.core.interop.run_files import CONFIG
 from mocapact_cli.core.progress import NullProgress, Progress
 from mocapact_cli.core.training.expert.config import ExpertConfig
 from mocapact_cli.core.training.expert.search_space import Space, check_space, distributions, settings_of
 from mocapact_cli.core.training.expert.train import train_expert
-from mocapact_cli.core.training.run_folder import CONFIG, RunFolder
+from mocapact_cli.core.training.run_folder import RunFolder
 from mocapact_cli.core.training.tracking import MetricsReader
 
 RECORD = "search.json"

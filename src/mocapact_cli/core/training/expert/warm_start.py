@@ -77,7 +77,7 @@ def imitate(model: PPO, env: VecNormalize, shown: Demonstration, progress: Progr
     The normalizer takes its statistics from the demonstration first.
 
     Returns:
-        the root mean square error of the actions.
+        The root mean square error of the actions.
     """
     observation_statistics(env).update(shown.observations)
     env.ret_rms.update(shown.returns)

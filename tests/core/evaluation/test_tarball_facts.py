@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from mocapact_cli.core.errors import InvalidInputError
-from mocapact_cli.core.evaluation import archive_facts
-from mocapact_cli.core.evaluation.archive_facts import tarball_facts
+from mocapact_cli.core.evaluation import tarball_facts
 from mocapact_cli.core.evaluation.inspection import inspect_path
+from mocapact_cli.core.evaluation.tarball_facts import inspect_tarball
 
 FILES = {
     "small/CMU_016_22.hdf5": 100,
@@ -52,7 +52,7 @@ def test_members_that_must_not_be_unpacked_are_named(tmp_path: Path) -> None:
     names = {"../up.txt": 1, "/etc/passwd": 1, "C:/x": 1, "a/../../b": 1, "a\\..\\..\\c": 1, "fine..txt": 1}
     links = (("soft", tarfile.SYMTYPE, "/etc"), ("hard", tarfile.LNKTYPE, "a"), ("pipe", tarfile.FIFOTYPE, ""))
     before = set(tmp_path.parent.rglob("*"))
-    found = tarball_facts(pack(tmp_path / "evil.tar", names, links))
+    found = inspect_tarball(pack(tmp_path / "evil.tar", names, links))
     reasons = {row["path"]: row["reason"] for row in found["flagged"]}
     assert set(reasons) == {*names, "soft", "hard", "pipe"} - {"fine..txt"}
     assert reasons["/etc/passwd"] == "absolute path"
@@ -61,14 +61,14 @@ def test_members_that_must_not_be_unpacked_are_named(tmp_path: Path) -> None:
 
 
 def test_compressed_tarballs_are_unpacked_only_so_far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive_facts, "UNPACKED_LIMIT", 10_000)
+    monkeypatch.setattr(tarball_facts, "UNPACKED_LIMIT", 10_000)
     path = pack(tmp_path / "large.tar.gz", {f"a/{number}.hdf5": 4_000 for number in range(9)})
-    some, all_of_it = tarball_facts(path), tarball_facts(path, whole=True)
+    some, all_of_it = inspect_tarball(path), inspect_tarball(path, whole=True)
     assert not some["complete"]
     assert 1 <= some["files"] < 5
     assert (all_of_it["complete"], all_of_it["files"]) == (True, 9)
-    monkeypatch.setattr(archive_facts, "MEMBER_LIMIT", 3)
-    limited = tarball_facts(path, whole=True)
+    monkeypatch.setattr(tarball_facts, "MEMBER_LIMIT", 3)
+    limited = inspect_tarball(path, whole=True)
     assert (limited["complete"], limited["files"]) == (False, 3)
 
 
@@ -78,7 +78,7 @@ def test_headers_that_claim_absurd_sizes_are_refused(tmp_path: Path) -> None:
     with gzip.open(tmp_path / "bomb.tar.gz", "wb", compresslevel=1) as file:
         file.write(info.tobuf(tarfile.GNU_FORMAT) + bytes(1 << 16))
     with pytest.raises(InvalidInputError, match="refused"):
-        tarball_facts(tmp_path / "bomb.tar.gz", whole=True)
+        inspect_tarball(tmp_path / "bomb.tar.gz", whole=True)
 
 
 @pytest.mark.parametrize("cut", [0, 1, 10, 60, 120])
@@ -87,6 +87,6 @@ def test_truncated_tarballs_end_in_one_line(tmp_path: Path, name: str, cut: int)
     path = pack(tmp_path / name, {f"{number}.txt": 3000 for number in range(9)})
     path.write_bytes(path.read_bytes()[:cut])
     with pytest.raises(InvalidInputError) as refused:
-        tarball_facts(path)
+        inspect_tarball(path)
     assert str(path) in refused.value.message
     assert "\n" not in refused.value.message

@@ -1,7 +1,7 @@
 import pytest
 
 from mocapact_cli.core.clips.demos import demo
-from mocapact_cli.core.clips.report import quality_of, summarize
+from mocapact_cli.core.clips.quality import quality_of, summarize
 
 
 def test_quality_of_a_walk(walker):

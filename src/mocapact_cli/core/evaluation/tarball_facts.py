@@ -1,4 +1,4 @@
-"""What checkpoints and tarballs hold, as facts for `inspect`: nothing is unpickled, nothing is extracted."""
+"""What tarballs hold, as facts for `inspect`: nothing is extracted."""
 
 from __future__ import annotations
 
@@ -9,18 +9,14 @@ from collections import Counter
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
-from mocapact_cli.core.clips.snippets import Snippet
+from mocapact_cli.core.clips.snippets import snippet_named
 from mocapact_cli.core.errors import InvalidInputError, first_line
-from mocapact_cli.core.interop.checkpoint_file import is_torch_zip, read_checkpoint
+from mocapact_cli.core.safe import h5
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mocapact_cli.core.interop.checkpoint_file import Tensor
-
 Facts = dict[str, Any]
-CHECKPOINT_SUFFIXES = (".ckpt", ".pt", ".pth", ".pkl")
-TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 MEMBER_LIMIT = 200_000
 UNPACKED_LIMIT = 1 << 29
 """Bytes of a compressed tarball that are unpacked (and dropped) to list it, unless all of it is asked for."""
@@ -32,54 +28,7 @@ _KINDS = {
 }  # fmt: skip
 
 
-def inspect_archive(path: Path, *, whole: bool = False) -> Facts | None:
-    """Return what a checkpoint or tarball holds; None for files that are neither by their names or beginnings.
-
-    Args:
-        path: The file.
-        whole: Go through all of a compressed tarball, however large.
-
-    Raises:
-        InvalidInputError: It is damaged.
-    """
-    if path.name.lower().endswith(TAR_SUFFIXES):
-        return tarball_facts(path, whole=whole)
-    if path.suffix.lower() in CHECKPOINT_SUFFIXES or is_torch_zip(path):
-        return checkpoint_facts(path)
-    return None
-
-
-def checkpoint_facts(path: Path) -> Facts:
-    """Return what a PyTorch or Lightning checkpoint holds.
-
-    Raises:
-        InvalidInputError: It is damaged or none.
-    """
-    found = read_checkpoint(path)
-    settings = dict(found.settings)
-    hyper = settings.pop("hyper_parameters", None)
-    return {
-        "kind": "checkpoint",
-        "path": str(path),
-        "bytes": path.stat().st_size,
-        "format": found.format,
-        "lightning": settings.pop("pytorch-lightning_version", None),
-        **{name: settings.pop(name, None) for name in ("epoch", "global_step")},
-        "parameters": sum(tensor.size for tensor in found.tensors),
-        "tensors": [_tensor_row(tensor) for tensor in found.tensors],
-        "other_tensors": {"count": len(found.others), "numbers": sum(tensor.size for tensor in found.others)},
-        "hyper_parameters": hyper if isinstance(hyper, dict) else {},
-        "settings": settings,
-        "names": list(found.names),
-        "unusual_names": list(found.unusual),
-    }
-
-
-def _tensor_row(tensor: Tensor) -> Facts:
-    return {"path": tensor.name, "shape": list(tensor.shape), "dtype": tensor.dtype}
-
-
-def tarball_facts(path: Path, *, whole: bool = False) -> Facts:
+def inspect_tarball(path: Path, *, whole: bool = False) -> Facts:
     """Return what a tarball holds, by kind of file and by snippet, and which members must not be unpacked.
 
     Args:
@@ -184,11 +133,8 @@ def _kind(name: str) -> str:
 def _group(name: str) -> str:
     """Return the snippet that a member belongs to, else the clip (a data file's stem), else its top folder."""
     path = PurePosixPath(name)
-    for part in path.parts:
-        try:
-            return str(Snippet.parse(part))
-        except InvalidInputError:
-            continue
-    if path.suffix in (".hdf5", ".h5"):
+    for snippet in filter(None, map(snippet_named, path.parts)):
+        return str(snippet)
+    if path.suffix in h5.SUFFIXES:
         return path.stem
     return path.parts[0] if len(path.parts) > 1 else "."
