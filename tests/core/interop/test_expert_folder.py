@@ -17,7 +17,14 @@ import torch
 from mocapact_cli.core.clips.snippets import Snippet
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError
 from mocapact_cli.core.interop import expert_folder, sb3_zip
-from mocapact_cli.core.interop.expert_folder import find_expert, find_experts, load_expert, write_clip_info, write_model
+from mocapact_cli.core.interop.expert_folder import (
+    find_expert,
+    find_expert_folders,
+    find_experts,
+    load_expert,
+    write_clip_info,
+    write_model,
+)
 from mocapact_cli.core.interop.policies import load_policy
 from mocapact_cli.core.policies.expert import ExpertPolicy
 
@@ -211,8 +218,6 @@ def test_folders_without_experts_say_what_one_is(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError) as missing:
         find_experts(tmp_path)
     assert "best_model.zip" in missing.value.hint
-    with pytest.raises(NotFoundError, match="does not exist"):
-        find_experts(tmp_path / "nothing")
 
 
 def test_writing_again_replaces_the_model_atomically(expert: Path, policy: ExpertPolicy) -> None:
@@ -220,3 +225,13 @@ def test_writing_again_replaces_the_model_atomically(expert: Path, policy: Exper
     assert sorted(path.name for path in (expert / "eval_rsi/model").iterdir()) == [
         expert_folder.MODEL_FILE, expert_folder.NORMALIZER_FILE, expert_folder.VECNORMALIZE_FILE,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("find", "hint"),
+    [(find_experts, "mocapact expert train"), (find_expert_folders, "download"), (load_policy, "a run")],
+)
+def test_where_nothing_is_the_next_step_is_named(tmp_path, find, hint):
+    with pytest.raises(NotFoundError, match=r"nowhere does not exist\.") as caught:
+        find(tmp_path / "nowhere")
+    assert hint in caught.value.hint

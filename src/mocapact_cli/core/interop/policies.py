@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mocapact_cli.core.errors import UsageError
+from mocapact_cli.core.errors import NotFoundError, UsageError
 from mocapact_cli.core.interop.expert_folder import load_expert
 from mocapact_cli.core.interop.policy_places import ONNX_SUFFIX, checkpoint_in, exported_in
 
@@ -34,6 +34,8 @@ def load_policy(path: Path | str, device: str = "cpu") -> ExpertPolicy | Distill
     from mocapact_cli.core.interop.policy_files import load_safetensors
     from mocapact_cli.core.interop.transfer_folder import find_transfer_models, load_transfer
 
+    if not Path(path).exists():
+        raise NotFoundError(f"{path} does not exist.", hint="Give an expert, a policy's file or the folder of a run.")
     if Path(path).suffix == ONNX_SUFFIX:
         raise UsageError(f"{path} is for onnxruntime.", hint="Give the policy that it was exported from.")
     exported = exported_in(path)
