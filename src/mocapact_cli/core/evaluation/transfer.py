@@ -201,8 +201,8 @@ def evaluate_task(
     if config.n_eval_episodes < 1:
         raise UsageError("An evaluation needs at least one episode.")
     plan = plan_episodes(config.n_eval_episodes, config.seed)
-    machine: Any = {"num_envs": config.num_envs, "threads": config.threads}
-    with open_batch(task, plan, observables=policy.observables, **machine) as batch, few_torch_threads(batch.threads):
+    opened = open_batch(task, plan, observables=policy.observables, num_envs=config.num_envs, threads=config.threads)
+    with opened as batch, few_torch_threads(batch.threads):
         ends = run_episodes(
             batch,
             plan,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -161,8 +161,10 @@ def run_completions(
     Raises:
         UsageError: A policy sees what the environment does not give.
     """
-    machine: Any = {"num_envs": num_envs, "threads": threads, "walker": get_walker(ARENA)}
-    with open_batch(task, plan, observables=cast.observables, **machine) as batch, few_torch_threads(batch.threads):
+    opened = open_batch(
+        task, plan, observables=cast.observables, num_envs=num_envs, threads=threads, walker=get_walker(ARENA)
+    )
+    with opened as batch, few_torch_threads(batch.threads):
         return run_episodes(
             batch,
             plan,
