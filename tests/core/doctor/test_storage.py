@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from mocapact_cli.core import paths
+from mocapact_cli.core import atomic
+from mocapact_cli.core.atomic import atomic_folder
 from mocapact_cli.core.doctor import storage
 from mocapact_cli.core.doctor.findings import Level
 from mocapact_cli.core.remote.files import RemoteFile
@@ -86,7 +87,7 @@ def test_what_interrupted_work_left_is_named(mocapact_home):
     download = PartialFile(folder / "gpt.ckpt", RemoteFile("gpt.ckpt", size=1 << 30))
     download.write([b"x" * 8192], 0)
     download.close()
-    with pytest.raises(KeyboardInterrupt), paths.atomic_folder(folder / "run") as half:
+    with pytest.raises(KeyboardInterrupt), atomic_folder(folder / "run") as half:
         (half / "file").write_bytes(bytes(4096))
         (folder / "killed").mkdir()
         half.rename(folder / "killed" / half.name)
@@ -95,7 +96,7 @@ def test_what_interrupted_work_left_is_named(mocapact_home):
     assert left.level is Level.NOTE
     named = {Path(path).name for path in left.details["paths"]}
     assert {".gpt.ckpt.partial", ".gpt.ckpt.partial.json"} < named
-    assert any(name.endswith(paths.FOLDER_ENDING) for name in named)
+    assert any(name.endswith(atomic.FOLDER_ENDING) for name in named)
     # The file has a hole of a gigabyte, which takes no room.
     assert whole.details["size"] < 1 << 20
 

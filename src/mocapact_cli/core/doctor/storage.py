@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mocapact_cli.core.atomic import FOLDER_ENDING
 from mocapact_cli.core.doctor.findings import STORAGE
 from mocapact_cli.core.formatting import counted, size_text
-from mocapact_cli.core.paths import FOLDER_ENDING, HOME_VARIABLE, home
+from mocapact_cli.core.paths import HOME_VARIABLE, home
 
 if TYPE_CHECKING:
     from mocapact_cli.core.doctor.findings import Finding

@@ -19,8 +19,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mocapact_cli.core.errors import RunError
-from mocapact_cli.core.paths import errors_name
+from mocapact_cli.core.errors import RunError, naming_os_errors
 from mocapact_cli.core.remote.files import Checksum, RemoteFile
 from mocapact_cli.core.remote.ranges import Ranges
 
@@ -255,7 +254,7 @@ class PartialFile:
     def _naming(self) -> Iterator[None]:
         """Turn a full disk into its message, and let other errors of the system name the file."""
         try:
-            with errors_name(self.destination, instead_of=self.path):
+            with naming_os_errors(self.destination, instead_of=self.path):
                 yield
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mocapact_cli.core.errors import MocapactError
 from mocapact_cli.core.interop.extras import require
 from mocapact_cli.core.interop.run_files import CONFIG, VERSIONS
-from mocapact_cli.core.paths import read_json_object, write_json
+from mocapact_cli.core.json_files import read_json_object, write_json
 from mocapact_cli.core.remote.http import is_offline
 from mocapact_cli.core.remote.secrets import redact
 from mocapact_cli.core.training.tracking import MetricsReader, plain
