@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mocapact_cli.core.rollouts.actors import few_torch_threads
+from mocapact_cli.core.policies.threads import few_torch_threads
 from mocapact_cli.core.rollouts.episodes import stream_ticks
 from mocapact_cli.core.sim.rewards import termination_error
 from mocapact_cli.core.tasks.goal import GoalCursor
