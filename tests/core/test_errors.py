@@ -10,6 +10,7 @@ from mocapact_cli.core.errors import (
     RunError,
     UsageError,
     check_known,
+    class_and_line,
     did_you_mean,
     first_line,
     naming,
@@ -62,3 +63,9 @@ def test_the_first_line_of_an_error_has_no_period_and_is_never_empty():
     assert first_line(ValueError("It broke.\nBadly.")) == "It broke"
     assert first_line(KeyError("no such thing.")) == "no such thing"
     assert first_line(EOFError()) == "EOFError"
+
+
+def test_an_error_that_nobody_expected_is_named_by_its_class():
+    assert class_and_line(ValueError("too small.\nsecond line")) == "ValueError: too small"
+    assert class_and_line(KeyError("name")) == "KeyError: name"
+    assert class_and_line(StopIteration()) == "StopIteration"

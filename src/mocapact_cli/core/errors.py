@@ -112,6 +112,12 @@ def first_line(error: BaseException) -> str:
     return lines[0].strip().rstrip(".")
 
 
+def class_and_line(error: BaseException) -> str:
+    """Return the class of an exception that nobody expected and the first line of what it says, if it says anything."""
+    name, line = type(error).__name__, first_line(error)
+    return name if line == name else f"{name}: {line}"
+
+
 def check_known(name: str, known: Collection[str], word: str) -> None:
     """See that a name is one of those that there are.
 
