@@ -12,7 +12,7 @@ from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageErro
 from mocapact_cli.core.interop.policy_places import SAFETENSORS_SUFFIX, checkpoint_in, exported_in
 from mocapact_cli.core.paths import existing_files
 from mocapact_cli.core.safe import h5
-from mocapact_cli.core.viewer.sources import ClipSource, RolloutSource
+from mocapact_cli.core.viewer.recorded_sources import ClipSource, RolloutSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -8,7 +8,7 @@ import viser
 
 from mocapact_cli.core.viewer.charts import Charts
 from mocapact_cli.core.viewer.scene import GHOST_PLACES, OVER
-from mocapact_cli.core.viewer.takes import ERROR, HEIGHT, REWARD, SPEED
+from mocapact_cli.core.viewer.curves import ERROR, HEIGHT, REWARD, SPEED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
