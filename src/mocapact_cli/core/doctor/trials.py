@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 LIMIT_S = 30.0
 """Seconds that the child process may take for all steps."""
-_PROGRAM = "mocapact_cli.core.doctor.trial"
+_PROGRAM = "mocapact_cli.core.doctor.trial_child"
 _EXCHANGE = "numpy and torch"
 _REINSTALL = "pip install --force-reinstall --no-deps {0}"
 _DRIVERS = (Path("/proc/driver/nvidia/version"), Path("/dev/nvidiactl"), Path("/dev/dxg"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mocapact_cli.core.clips.snippets import Snippet, cut
 from mocapact_cli.core.errors import NotFoundError
 from mocapact_cli.core.safe.h5 import damage_named
-from mocapact_cli.core.viewer.recorded import clip_take, episode_take
+from mocapact_cli.core.viewer.recorded_takes import clip_take, episode_take
 from mocapact_cli.core.viewer.sources import Request, Source, check_motion
 from mocapact_cli.core.walker.model import get_walker
 

@@ -18,8 +18,8 @@ from mocapact_cli.core.rollouts.episodes import PlannedEpisode, open_batch
 from mocapact_cli.core.tasks.completion import ARENA, CompletionTask
 from mocapact_cli.core.tasks.tracking import Start, TrackingConfig
 from mocapact_cli.core.viewer.curves import channel_chart, error_chart, reward_chart
-from mocapact_cli.core.viewer.live import LiveTake, Stage
-from mocapact_cli.core.viewer.recorded import USUAL_THRESHOLD
+from mocapact_cli.core.viewer.live_takes import LiveTake, Stage
+from mocapact_cli.core.viewer.recorded_takes import USUAL_THRESHOLD
 from mocapact_cli.core.viewer.sources import Request, Source, check_motion
 from mocapact_cli.core.walker.model import get_walker
 
