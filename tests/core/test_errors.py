@@ -1,3 +1,4 @@
+import errno
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from mocapact_cli.core.errors import (
     did_you_mean,
     first_line,
     naming,
+    naming_os_errors,
     nearest_names,
 )
 
@@ -48,6 +50,14 @@ def test_errors_about_a_file_name_it_once() -> None:
         assert (caught.value.message, caught.value.hint) == (expected, "Copy it again.")
     with pytest.raises(NotFoundError, match=r"^gone$"), naming("a.zip"):
         raise NotFoundError("gone")
+
+
+def test_errors_of_the_system_name_a_file_where_they_have_no_name_or_a_temporary_one(tmp_path):
+    inside = str(tmp_path / "new" / "part")
+    for name, expected in ((None, "final"), (inside, "final"), ("other", "other")):
+        with pytest.raises(OSError) as caught, naming_os_errors("final", instead_of=tmp_path / "new"):
+            raise OSError(errno.ENOSPC, "No space left on device", name)
+        assert caught.value.filename == expected
 
 
 def test_an_unknown_name_is_refused_with_the_nearest_or_with_all():

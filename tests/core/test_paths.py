@@ -28,8 +28,18 @@ def test_files_of_a_record_that_still_exist(tmp_path):
     (tmp_path / "a").touch()
     named = [str(tmp_path / "a"), str(tmp_path / "gone"), 3, None]
     assert paths.existing_files(named) == [tmp_path / "a"]
+    for odd in ("a" * 5000, "nul\0", "\ud800", ""):
+        assert paths.existing_files([odd, *named]) == [tmp_path / "a"]
     for damaged in (None, 5, str(tmp_path / "a"), {"a": 1}):
         assert paths.existing_files(damaged) == []
+
+
+def test_files_of_a_record_that_may_not_be_looked_at_do_not_exist(monkeypatch, tmp_path):
+    def refused(path):
+        raise PermissionError(path)
+
+    monkeypatch.setattr("pathlib.Path.is_file", refused)
+    assert paths.existing_files([str(tmp_path)]) == []
 
 
 def test_existing_file(tmp_path):

@@ -52,7 +52,15 @@ def existing_file(path: Path | str) -> Path:
 def existing_files(named: object) -> list[Path]:
     """Return the files of a list in a record that still exist; none where the record has no such list."""
     found = [Path(path) for path in named if isinstance(path, str)] if isinstance(named, list) else []
-    return [path for path in found if path.is_file()]
+    return [path for path in found if _is_file(path)]
+
+
+def _is_file(path: Path) -> bool:
+    # A record of somebody else may name what may not be looked at here, or what no path can be.
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def check_target(path: Path | str) -> None:
