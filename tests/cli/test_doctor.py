@@ -27,6 +27,8 @@ def test_a_machine_without_problems(mocapact, published):
     assert named["OpenGL"]["text"] == "switched off: MUJOCO_GL is disable"
     assert all(finding["remedy"] for finding in document["findings"] if finding["level"] in ("warning", "problem"))
     assert all("\n" not in finding["text"] for finding in document["findings"])
+    # A look that failed itself, such as one whose name is wrong.
+    assert not [finding for finding in document["findings"] if "could not be looked at" in finding["text"]]
 
 
 def test_a_problem_is_shown_with_its_remedy_and_exits_with_1(mocapact, tmp_path):

@@ -40,10 +40,29 @@ def test_without_a_limit_there_is_none(groups, membership):
 
 
 def test_memory_of_both_versions(groups):
-    assert cgroup_memory(*groups("0::/a\n", a__memory_dot_max="2000000000\n")) == 2_000_000_000
+    assert cgroup_memory(*groups("0::/a\n", a__memory_dot_max="2000000000\n")) == (2_000_000_000, 2_000_000_000)
     one = groups("4:memory:/b\n", memory__b__memory_dot_limit_in_bytes="1000000")
-    assert cgroup_memory(*one) == 1_000_000
+    assert cgroup_memory(*one) == (1_000_000, 1_000_000)
 
 
 def test_version_1_says_no_limit_by_a_huge_number(groups):
     assert cgroup_memory(*groups("4:memory:/\n", memory__memory_dot_limit_in_bytes="9223372036854771712")) is None
+
+
+@pytest.mark.parametrize(
+    ("membership", "folder", "names"),
+    [
+        ("0::/a\n", "a", ("max", "current", "inactive_file")),
+        ("4:memory:/a\n", "memory__a", ("limit_in_bytes", "usage_in_bytes", "total_inactive_file")),
+    ],
+)
+def test_memory_that_others_of_the_group_use_is_not_free_but_what_is_kept_of_files_is(
+    groups, membership, folder, names
+):
+    limit, used, kept = names
+    files = {f"{folder}__memory_dot_{limit}": "1000\n", f"{folder}__memory_dot_{used}": "900\n"}
+    assert cgroup_memory(*groups(membership, **files)) == (1000, 100)
+    files[f"{folder}__memory_dot_stat"] = f"anon 5\n{kept} 300\n"
+    assert cgroup_memory(*groups(membership, **files)) == (1000, 400)
+    files[f"{folder}__memory_dot_{used}"] = "1500\n"
+    assert cgroup_memory(*groups(membership, **files)) == (1000, 0)

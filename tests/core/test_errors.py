@@ -1,3 +1,4 @@
+import errno
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,11 @@ from mocapact_cli.core.errors import (
     RunError,
     UsageError,
     check_known,
+    class_and_line,
     did_you_mean,
     first_line,
     naming,
+    naming_os_errors,
     nearest_names,
 )
 
@@ -49,6 +52,14 @@ def test_errors_about_a_file_name_it_once() -> None:
         raise NotFoundError("gone")
 
 
+def test_errors_of_the_system_name_a_file_where_they_have_no_name_or_a_temporary_one(tmp_path):
+    inside = str(tmp_path / "new" / "part")
+    for name, expected in ((None, "final"), (inside, "final"), ("other", "other")):
+        with pytest.raises(OSError) as caught, naming_os_errors("final", instead_of=tmp_path / "new"):
+            raise OSError(errno.ENOSPC, "No space left on device", name)
+        assert caught.value.filename == expected
+
+
 def test_an_unknown_name_is_refused_with_the_nearest_or_with_all():
     check_known("pd", ("zero", "pd"), "baseline")
     with pytest.raises(UsageError, match=r"^There is no baseline 'pid'\.$") as near:
@@ -62,3 +73,9 @@ def test_the_first_line_of_an_error_has_no_period_and_is_never_empty():
     assert first_line(ValueError("It broke.\nBadly.")) == "It broke"
     assert first_line(KeyError("no such thing.")) == "no such thing"
     assert first_line(EOFError()) == "EOFError"
+
+
+def test_an_error_that_nobody_expected_is_named_by_its_class():
+    assert class_and_line(ValueError("too small.\nsecond line")) == "ValueError: too small"
+    assert class_and_line(KeyError("name")) == "KeyError: name"
+    assert class_and_line(StopIteration()) == "StopIteration"

@@ -301,7 +301,7 @@ TARGETS: tuple[tuple[str, str, tuple[object, ...]], ...] = (
     ("stable_baselines3.common.save_util", "load_from_pkl", ("x",)),
     ("stable_baselines3.common.vec_env.subproc_vec_env", "CloudpickleWrapper", ()),
     ("pytorch_lightning.utilities.parsing", "AttributeDict", ()),
-    ("mocapact_cli.core.paths", "write_text", ("x", "x")),
+    ("mocapact_cli.core.atomic", "write_text", ("x", "x")),
     ("mocapact_cli.core.safe.pickles", "loads", (b"N.", {})),
     ("mocapact_cli.core.guarded", "serve", ()),
 )

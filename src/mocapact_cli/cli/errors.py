@@ -17,6 +17,7 @@ from mocapact_cli.core.errors import (
     NotFoundError,
     RunError,
     UsageError,
+    class_and_line,
     one_of,
 )
 
@@ -112,6 +113,4 @@ def _os_failure(error: OSError) -> Failure:
 
 
 def _unexpected(error: BaseException) -> Failure:
-    first_line = str(error).strip().split("\n", maxsplit=1)[0]
-    message = f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
-    return Failure(type(error).__name__, f"Unexpected failure. {message}", DEBUG_HINT, EXIT_FAILED)
+    return Failure(type(error).__name__, f"Unexpected failure. {class_and_line(error)}", DEBUG_HINT, EXIT_FAILED)

@@ -93,7 +93,7 @@ def view(
     _hush_viser()
 
     from mocapact_cli.core.policies.device import choose_device
-    from mocapact_cli.core.viewer.acting import Acting
+    from mocapact_cli.core.viewer.live_sources import Acting
     from mocapact_cli.core.viewer.opening import Wish, open_source
 
     acting = Acting(

@@ -1,4 +1,4 @@
-"""The exceptions that mocapact raises on purpose.
+"""The exceptions that mocapact raises on purpose, and what names the files that they are about.
 
 Each carries one clear sentence (what is wrong, and where) and a `hint`: what to do next. The command line maps their
 types to exit codes.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -71,6 +72,33 @@ def naming(source: object) -> Iterator[None]:
         raise InvalidInputError(f"{source}: {error.message}", hint=error.hint) from error
 
 
+@contextlib.contextmanager
+def naming_os_errors(path: Path | str, *, instead_of: Path | None = None) -> Iterator[None]:
+    """Give errors of the operating system inside the block the name of the file, where they have none.
+
+    A failed write has none by itself: a full disk would not say where.
+
+    Args:
+        path: The name.
+        instead_of: Another name that is replaced by it, as are names inside it.
+
+    Raises:
+        OSError: One was raised inside the block; now it names the file.
+    """
+    try:
+        yield
+    except OSError as error:
+        name = error.filename
+        if name is None or (instead_of and isinstance(name, str) and _is_in(Path(name), instead_of)):
+            error.filename = str(path)
+        raise
+
+
+def _is_in(path: Path, folder: Path) -> bool:
+    """Whether a path is `folder` or inside it, however the two are written."""
+    return path.absolute().is_relative_to(folder.absolute())
+
+
 def nearest_names(name: str, known: Iterable[str], *, count: int = 3) -> list[str]:
     """Return up to `count` of the `known` names that look most like `name`, best first."""
     return difflib.get_close_matches(name, list(known), n=count, cutoff=0.6)
@@ -82,6 +110,12 @@ def first_line(error: BaseException) -> str:
     said = error.args[0] if isinstance(error, KeyError) and error.args else error
     lines = str(said).strip().splitlines() or [type(error).__name__]
     return lines[0].strip().rstrip(".")
+
+
+def class_and_line(error: BaseException) -> str:
+    """Return the class of an exception that nobody expected and the first line of what it says, if it says anything."""
+    name, line = type(error).__name__, first_line(error)
+    return name if line == name else f"{name}: {line}"
 
 
 def check_known(name: str, known: Collection[str], word: str) -> None:

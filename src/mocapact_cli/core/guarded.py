@@ -24,8 +24,8 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 from mocapact_cli.core import errors
 from mocapact_cli.core.errors import InvalidInputError, MocapactError, RunError
 from mocapact_cli.core.formatting import one_line, shortened
+from mocapact_cli.core.json_files import jsonable
 from mocapact_cli.core.json_lines import json_object
-from mocapact_cli.core.paths import jsonable
 from mocapact_cli.core.progress import NullProgress, Progress
 
 if TYPE_CHECKING:

@@ -3,7 +3,8 @@ import subprocess
 import sys
 import threading
 
-from mocapact_cli.core.doctor.examine import Check, examine
+from mocapact_cli.core.doctor.check import Check
+from mocapact_cli.core.doctor.examine import examine
 from mocapact_cli.core.doctor.findings import PACKAGES, STORAGE
 
 

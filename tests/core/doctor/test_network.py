@@ -25,7 +25,7 @@ def published(hub, server, no_proxy, monkeypatch, tmp_path):
 
 
 def look():
-    return [finding for asked in network.all_asked() for finding in asked.look()]
+    return [finding for check in network.all_checks() for finding in check.look()]
 
 
 def test_sources_that_answer_are_well(only):

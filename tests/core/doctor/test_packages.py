@@ -89,3 +89,15 @@ def test_an_extra_that_is_there_is_well(installed_package, only):
     installed_package("mocapact", "9", 'numpy>=1; extra == "export"', 'nobody-has-this; extra == "dev"')
     found = list(packages.look_at_extras())
     assert [(one.name, one.level) for one in found] == [("extra export", Level.OK)]
+
+
+def test_what_an_extra_asks_for_on_other_systems_is_not_missed(installed_package):
+    installed_package(
+        "mocapact", "9", 'numpy>=1; extra == "export"', 'nobody-has-this; extra == "export" and sys_platform == "plan9"'
+    )
+    assert [(one.name, one.level) for one in packages.look_at_extras()] == [("extra export", Level.OK)]
+
+
+def test_a_python_that_was_built_from_a_repository_is_its_version(monkeypatch, only):
+    monkeypatch.setattr(sys, "version", f"{sys.version.split()[0]}+ (heads/3.13:1, May 1 2026) [GCC]")
+    assert only(packages.look_at_versions(), "Python").level is Level.OK

@@ -55,8 +55,8 @@ def meminfo(path, total_kb, free_kb):
 
 def test_the_control_group_limits_memory(tmp_path):
     file = meminfo(tmp_path / "meminfo", 16_000_000, 9_000_000)
-    assert processors.memory(file, limit=1 << 40) == (16_384_000_000, 9_216_000_000)
-    assert processors.memory(file, limit=2 * 10**9) == (2 * 10**9, 2 * 10**9)
+    assert processors.memory(file, (1 << 40, 1 << 40)) == (16_384_000_000, 9_216_000_000)
+    assert processors.memory(file, (2 * 10**9, 3 * 10**8)) == (2 * 10**9, 3 * 10**8)
 
 
 def test_without_the_systems_word_nothing_is_said(tmp_path):

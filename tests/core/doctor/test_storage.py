@@ -1,13 +1,9 @@
-import math
 from pathlib import Path
 
 import pytest
 
-from mocapact_cli.core import paths
 from mocapact_cli.core.doctor import storage
 from mocapact_cli.core.doctor.findings import Level
-from mocapact_cli.core.remote.files import RemoteFile
-from mocapact_cli.core.remote.partial import PartialFile
 
 
 def test_a_home_that_can_be_written_is_left_as_it_was(mocapact_home, only):
@@ -68,42 +64,12 @@ def test_the_innermost_mount_counts(tmp_path):
     assert storage.file_system(tmp_path, tmp_path / "nothing") == ""
 
 
-def test_what_lies_there_is_added_up(mocapact_home, only):
-    for name, size in (("data/experts/a/model.zip", 1000), ("data/mocap/x.h5", 500), ("cache/walker.mjb", 70)):
-        path = mocapact_home / name
-        path.parent.mkdir(parents=True)
-        path.write_bytes(bytes(size))
-    found = list(storage.look_at_contents())
-    assert [(one.name, one.details["size"]) for one in found] == [
-        ("data/experts", 1000), ("data/mocap", 500), ("cache", 70),
-    ]  # fmt: skip
-    assert only(found, "data/experts").text == "1 kB in 1 file: downloads and imports"
-
-
-def test_what_interrupted_work_left_is_named(mocapact_home):
-    folder = mocapact_home / "data" / "gpt"
-    folder.mkdir(parents=True)
-    download = PartialFile(folder / "gpt.ckpt", RemoteFile("gpt.ckpt", size=1 << 30))
-    download.write([b"x" * 8192], 0)
-    download.close()
-    with pytest.raises(KeyboardInterrupt), paths.atomic_folder(folder / "run") as half:
-        (half / "file").write_bytes(bytes(4096))
-        (folder / "killed").mkdir()
-        half.rename(folder / "killed" / half.name)
-        raise KeyboardInterrupt
-    whole, left = storage.look_at_contents()
-    assert left.level is Level.NOTE
-    named = {Path(path).name for path in left.details["paths"]}
-    assert {".gpt.ckpt.partial", ".gpt.ckpt.partial.json"} < named
-    assert any(name.endswith(paths.FOLDER_ENDING) for name in named)
-    # The file has a hole of a gigabyte, which takes no room.
-    assert whole.details["size"] < 1 << 20
-
-
-def test_counting_ends_in_time(mocapact_home):
-    (mocapact_home / "data").mkdir()
-    (mocapact_home / "data" / "file").write_bytes(bytes(100))
-    found = storage.contents_of(mocapact_home, until=-math.inf)
-    assert not found.complete
-    assert found.text().startswith("at least ")
-    assert storage.contents_of(mocapact_home, until=math.inf).size == 100
+def test_what_covers_a_mount_counts_and_names_may_hold_any_letter(tmp_path):
+    mounts = tmp_path / "mounts"
+    mounts.write_text(
+        f"/dev/sda / ext4 rw 0 0\nauto {tmp_path} autofs rw 0 0\nserver:/x {tmp_path} nfs4 rw 0 0\n"
+        f"x {tmp_path}/b\u00fccher\\040und tmpfs rw 0 0\n",
+        encoding="utf-8",
+    )
+    assert storage.file_system(tmp_path / "deep", mounts) == "nfs4"
+    assert storage.file_system(tmp_path / "b\u00fccher und" / "deep", mounts) == "tmpfs"

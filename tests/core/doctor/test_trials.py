@@ -54,6 +54,16 @@ def test_a_library_that_does_not_import_is_named_with_its_reason(stand_ins, only
     assert found.text == "cannot be used: ImportError: numpy.core.multiarray failed to import"
 
 
+def test_a_pytorch_that_does_not_import_is_said_once(stand_ins):
+    stand_ins(torch="raise ImportError('libc10.so is missing')")
+    trial = Trials()
+    broken = [found.name for found in trial.look_at_packages() if found.level is Level.PROBLEM]
+    assert broken == ["torch"]
+    (gpu,) = trial.look_at_gpu()
+    assert gpu.level is Level.NOTE
+    assert gpu.text.startswith("was not tried, as PyTorch")
+
+
 def test_a_library_built_for_another_numpy_is_a_problem(stand_ins, only):
     stand_ins(torch=torch(numpy="raise RuntimeError('Numpy is not available')"))
     found = only(Trials().look_at_packages(), "numpy and torch")
@@ -96,7 +106,7 @@ def answering(monkeypatch):
 
     def make(answer, driver=False):
         monkeypatch.setattr(trials, "_run", lambda program, timeout: {"CUDA": answer})
-        monkeypatch.setattr(trials, "_NVIDIA", (Path("/") if driver else Path("/nowhere/at/all"),))
+        monkeypatch.setattr(trials, "_DRIVERS", (Path("/") if driver else Path("/nowhere/at/all"),))
         (found,) = Trials().look_at_gpu()
         return found
 

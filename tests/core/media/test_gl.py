@@ -69,7 +69,7 @@ def test_deferring_remembers_the_wish_also_twice(monkeypatch, wish):
     assert os.environ["MUJOCO_GL"] == "disable"
     assert os.environ[gl.DEFERRED_VARIABLE] == wish
     works_with(monkeypatch, "egl", "osmesa", "glfw", "cgl")
-    assert gl.find_backend() == (wish or gl.DEFAULT_BACKENDS.get(sys.platform, ("glfw",))[0])
+    assert gl.find_backend() == (wish or gl.usual_backends()[0])
 
 
 def test_a_broken_choice_does_not_stop_the_import_of_mujoco():

@@ -5,7 +5,7 @@ import torch
 from mocapact_cli.core.policies.expert import ExpertPolicy
 from mocapact_cli.core.policies.packed import PackedLinear, pack_linears
 from mocapact_cli.core.policies.row_blocks import ROW_BLOCK, pad_rows
-from mocapact_cli.core.rollouts.actors import few_torch_threads
+from mocapact_cli.core.policies.threads import few_torch_threads
 from mocapact_cli.core.sim.observables import TIME_INDEX
 
 LAYERS = [(16, 16), (64, 64), (1024, 1024, 1024)]

@@ -56,7 +56,7 @@ def test_a_run_that_was_killed_while_it_began_is_no_run(folder: RunFolder, monke
         written.append(path.name)
 
     folder.prepare(resume=False, force=True)
-    monkeypatch.setattr("mocapact_cli.core.paths.write_json", dying)
+    monkeypatch.setattr("mocapact_cli.core.json_files.write_json", dying)
     with pytest.raises(MemoryError):
         folder.write_record({}, 3)
     assert written == ["versions.json"]

@@ -11,9 +11,10 @@ from mocapact_cli.core.clips.demos import demo
 from mocapact_cli.core.clips.mocap_h5 import write_clips
 from mocapact_cli.core.errors import InvalidInputError, MocapactError, NotFoundError, UsageError
 from mocapact_cli.core.interop.expert_folder import RSI_MODEL
-from mocapact_cli.core.viewer.acting import Acting
+from mocapact_cli.core.viewer.live_sources import Acting
 from mocapact_cli.core.viewer.opening import Wish, open_source
-from mocapact_cli.core.viewer.sources import WHOLE, Request
+from mocapact_cli.core.viewer.recorded_sources import WHOLE
+from mocapact_cli.core.viewer.sources import Request
 
 
 @pytest.fixture

@@ -45,7 +45,9 @@ def test_a_page_is_for_this_machine_unless_it_is_said(monkeypatch: pytest.Monkey
         assert page.url.startswith("http://127.0.0.1:")
 
 
-@pytest.mark.parametrize(("host", "error"), [("192.0.2.1", RunError), ("no.such.host.invalid", UsageError)])
+@pytest.mark.parametrize(
+    ("host", "error"), [("192.0.2.1", RunError), ("no.such.host.invalid", UsageError), ("no..such", UsageError)]
+)
 def test_an_address_that_is_not_ours_is_refused(host: str, error: type[Exception]) -> None:
     pytest.importorskip("viser")
     with pytest.raises(error), serve(open_source("demo_reach"), host=host):
@@ -63,3 +65,19 @@ def test_what_is_shown_is_described() -> None:
         "motions": 1,
         "shown": {"motion": "demo_walk", "part": 1, "start_step": 10, "steps": 50},
     }
+
+
+def test_a_source_that_cannot_be_shown_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("viser")
+    closed: list[str] = []
+    for host in ("127.0.0.1", "no..such"):
+        source = open_source("demo_reach")
+        monkeypatch.setattr(source, "close", lambda host=host: closed.append(host))
+        monkeypatch.setattr(source, "take", failing)
+        with pytest.raises(UsageError), serve(source, host=host):
+            pass
+    assert closed == ["127.0.0.1", "no..such"]
+
+
+def failing(request: object) -> None:
+    raise UsageError("It cannot be made.")

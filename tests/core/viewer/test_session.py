@@ -110,6 +110,49 @@ def test_what_fails_leaves_what_is_shown(page: View) -> None:
     session.source.stage = broken  # type: ignore[attr-defined]
 
 
+def test_the_controls_go_back_to_what_is_shown_where_a_choice_fails(page: View) -> None:
+    session, panel = page.session, page.session._panel
+    asked(page, lambda: session.change(start_step=12, act_noise=0.1, seed=3))
+    panel._motion.value, panel._noise.value = "demo_squat-5-45", 0.4
+    panel._seed.value, panel._start.value = 8, 30
+    session.source.stage = raising  # type: ignore[attr-defined]
+    asked(page, lambda: session.choose_motion("demo_squat-5-45"))
+    values = [handle.value for handle in (panel._motion, panel._noise, panel._seed, panel._start)]
+    assert values == ["demo_reach-0-40", 0.1, 3, 12]
+
+
+@pytest.fixture
+def recorded_page(recorded: Path) -> Iterator[View]:
+    """Recorded episodes on a page whose loop does not run."""
+    with serve(open_source(str(recorded))) as page:
+        yield page
+
+
+def test_an_episode_of_the_motion_before_is_not_looked_for_in_another(recorded_page: View) -> None:
+    session = recorded_page.session
+    first, second = session.source.parts("demo_reach-0-40")
+    session.choose_part(second)
+    assert session.request.part == 1
+    session.choose_motion("demo_squat-5-45")
+    session.choose_part("2: start, norm. return 0.99")
+    assert (session.request.motion, session.request.part) == ("demo_squat-5-45", 0)
+    assert session._panel._part.options == session.source.parts("demo_squat-5-45")
+    assert first != second
+
+
+def test_a_file_that_is_damaged_leaves_what_is_shown(recorded_page: View, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = recorded_page.session
+    before = session.player.take, session.request
+    monkeypatch.setattr("mocapact_cli.core.viewer.recorded_sources.episode_take", unreadable)
+    session.choose_motion("demo_squat-5-45")
+    assert (session.player.take, session.request) == before
+    assert session._panel._motion.value == "demo_reach-0-40"
+
+
+def unreadable(*arguments):
+    raise OSError("Can't synchronously read data (wrong fletcher32)")
+
+
 def raising(request):
     from mocapact_cli.core.errors import NotFoundError
 

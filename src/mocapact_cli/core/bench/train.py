@@ -6,7 +6,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
@@ -23,6 +22,7 @@ from mocapact_cli.core.clips.library import open_library
 from mocapact_cli.core.envs.batch import TrackingBatch
 from mocapact_cli.core.envs.starts import FailureStarts
 from mocapact_cli.core.errors import RunError
+from mocapact_cli.core.policies.threads import torch_threads
 from mocapact_cli.core.processors import available_threads
 from mocapact_cli.core.progress import NullProgress, Progress
 from mocapact_cli.core.sim.observables import TIME_INDEX
@@ -68,14 +68,13 @@ def measure_expert_training(
         why.
     """
     threads = threads or available_threads()
-    before = torch.get_num_threads()
     original, problem = _open_original(threads)
     ours, fast = _our_side("paper", threads), _our_side("fast", threads)
     sides = {"original_": original, "": ours, "fast_": fast}
     try:
-        rounds = measure_rounds({name: side for name, side in sides.items() if side is not None}, progress)
+        with torch_threads():
+            rounds = measure_rounds({name: side for name, side in sides.items() if side is not None}, progress)
     finally:
-        torch.set_num_threads(before)
         for side in (ours, fast, original):
             if side is not None:
                 side.close()

@@ -17,12 +17,13 @@ from mocapact_cli.core.datasets.loader import Batch, BatchLoader
 from mocapact_cli.core.paths import cache_dir
 from mocapact_cli.core.policies.device import choose_device
 from mocapact_cli.core.policies.distilled import PolicyConfig
+from mocapact_cli.core.policies.threads import torch_threads
 from mocapact_cli.core.policies.zoo import build_policy, preset
 from mocapact_cli.core.processors import available_threads
 from mocapact_cli.core.progress import NullProgress, Progress
 from mocapact_cli.core.training.distillation.config import DistillConfig
 from mocapact_cli.core.training.distillation.module import DistillModule, NumberedBatches
-from mocapact_cli.core.training.distillation.train import make_trainer, quiet_lightning
+from mocapact_cli.core.training.distillation.trainer import make_trainer, quiet_lightning
 
 ROUNDS = 5
 BATCH_SIZES = {"cpu": 64, "cuda": 256}
@@ -54,17 +55,13 @@ def measure_distillation(
         `steps_per_s`, `fixed_batch_steps_per_s`, `of_fixed_batch` and how it was measured.
     """
     progress, device = progress or NullProgress(), choose_device(device)
-    kind, usual = torch.device(device).type, torch.get_num_threads()
+    kind = torch.device(device).type
     threads = threads or available_threads()
     config = DistillConfig(batch_size=BATCH_SIZES[kind], device=device, threads=threads)
     cache_dir().mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(threads)
-    try:
-        with TemporaryDirectory(prefix="bench-", dir=cache_dir()) as folder:
-            module, loader = _set_up(Path(folder), config, network or preset(config.model), progress)
-            rounds = _rounds(module, loader, STEPS[kind], progress)
-    finally:
-        torch.set_num_threads(usual)
+    with torch_threads(threads), TemporaryDirectory(prefix="bench-", dir=cache_dir()) as folder:
+        module, loader = _set_up(Path(folder), config, network or preset(config.model), progress)
+        rounds = _rounds(module, loader, STEPS[kind], progress)
     return {name: float(np.median([row[name] for row in rounds])) for name in rounds[0]} | {
         "model": config.model,
         "batch_size": config.batch_size,

@@ -9,7 +9,6 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-import torch
 from gymnasium import spaces
 from gymnasium.wrappers import TimeLimit
 from numpy.typing import NDArray
@@ -32,6 +31,7 @@ from mocapact_cli.core.envs.batch import StepBatch, TrackingBatch
 from mocapact_cli.core.errors import RunError
 from mocapact_cli.core.policies.low_level import LowLevelPolicy
 from mocapact_cli.core.policies.npmp import NpmpConfig
+from mocapact_cli.core.policies.threads import torch_threads
 from mocapact_cli.core.policies.zoo import build_policy
 from mocapact_cli.core.processors import available_threads
 from mocapact_cli.core.progress import NullProgress, Progress
@@ -84,15 +84,14 @@ def measure_transfer_training(
         why.
     """
     threads = threads or available_threads()
-    before = torch.get_num_threads()
     original, problem = _open_original(threads)
     small = _Small(threads)
     sides = {"original_": original, "": _our_side("paper", threads), "fast_": _our_side("fast", threads)}
     open_sides = {name: side for name, side in sides.items() if side is not None}
     try:
-        rounds = measure_rounds(open_sides | {"small_": small}, progress)
+        with torch_threads():
+            rounds = measure_rounds(open_sides | {"small_": small}, progress)
     finally:
-        torch.set_num_threads(before)
         small.close()
         for side in open_sides.values():
             side.close()

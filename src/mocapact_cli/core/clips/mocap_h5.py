@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mocapact_cli.core.atomic import atomic_write
 from mocapact_cli.core.clips.clip import ARRAYS, Clip, FloatArray
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError, did_you_mean, first_line
-from mocapact_cli.core.paths import atomic_write, existing_file
+from mocapact_cli.core.paths import existing_file
 from mocapact_cli.core.safe import h5
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from mocapact_cli.core.clips.built_in import NUM_STEPS
 from mocapact_cli.core.errors import MocapactError
-from mocapact_cli.core.paths import cache_dir, data_dir, read_json_object, write_json
+from mocapact_cli.core.json_files import read_json_object, write_json
+from mocapact_cli.core.paths import cache_dir, data_dir
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

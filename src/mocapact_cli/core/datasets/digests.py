@@ -8,7 +8,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from mocapact_cli.core.paths import write_json
+from mocapact_cli.core.json_files import write_json
 from mocapact_cli.core.progress import NullProgress, Progress
 
 if TYPE_CHECKING:

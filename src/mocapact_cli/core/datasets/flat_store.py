@@ -28,7 +28,8 @@ from mocapact_cli.core.datasets.digests import file_digests
 from mocapact_cli.core.datasets.disk_file import interrupts_after
 from mocapact_cli.core.datasets.reader import RolloutFile
 from mocapact_cli.core.errors import InvalidInputError, RunError
-from mocapact_cli.core.paths import cache_dir, write_json
+from mocapact_cli.core.json_files import write_json
+from mocapact_cli.core.paths import cache_dir
 from mocapact_cli.core.progress import NullProgress, Progress
 from mocapact_cli.core.safe import h5
 

@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from mocapact_cli.core.datasets.disk_file import DiskFile, interrupts_after
-from mocapact_cli.core.paths import errors_name
+from mocapact_cli.core.errors import naming_os_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ class H5Output:
         """
         with interrupts_after():
             yield self.handle
-        with errors_name(self._path):
+        with naming_os_errors(self._path):
             self._disk.check()
 
 
@@ -54,7 +54,7 @@ def create_h5(path: Path, **options: Any) -> Iterator[H5Output]:
     """
     import h5py
 
-    with errors_name(path), contextlib.closing(DiskFile(path)) as disk, contextlib.ExitStack() as stack:
+    with naming_os_errors(path), contextlib.closing(DiskFile(path)) as disk, contextlib.ExitStack() as stack:
         with interrupts_after():
             handle = h5py.File(disk, "w", **options)
             # Closing twice does nothing, so this serves a file that is given up.

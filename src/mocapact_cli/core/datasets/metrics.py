@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mocapact_cli.core.atomic import atomic_write
 from mocapact_cli.core.datasets.reader import RolloutFile, rollout_paths
 from mocapact_cli.core.datasets.statistics import RolloutStatistics
-from mocapact_cli.core.paths import atomic_write
 from mocapact_cli.core.safe import h5
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mocapact_cli.core.atomic import atomic_write
 from mocapact_cli.core.datasets import checksums, schema
 from mocapact_cli.core.datasets.h5_output import H5Output, create_h5
 from mocapact_cli.core.datasets.statistics import OrderedStatistics, RolloutStatistics, RunningStatistics
 from mocapact_cli.core.errors import RunError, UsageError
-from mocapact_cli.core.paths import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

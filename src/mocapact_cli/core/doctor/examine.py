@@ -1,15 +1,14 @@
-"""All looks at the machine, side by side, each with a time limit; whatever goes wrong in one becomes a finding."""
+"""All looks at the machine, side by side, and what they came to."""
 
 from __future__ import annotations
 
 import dataclasses
 import importlib
-import queue
-import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mocapact_cli.core.doctor.check import Check, Look
 from mocapact_cli.core.doctor.findings import (
     GPU,
     GRAPHICS,
@@ -20,7 +19,6 @@ from mocapact_cli.core.doctor.findings import (
     STORAGE,
     Finding,
     Level,
-    Subject,
 )
 from mocapact_cli.core.doctor.trials import LIMIT_S as TRIAL_LIMIT_S
 from mocapact_cli.core.doctor.trials import Trials
@@ -31,25 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from mocapact_cli.core.progress import Progress
-
-_LIMIT_S = 20.0
-
-
-@dataclass(frozen=True)
-class Check:
-    """One look at something.
-
-    Attributes:
-        subject: Where its findings belong.
-        name: What it looks at.
-        look: Returns what it found.
-        limit_s: Seconds after which nobody waits for it any longer.
-    """
-
-    subject: Subject
-    name: str
-    look: Callable[[], Iterable[Finding]]
-    limit_s: float = _LIMIT_S
 
 
 def all_checks() -> list[Check]:
@@ -65,7 +44,7 @@ def all_checks() -> list[Check]:
         Check(GRAPHICS, "OpenGL", _later("graphics", "look_at_opengl")),
         Check(GRAPHICS, "ffmpeg", _later("graphics", "look_at_ffmpeg")),
         Check(STORAGE, "home", _later("storage", "look_at_home")),
-        Check(STORAGE, "contents", _later("storage", "look_at_contents")),
+        Check(STORAGE, "contents", _later("contents", "look_at_contents")),
         *_network_checks(),
         Check(SHELL, "completion", _later("shell", "look_at_completion")),
     ]
@@ -87,7 +66,7 @@ def _network_checks() -> list[Check]:
     except ImportError:
         # It fails once more where that becomes a finding.
         return [Check(NETWORK, "sources", _later("network", "look_at_settings"))]
-    return [Check(NETWORK, asked.name, asked.look, network.LIMIT_S) for asked in network.all_asked()]
+    return network.all_checks()
 
 
 @dataclass(frozen=True)
@@ -130,44 +109,13 @@ def examine(checks: Sequence[Check] | None = None, *, progress: Progress | None 
     """
     started = time.monotonic()
     chosen = all_checks() if checks is None else checks
-    answers = [_begin(check) for check in chosen]
+    looks = [Look(check) for check in chosen]
     findings: list[Finding] = []
     with (progress or NullProgress()).task("Looking", len(chosen), "checks") as task:
-        for check, answer in zip(chosen, answers, strict=True):
-            left = check.limit_s - (time.monotonic() - started)
-            findings += map(_redacted, _awaited(check, answer, max(0.0, left)))
+        for look in looks:
+            findings += map(_redacted, look.findings(time.monotonic() - started))
             task.advance()
     return Report(tuple(findings), time.monotonic() - started)
-
-
-def _begin(check: Check) -> queue.SimpleQueue[list[Finding]]:
-    answers: queue.SimpleQueue[list[Finding]] = queue.SimpleQueue()
-
-    def work() -> None:
-        found: list[Finding] = []
-        try:
-            found.extend(check.look())
-        except BaseException as error:  # noqa: BLE001 - a look that fails is a finding, too
-            found.append(_failed(check, error))
-        answers.put(found)
-
-    # The program's end does not wait for one that hangs.
-    threading.Thread(target=work, name=f"doctor {check.name}", daemon=True).start()
-    return answers
-
-
-def _awaited(check: Check, answers: queue.SimpleQueue[list[Finding]], seconds: float) -> list[Finding]:
-    try:
-        return answers.get(timeout=seconds)
-    except queue.Empty:
-        text = f"gave no answer within {check.limit_s:g} s"
-        return [check.subject.warning(check.name, text, "Run `mocapact doctor` again; the machine may be busy.")]
-
-
-def _failed(check: Check, error: BaseException) -> Finding:
-    first_line = str(error).strip().partition("\n")[0]
-    text = f"could not be looked at: {type(error).__name__}: {first_line}".rstrip(": ")
-    return check.subject.warning(check.name, text, "This is a defect of `mocapact doctor`: please report it.")
 
 
 def _redacted(finding: Finding) -> Finding:

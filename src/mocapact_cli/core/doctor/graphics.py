@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mocapact_cli.core.doctor.findings import GRAPHICS
 from mocapact_cli.core.errors import first_line
 from mocapact_cli.core.formatting import shortened
-from mocapact_cli.core.media.gl import BACKENDS, DEBIAN_HINT, DEFAULT_BACKENDS, SWITCHED_OFF, requested_backend, why_not
+from mocapact_cli.core.media.gl import BACKENDS, DEBIAN_HINT, SWITCHED_OFF, requested_backend, usual_backends, why_not
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from mocapact_cli.core.doctor.findings import Finding
 
 LIMIT_S = 15.0
+"""Seconds that a back end may take to draw, and ffmpeg to list its encoders."""
 _ENCODER = "libx264"
-_FFMPEG = "pip install --force-reinstall imageio-ffmpeg"
+_REINSTALL = "pip install --force-reinstall imageio-ffmpeg"
 
 
 def look_at_opengl() -> Iterator[Finding]:
@@ -31,9 +32,9 @@ def look_at_opengl() -> Iterator[Finding]:
     if wish and wish not in BACKENDS:
         yield GRAPHICS.warning("MUJOCO_GL", f"is {wish!r}, which is no back end and is passed over", "Unset MUJOCO_GL")
         wish = ""
-    reasons = _tried([name for name in BACKENDS if sys.platform == "darwin" or name != "cgl"])
-    usual = DEFAULT_BACKENDS.get(sys.platform, ("glfw",))
-    chosen = next((name for name in ((wish,) if wish else usual) if reasons.get(name, "") is None), None)
+    reasons = _reasons_against([name for name in BACKENDS if sys.platform == "darwin" or name != "cgl"])
+    candidates = (wish,) if wish else usual_backends()
+    chosen = next((name for name in candidates if reasons.get(name, "") is None), None)
     yield _verdict(wish, chosen, reasons)
     for name, reason in reasons.items():
         if name not in (wish, chosen):
@@ -53,7 +54,7 @@ def _verdict(wish: str, chosen: str | None, reasons: dict[str, str | None]) -> F
     return GRAPHICS.warning("OpenGL", "no back end works: no films and no camera images", DEBIAN_HINT)
 
 
-def _tried(backends: Sequence[str]) -> dict[str, str | None]:
+def _reasons_against(backends: Sequence[str]) -> dict[str, str | None]:
     """Why each back end does not draw, None for those that do; all at once, since each takes a process's start."""
     reasons: dict[str, str | None] = dict.fromkeys(backends, "was not tried")
 
@@ -79,11 +80,11 @@ def look_at_ffmpeg() -> Iterator[Finding]:
             [program, "-hide_banner", "-encoders"], capture_output=True, text=True, timeout=LIMIT_S, check=True
         )
     except (ImportError, OSError, RuntimeError, subprocess.SubprocessError) as error:
-        yield GRAPHICS.warning("ffmpeg", f"does not run, so no .mp4: {shortened(first_line(error))}", _FFMPEG)
+        yield GRAPHICS.warning("ffmpeg", f"does not run, so no .mp4: {shortened(first_line(error))}", _REINSTALL)
         return
     if _ENCODER in done.stdout:
         yield GRAPHICS.ok("ffmpeg", f"{program} with {_ENCODER}", program=program)
     else:
         yield GRAPHICS.warning(
-            "ffmpeg", f"{program} has no {_ENCODER}, so no .mp4", f"{_FFMPEG}; unset IMAGEIO_FFMPEG_EXE"
+            "ffmpeg", f"{program} has no {_ENCODER}, so no .mp4", f"{_REINSTALL}; unset IMAGEIO_FFMPEG_EXE"
         )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import time
 import urllib.request
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from mocapact_cli.core.doctor.check import Check
 from mocapact_cli.core.doctor.findings import NETWORK
 from mocapact_cli.core.errors import AccessError, MocapactError
 from mocapact_cli.core.remote.azure import SAS_VARIABLE, AzureSource
@@ -24,31 +24,23 @@ if TYPE_CHECKING:
 
     from mocapact_cli.core.doctor.findings import Finding
 
-LIMIT_S = 6.0
 CONNECT_S, SILENCE_S = 3.0, 4.0
 """Seconds that a source may take to be reached, and to answer."""
+LIMIT_S = CONNECT_S + SILENCE_S + 1.0
+"""Seconds that a look may take: more than a source may, whose own message says more than that nothing came."""
 SOON = timedelta(days=1)
+"""A signature that expires within it is a warning."""
 _SAMPLES = "sample"
-_A_SKELETON = "subjects/09/09.asf"
-_CHECK = "Check the network and the proxy; `mocapact download --source` takes a mirror or a folder"
+"""A folder of every repository, with few files."""
+_SKELETON = "subjects/09/09.asf"
+"""A small file of the CMU recordings."""
+_REMEDY = "Check the network and the proxy; `mocapact download --source` takes a mirror or a folder"
 
 
-@dataclass(frozen=True)
-class Asked:
-    """One thing to look at.
-
-    Attributes:
-        name: Of it.
-        look: Returns what was found.
-    """
-
-    name: str
-    look: Callable[[], Iterator[Finding]]
-
-
-def all_asked() -> list[Asked]:
+def all_checks() -> list[Check]:
     """Return what is looked at: the settings, and each published source, unless the network is switched off."""
-    return [Asked("settings", look_at_settings), *([] if is_offline() else _sources())]
+    settings = Check(NETWORK, "settings", look_at_settings, LIMIT_S)
+    return [settings, *([] if is_offline() else _sources())]
 
 
 def look_at_settings() -> Iterator[Finding]:
@@ -80,19 +72,19 @@ def _signature(url: str, now: datetime) -> Iterator[Finding]:
         yield NETWORK.ok(SAS_VARIABLE, f"good until {when}")
 
 
-def _sources() -> list[Asked]:
-    asked = [
-        _asked(repository, _listing(HuggingFaceSource, repository, kind, folder=_SAMPLES))
+def _sources() -> list[Check]:
+    checks = [
+        _asking(repository, _listing(HuggingFaceSource, repository, kind, folder=_SAMPLES))
         for repository, kind in sorted({(one.repository, one.repository_kind) for one in KINDS.values()})
         if repository
     ]
-    asked.append(_asked("reference motion", lambda: _hurried(HttpSource(MOCAP_HOME)).stat(MOCAP_FILE)))
-    asked.append(_asked("CMU recordings", lambda: _hurried(HttpSource(CMU)).stat(_A_SKELETON)))
+    checks.append(_asking("reference motion", lambda: _hurried(HttpSource(MOCAP_HOME)).stat(MOCAP_FILE)))
+    checks.append(_asking("CMU recordings", lambda: _hurried(HttpSource(CMU)).stat(_SKELETON)))
     url = os.environ.get(SAS_VARIABLE)
     expiry = sas_expiry(url) if url else None
     if url and (expiry is None or expiry > datetime.now(UTC)):
-        asked.append(_asked("Azure container", _listing(AzureSource, url)))
-    return asked
+        checks.append(_asking("Azure container", _listing(AzureSource, url)))
+    return checks
 
 
 def _listing(source: Callable[..., HttpSource], *address: str, folder: str = "") -> Callable[[], object]:
@@ -104,8 +96,8 @@ def _hurried(source: HttpSource) -> HttpSource:
     return source
 
 
-def _asked(name: str, question: Callable[[], object]) -> Asked:
-    """Ask a question that a download would ask first; the answer is whether it is answered."""
+def _asking(name: str, question: Callable[[], object]) -> Check:
+    """Return the check that asks what a download would ask first; what is found is whether it is answered."""
 
     def look() -> Iterator[Finding]:
         began = time.monotonic()
@@ -114,11 +106,11 @@ def _asked(name: str, question: Callable[[], object]) -> Asked:
         except AccessError as error:
             yield NETWORK.problem(name, error.message, error.hint)
         except MocapactError as error:
-            yield NETWORK.warning(name, error.message, error.hint or _CHECK)
+            yield NETWORK.warning(name, error.message, error.hint or _REMEDY)
         except TransientError as error:
-            yield NETWORK.warning(name, error.reason, _CHECK)
+            yield NETWORK.warning(name, error.reason, _REMEDY)
         else:
             seconds = time.monotonic() - began
             yield NETWORK.ok(name, f"answers in {seconds:.2f} s", seconds=seconds)
 
-    return Asked(name, look)
+    return Check(NETWORK, name, look, LIMIT_S)

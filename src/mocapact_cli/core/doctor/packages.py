@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _OURS = "mocapact"
 _FOR_DEVELOPERS = "dev"
+"""The extra that is not looked at."""
 _INSTALL = "pip install '{0}'"
 
 
@@ -114,7 +115,8 @@ def look_at_extras() -> Iterator[Finding]:
 
 
 def _python() -> Finding:
-    version = sys.version.split()[0]
+    # Not its whole name: builds from a repository end in a plus sign, which is no version for packages.
+    version = ".".join(map(str, sys.version_info[:3]))
     asked = _requires_python()
     if not asked or version in SpecifierSet(asked, prereleases=True):
         return PACKAGES.ok("Python", f"{version} at {sys.executable}", version=version)
@@ -132,7 +134,11 @@ def _requires_python() -> str:
 
 @cache
 def requirements(package: str) -> tuple[Requirement, ...] | None:
-    """What a package asks for; None where it is not installed."""
+    """Return what an installed package asks for; None where it is not installed.
+
+    Args:
+        package: Its name.
+    """
     try:
         lines = metadata.requires(package) or []
     except metadata.PackageNotFoundError:
@@ -156,7 +162,7 @@ def _extras() -> dict[str, list[Requirement]]:
     found: dict[str, list[Requirement]] = defaultdict(list)
     for requirement in requirements(_OURS) or ():
         for extra in re.findall(r"extra == ['\"]([^'\"]+)['\"]", str(requirement.marker or "")):
-            if extra != _FOR_DEVELOPERS:
+            if extra != _FOR_DEVELOPERS and _applies(requirement, extra):
                 found[extra].append(requirement)
     return found
 

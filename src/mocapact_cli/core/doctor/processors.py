@@ -101,12 +101,12 @@ def look_at_memory() -> Iterator[Finding]:
         yield PROCESSORS.ok("memory", text, **details)
 
 
-def memory(meminfo: Path = _MEMINFO, limit: int | None = None) -> tuple[int, int] | None:
+def memory(meminfo: Path = _MEMINFO, group: tuple[int, int] | None = None) -> tuple[int, int] | None:
     """Return bytes of memory in all and free, as far as this process may use them; None where the system says nothing.
 
     Args:
         meminfo: The system's file.
-        limit: Of the control group; None to ask for it.
+        group: The same of the control group; None to ask for it.
     """
     try:
         lines = meminfo.read_text(encoding="utf-8").splitlines()
@@ -114,5 +114,5 @@ def memory(meminfo: Path = _MEMINFO, limit: int | None = None) -> tuple[int, int
         total, free = sizes["MemTotal"], sizes["MemAvailable"]
     except (OSError, ValueError, KeyError, IndexError):
         return None
-    limit = cgroup_memory() if limit is None else limit
-    return (total, free) if limit is None or limit >= total else (limit, min(free, limit))
+    allowed, left = group or cgroup_memory() or (total, free)
+    return min(total, allowed), min(free, left)

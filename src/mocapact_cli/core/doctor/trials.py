@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from mocapact_cli.core.doctor.findings import Finding
 
 LIMIT_S = 30.0
-_PROGRAM = "mocapact_cli.core.doctor.trial"
+"""Seconds that the child process may take for all steps."""
+_PROGRAM = "mocapact_cli.core.doctor.trial_child"
+_EXCHANGE = "numpy and torch"
 _REINSTALL = "pip install --force-reinstall --no-deps {0}"
-_NVIDIA = (Path("/proc/driver/nvidia/version"), Path("/dev/nvidiactl"), Path("/dev/dxg"))
+_DRIVERS = (Path("/proc/driver/nvidia/version"), Path("/dev/nvidiactl"), Path("/dev/dxg"))
+"""One of these is there where a driver of NVIDIA's is loaded."""
 _CUDA_TORCH = "pip install --force-reinstall torch, with the index that https://pytorch.org names for your CUDA"
 
 
@@ -47,6 +50,11 @@ class Trials:
             answers = self._answers
         return answers.get(step, {"skipped": True})
 
+    def _failed(self, step: str) -> str | None:
+        """Why a step failed; None where it did not."""
+        reason: str | None = self._answer(step).get("failed")
+        return reason
+
     def look_at_packages(self) -> Iterator[Finding]:
         """Say whether the libraries load together, and whether the walker can be built and stepped."""
         yield from self._imports()
@@ -60,13 +68,13 @@ class Trials:
             yield PACKAGES.ok("walker", f"built and stepped by {walker['by']}", **walker)
 
     def _imports(self) -> Iterator[Finding]:
-        broken = False
-        for step in ("numpy", "scipy", "h5py", "torch", "mujoco", "numpy and torch"):
-            answer = self._answer(step)
-            if "failed" in answer:
-                broken = True
-                package = step.rpartition(" ")[2]
-                yield PACKAGES.problem(step, f"cannot be used: {answer['failed']}", _REINSTALL.format(package))
+        broken = [step for step in ("numpy", "scipy", "h5py", "torch", "mujoco", _EXCHANGE) if self._failed(step)]
+        if _EXCHANGE in broken and {"numpy", "torch"} & set(broken):
+            # It fails with them, which says nothing more.
+            broken.remove(_EXCHANGE)
+        for step in broken:
+            package = step.rpartition(" ")[2]
+            yield PACKAGES.problem(step, f"cannot be used: {self._failed(step)}", _REINSTALL.format(package))
         if not broken:
             yield PACKAGES.ok("libraries", "NumPy, SciPy, h5py, PyTorch and MuJoCo load together")
 
@@ -90,15 +98,15 @@ class Trials:
     def look_at_gpu(self) -> Iterator[Finding]:
         """Say which GPUs PyTorch can use, and why it cannot use one that is there."""
         answer = self._answer("CUDA")
-        if "failed" in answer:
+        if answer.get("skipped") or self._failed("torch"):
+            yield GPU.note("CUDA", "was not tried, as PyTorch or a library before it does not load")
+        elif "failed" in answer:
             yield GPU.problem(
                 "CUDA", f"fails when it is used: {answer['failed']}", "Use --device cpu, or see nvidia-smi"
             )
         elif answer.get("devices"):
             for device in answer["devices"]:
                 yield _device(device)
-        elif answer.get("skipped"):
-            yield GPU.note("CUDA", "was not tried, as PyTorch does not load")
         else:
             yield _without_gpu(answer)
 
@@ -115,7 +123,7 @@ def _device(device: dict[str, Any]) -> Finding:
 
 
 def _without_gpu(answer: dict[str, Any]) -> Finding:
-    driver = next((path for path in _NVIDIA if path.exists()), None)
+    driver = next((path for path in _DRIVERS if path.exists()), None)
     if driver is None:
         return GPU.note("CUDA", "no NVIDIA GPU: networks run on the processor", **answer)
     if answer["built_for"] is None:

@@ -11,7 +11,7 @@ from mocapact_cli.core.errors import UsageError
 from mocapact_cli.core.evaluation.metrics import ScoredEpisode, summarize, summarize_by_snippet
 from mocapact_cli.core.evaluation.observers import MotionObserver, RewardCurves, RewardsOverTime
 from mocapact_cli.core.evaluation.versions import versions
-from mocapact_cli.core.rollouts.actors import few_torch_threads
+from mocapact_cli.core.policies.threads import few_torch_threads
 from mocapact_cli.core.rollouts.controllers import make_baseline
 from mocapact_cli.core.rollouts.episodes import Actor, Listener, PlannedEpisode, open_batch, run_episodes
 from mocapact_cli.core.rollouts.sampling import acting, drawable

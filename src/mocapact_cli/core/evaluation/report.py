@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mocapact_cli.core.atomic import atomic_write
 from mocapact_cli.core.errors import InvalidInputError
-from mocapact_cli.core.paths import atomic_write
 from mocapact_cli.core.safe.archives import read_npz
 
 if TYPE_CHECKING:

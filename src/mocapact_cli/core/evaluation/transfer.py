@@ -18,7 +18,7 @@ from mocapact_cli.core.media.captions import GAP
 from mocapact_cli.core.media.clip_film import film_goal
 from mocapact_cli.core.policies.packed import pack_linears
 from mocapact_cli.core.policies.row_blocks import pad_rows
-from mocapact_cli.core.rollouts.actors import few_torch_threads
+from mocapact_cli.core.policies.threads import few_torch_threads
 from mocapact_cli.core.rollouts.episodes import PlannedEpisode, open_batch, run_episodes
 from mocapact_cli.core.rollouts.streams import RANDOM_ACTIONS, STARTS, EpisodeStreams, stream
 from mocapact_cli.core.tasks.goal import GoalCursor, GoalTask, Mark

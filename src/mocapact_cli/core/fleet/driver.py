@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from mocapact_cli.core import paths
+from mocapact_cli.core import json_files
 from mocapact_cli.core.errors import InterruptedRunError, RunError, UsageError
 from mocapact_cli.core.fleet.far import is_address
 from mocapact_cli.core.fleet.plan import plan_folder, read_plan
@@ -194,13 +194,13 @@ def _sole_driver(folder: Path) -> Iterator[None]:
 def _session(folder: Path) -> Iterator[None]:
     """Write down who drives, since when, and when it was over."""
     session: dict[str, Any] = {"host": platform.node(), "pid": os.getpid(), "started": time.time(), "ended": None}
-    paths.write_json(folder / SESSION, session)
+    json_files.write_json(folder / SESSION, session)
     try:
         yield
     finally:
         # On a full disk there is something more important to say.
         with contextlib.suppress(OSError):
-            paths.write_json(folder / SESSION, session | {"ended": time.time()})
+            json_files.write_json(folder / SESSION, session | {"ended": time.time()})
 
 
 @contextlib.contextmanager

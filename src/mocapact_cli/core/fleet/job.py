@@ -18,7 +18,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mocapact_cli.core import paths
+from mocapact_cli.core import json_files
 from mocapact_cli.core.errors import (
     AccessError,
     InterruptedRunError,
@@ -143,7 +143,7 @@ def _speaker() -> Callable[[dict[str, Any]], None]:
     def say(document: dict[str, Any]) -> None:
         # Without a watcher there is nobody to tell; the job is about to stop.
         with contextlib.suppress(OSError):
-            channel.write(json.dumps(document, default=paths.jsonable) + "\n")
+            channel.write(json.dumps(document, default=json_files.jsonable) + "\n")
             channel.flush()
 
     return say

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mocapact_cli import __version__
-from mocapact_cli.core import paths
+from mocapact_cli.core import json_files, paths
 from mocapact_cli.core.config import from_dict, to_dict
 from mocapact_cli.core.errors import InvalidInputError, UsageError
 from mocapact_cli.core.fleet.far import is_address
@@ -120,7 +120,7 @@ def write_plan(folder: Path, plan: Plan) -> Plan:
         if there == plan:
             return there
     record = {name: value for name, value in to_dict(plan).items() if not name.startswith("_")}
-    paths.write_json(folder / PLAN_FILE, record)
+    json_files.write_json(folder / PLAN_FILE, record)
     return plan
 
 
@@ -132,7 +132,7 @@ def read_plan(folder: Path) -> Plan:
         InvalidInputError: It is damaged, or of another version.
     """
     path = folder if folder.name == PLAN_FILE else folder / PLAN_FILE
-    record = paths.read_json_object(path, hint="`mocapact fleet train` makes one; name its folder.")
+    record = json_files.read_json_object(path, hint="`mocapact fleet train` makes one; name its folder.")
     _check_version(path, record)
     try:
         return from_dict(Plan, record)

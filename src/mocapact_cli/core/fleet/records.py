@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from mocapact_cli.core import paths
+from mocapact_cli.core import atomic, json_files
 from mocapact_cli.core.errors import RunError
 from mocapact_cli.core.fleet import machine
 
@@ -154,7 +154,7 @@ class Records:
 
     def save(self, attempt: Attempt) -> None:
         """Write an attempt's file for good."""
-        paths.write_text(self._path(attempt), _text(attempt))
+        atomic.write_text(self._path(attempt), _text(attempt))
 
     def beat(self, attempt: Attempt) -> None:
         """Write a sign of life; one that a crash of the machine takes away is no loss."""
@@ -240,7 +240,7 @@ def _parsed(path: Path, plain: Attempt) -> Attempt:
 
 def _text(attempt: Attempt) -> str:
     record = {name: value for name, value in asdict(attempt).items() if name != "heard"}
-    return json.dumps(record, indent=1, default=paths.jsonable) + "\n"
+    return json.dumps(record, indent=1, default=json_files.jsonable) + "\n"
 
 
 def _quoted(job: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mocapact_cli.core import paths
+from mocapact_cli.core import json_files
 from mocapact_cli.core.datasets.metrics import write_metrics
 from mocapact_cli.core.errors import MocapactError
 from mocapact_cli.core.evaluation.expert_report import (
@@ -76,7 +76,7 @@ def report_fleet(status: FleetStatus, *, threshold: float = NORM_LENGTH_THRESHOL
     experts = ExpertReport(tuple(cards), threshold)
     picture = experts.plot(status.folder / PICTURE) if cards else None
     report = FleetReport(status, experts, picture)
-    paths.write_json(status.folder / REPORT, report.to_json())
+    json_files.write_json(status.folder / REPORT, report.to_json())
     return report
 
 

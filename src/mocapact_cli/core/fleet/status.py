@@ -10,7 +10,7 @@ from mocapact_cli.core.errors import InvalidInputError, NotFoundError
 from mocapact_cli.core.fleet.plan import plan_folder, read_plan
 from mocapact_cli.core.fleet.records import Attempt, Records
 from mocapact_cli.core.fleet.storage import open_output
-from mocapact_cli.core.paths import read_json_object
+from mocapact_cli.core.json_files import read_json_object
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

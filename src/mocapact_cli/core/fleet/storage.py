@@ -16,7 +16,7 @@ import threading
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Protocol
 
-from mocapact_cli.core import paths
+from mocapact_cli.core import atomic, paths
 from mocapact_cli.core.errors import RunError
 from mocapact_cli.core.fleet import machine
 from mocapact_cli.core.fleet.far import Far, is_address
@@ -150,7 +150,7 @@ class _Copying:
     def _copy_if_new(self) -> None:
         now = self._stamp()
         if now != self._seen:
-            paths.write_text(self._folder / _LAST, machine.machine_id())
+            atomic.write_text(self._folder / _LAST, machine.machine_id())
             self._far.mirror(self._folder, self._name, last=CHECKPOINT)
             self._seen = now
 

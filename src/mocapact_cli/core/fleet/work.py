@@ -129,7 +129,7 @@ def _evaluate(plan: Plan, job: Job, folder: Path, progress: Progress) -> dict[st
     from mocapact_cli.core.evaluation.expert_report import ExpertCard
     from mocapact_cli.core.evaluation.report import EVALUATIONS_FILE
     from mocapact_cli.core.fleet.storage import local_experts
-    from mocapact_cli.core.paths import write_json
+    from mocapact_cli.core.json_files import write_json
 
     machine = _machine(plan)
     config = from_dict(EvalConfig, plan.settings | {"seed": job.seed, "threads": machine["threads"]})

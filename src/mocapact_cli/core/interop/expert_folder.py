@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mocapact_cli.core.atomic import atomic_write
 from mocapact_cli.core.clips.snippets import Snippet
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError, naming
 from mocapact_cli.core.interop import sb3_zip
-from mocapact_cli.core.paths import atomic_write, existing_files, read_json_object, write_json
+from mocapact_cli.core.json_files import read_json_object, write_json
+from mocapact_cli.core.paths import existing_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

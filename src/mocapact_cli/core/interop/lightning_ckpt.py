@@ -11,10 +11,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mocapact_cli.core.atomic import atomic_write
 from mocapact_cli.core.errors import InvalidInputError, MocapactError
 from mocapact_cli.core.formatting import shortened
 from mocapact_cli.core.interop.published_policies import convert
-from mocapact_cli.core.paths import atomic_write
 from mocapact_cli.core.policies.zoo import describe, restore
 from mocapact_cli.core.safe.checkpoints import read_checkpoint
 

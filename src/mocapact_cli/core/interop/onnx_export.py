@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mocapact_cli.core.atomic import atomic_write
 from mocapact_cli.core.errors import RunError, first_line
 from mocapact_cli.core.interop.extras import require
 from mocapact_cli.core.interop.policy_interface import (
@@ -27,7 +28,7 @@ from mocapact_cli.core.interop.policy_interface import (
     outputs,
 )
 from mocapact_cli.core.interop.policy_places import ONNX_SUFFIX
-from mocapact_cli.core.paths import atomic_write, existing_file
+from mocapact_cli.core.paths import existing_file
 from mocapact_cli.core.policies.embedding import DECODER
 from mocapact_cli.core.policies.expert import ExpertPolicy
 from mocapact_cli.core.policies.transfer import TransferPolicy

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mocapact_cli import __version__
+from mocapact_cli.core.atomic import atomic_write
 from mocapact_cli.core.errors import InvalidInputError, MocapactError, RunError, naming
 from mocapact_cli.core.interop.extras import require
 from mocapact_cli.core.interop.normalizers import normalizer_from_dict, normalizer_to_dict
 from mocapact_cli.core.interop.policy_interface import EXPERT, largest_difference, model_name, observable_sizes
 from mocapact_cli.core.interop.policy_places import SAFETENSORS_SUFFIX
 from mocapact_cli.core.interop.safetensors_header import DESCRIPTION_KEY, PURPOSE, read_header
-from mocapact_cli.core.paths import atomic_write, existing_file, write_json
+from mocapact_cli.core.json_files import write_json
+from mocapact_cli.core.paths import existing_file
 from mocapact_cli.core.policies.expert import ExpertNetwork, ExpertPolicy
 from mocapact_cli.core.policies.low_level import LowLevelPolicy
 from mocapact_cli.core.policies.transfer import TransferPolicy

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mocapact_cli.core.atomic import atomic_write
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError, naming
 from mocapact_cli.core.interop import sb3_zip
 from mocapact_cli.core.interop.expert_folder import (
@@ -23,7 +24,7 @@ from mocapact_cli.core.interop.expert_folder import (
     write_model,
 )
 from mocapact_cli.core.interop.policy_places import LOW_LEVEL_FILE, TASK_MODEL, checkpoint_in
-from mocapact_cli.core.paths import atomic_write, existing_files
+from mocapact_cli.core.paths import existing_files
 from mocapact_cli.core.policies.low_level import MAX_EMBED, LowLevelPolicy
 from mocapact_cli.core.tasks.registry import task_class, task_seen_in
 from mocapact_cli.core.walker.model import NUM_JOINTS

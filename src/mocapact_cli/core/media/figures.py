@@ -6,9 +6,9 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from mocapact_cli.core.atomic import atomic_write
 from mocapact_cli.core.errors import UsageError
 from mocapact_cli.core.formatting import one_line
-from mocapact_cli.core.paths import atomic_write
 
 FORMATS = ("png", "svg", "pdf")
 DOTS_PER_INCH = 120

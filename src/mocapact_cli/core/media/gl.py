@@ -21,7 +21,7 @@ DEFERRED_VARIABLE = "MOCAPACT_GL"
 """Where `defer_gl` keeps the user's MUJOCO_GL."""
 SWITCHED_OFF = frozenset({"disable", "disabled", "off", "false", "0"})
 BACKENDS = ("egl", "osmesa", "glfw", "cgl")
-DEFAULT_BACKENDS = {"linux": ("egl", "osmesa"), "darwin": ("cgl",)}
+_USUAL = {"linux": ("egl", "osmesa"), "darwin": ("cgl",)}
 DEBIAN_HINT = "On Debian or Ubuntu: apt-get install -y libegl1 libgl1 libosmesa6"
 
 _PROBE = """
@@ -79,7 +79,12 @@ def _candidates() -> Sequence[str]:
         raise MissingDependencyError(f"OpenGL is switched off: MUJOCO_GL is {requested}.", hint=hint)
     if requested in BACKENDS:
         return (requested,)
-    return DEFAULT_BACKENDS.get(sys.platform, ("glfw",))
+    return usual_backends()
+
+
+def usual_backends() -> Sequence[str]:
+    """Return the back ends that are tried on this system where MUJOCO_GL names none, the first one first."""
+    return _USUAL.get(sys.platform, ("glfw",))
 
 
 def requested_backend() -> str:

@@ -16,8 +16,8 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
 
+from mocapact_cli.core.atomic import write_text
 from mocapact_cli.core.errors import UsageError
-from mocapact_cli.core.paths import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

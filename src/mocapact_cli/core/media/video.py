@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from mocapact_cli.core.atomic import atomic_write
 from mocapact_cli.core.errors import UsageError
-from mocapact_cli.core.paths import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mocapact_cli.core import paths
+from mocapact_cli.core import atomic, paths
 from mocapact_cli.core.clips.library import ClipLibrary, open_library
 from mocapact_cli.core.clips.snippets import Snippet, cut
 from mocapact_cli.core.errors import MissingDependencyError, UsageError
@@ -116,7 +116,7 @@ def quickstart(
     if folder.exists() and any(folder.iterdir()) and not (resume or force):
         hint = "Use --resume to continue it, --force to replace it, or another folder with --out."
         raise UsageError(f"{folder} already holds something.", hint=hint)
-    paths.sweep(folder)
+    atomic.delete_leftovers(folder)
     library, snippet, stages, mocap = _motion(config.clip, folder, progress, resume=resume)
     result = QuickstartResult(folder, snippet, stages)
     if mocap:

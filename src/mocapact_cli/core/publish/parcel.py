@@ -18,7 +18,7 @@ from mocapact_cli.core.evaluation.report import EVALUATIONS_FILE
 from mocapact_cli.core.guarded import run_guarded
 from mocapact_cli.core.interop.expert_folder import CLIP_INFO
 from mocapact_cli.core.interop.run_files import CHECKPOINTS, CONFIG, FLAGS, METRICS, VERSIONS
-from mocapact_cli.core.paths import read_json_object
+from mocapact_cli.core.json_files import read_json_object
 from mocapact_cli.core.publish import scores
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import IO, TYPE_CHECKING, Any, Literal
 
-from mocapact_cli.core.paths import errors_name
+from mocapact_cli.core.errors import naming_os_errors
 from mocapact_cli.core.remote.gzip_stream import Point
 from mocapact_cli.core.remote.partial import partial_path
 
@@ -177,7 +177,7 @@ class ArchiveRecords:
                     partial_path(self._destination / Part(*part).place).unlink(missing_ok=True)
 
     def _append(self, name: str, content: bytes) -> None:
-        with errors_name(self.folder / name):
+        with naming_os_errors(self.folder / name):
             if name not in self._open_files:
                 self._open_files[name] = self._open(name)
             self._open_files[name].write(content)

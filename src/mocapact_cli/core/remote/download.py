@@ -9,9 +9,8 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from mocapact_cli.core.errors import InvalidInputError, RunError
+from mocapact_cli.core.errors import InvalidInputError, RunError, naming_os_errors
 from mocapact_cli.core.formatting import size_text
-from mocapact_cli.core.paths import errors_name
 from mocapact_cli.core.remote.digests import TrailingDigest, has_checksum
 from mocapact_cli.core.remote.files import ChangedError, RangeUnsupportedError, RemoteFile, TransientError
 from mocapact_cli.core.remote.folder import check_space
@@ -160,7 +159,7 @@ class Download:
             self._expect(0)
             self.result = self.result or Fetched(self.path, self.file)
             return False
-        with errors_name(self.path):
+        with naming_os_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
         self._begin()
         return True

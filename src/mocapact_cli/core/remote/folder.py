@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 
 import filelock
 
-from mocapact_cli.core.errors import InvalidInputError, RunError
+from mocapact_cli.core.errors import InvalidInputError, RunError, naming_os_errors
 from mocapact_cli.core.formatting import one_line, size_text
-from mocapact_cli.core.paths import errors_name
 from mocapact_cli.core.remote.files import Checksum, RemoteFile
 from mocapact_cli.core.remote.partial import Sidecar, partial_path, same_content
 
@@ -35,7 +34,7 @@ def locked(folder: Path) -> Iterator[None]:
         RunError: Another one does.
         OSError: The folder cannot be made or written.
     """
-    with errors_name(folder, instead_of=folder / LOCK_NAME):
+    with naming_os_errors(folder, instead_of=folder / LOCK_NAME):
         folder.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(folder / LOCK_NAME)
         taken = not _acquired(lock)

@@ -8,9 +8,8 @@ import zlib
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
-from mocapact_cli.core.errors import InvalidInputError
+from mocapact_cli.core.errors import InvalidInputError, naming_os_errors
 from mocapact_cli.core.formatting import one_line
-from mocapact_cli.core.paths import errors_name
 from mocapact_cli.core.remote.archive_records import FOLDER, Done, Part
 from mocapact_cli.core.remote.partial import PARTIAL, partial_path
 
@@ -108,7 +107,7 @@ class MemberFile:
         self.written = self._crc = 0
 
     def __enter__(self) -> MemberFile:
-        with errors_name(self._path, instead_of=self._partial):
+        with naming_os_errors(self._path, instead_of=self._partial):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._open()
         return self
@@ -116,7 +115,7 @@ class MemberFile:
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
         with self._file:
             if kind is None:
-                with errors_name(self._path, instead_of=self._partial):
+                with naming_os_errors(self._path, instead_of=self._partial):
                     self._finish()
             else:
                 with suppress(OSError):
@@ -140,7 +139,7 @@ class MemberFile:
 
     def write(self, piece: bytes | memoryview) -> None:
         """Write the next bytes."""
-        with errors_name(self._path):
+        with naming_os_errors(self._path):
             rest = memoryview(piece)
             while rest:
                 count = self._file.write(rest)

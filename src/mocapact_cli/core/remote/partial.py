@@ -19,8 +19,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mocapact_cli.core.errors import RunError
-from mocapact_cli.core.paths import errors_name
+from mocapact_cli.core.errors import RunError, naming_os_errors
 from mocapact_cli.core.remote.files import Checksum, RemoteFile
 from mocapact_cli.core.remote.ranges import Ranges
 
@@ -40,11 +39,18 @@ _DAMAGE = (OSError, ValueError, TypeError, KeyError, RecursionError, AttributeEr
 
 PARTIAL = ".partial"
 """Ending of names of files that are not complete."""
+_NOTE, _NEW = ".json", ".new"
+"""What stands behind it in the name of the note beside, and behind that while the note is written anew."""
 
 
 def partial_path(destination: Path) -> Path:
     """Where a file is until it is complete."""
     return destination.with_name(f".{destination.name}{PARTIAL}")
+
+
+def is_partial(name: str) -> bool:
+    """Whether a file of this name is a partial one, or the note beside it."""
+    return name.startswith(".") and name.endswith((PARTIAL, f"{PARTIAL}{_NOTE}", f"{PARTIAL}{_NOTE}{_NEW}"))
 
 
 class AbandonedError(Exception):
@@ -255,7 +261,7 @@ class PartialFile:
     def _naming(self) -> Iterator[None]:
         """Turn a full disk into its message, and let other errors of the system name the file."""
         try:
-            with errors_name(self.destination, instead_of=self.path):
+            with naming_os_errors(self.destination, instead_of=self.path):
                 yield
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
@@ -274,7 +280,7 @@ class Sidecar:
     """
 
     def __init__(self, destination: Path) -> None:
-        self.path = destination.with_name(f".{destination.name}{PARTIAL}.json")
+        self.path = destination.with_name(f".{destination.name}{PARTIAL}{_NOTE}")
 
     def read(self) -> Note | None:
         """What it says; None where there is none, or none that was written in full."""
@@ -303,7 +309,7 @@ class Sidecar:
             "finished": finished,
             "done": list(done),
         }
-        new = self.path.with_name(f"{self.path.name}.new")
+        new = self.path.with_name(f"{self.path.name}{_NEW}")
         with new.open("w", encoding="utf-8") as stream:
             stream.write(f"{json.dumps(content)}\n")
             stream.flush()

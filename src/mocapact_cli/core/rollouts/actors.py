@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from mocapact_cli.core.policies.row_blocks import pad_rows
 from mocapact_cli.core.walker.model import NUM_JOINTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -125,20 +124,3 @@ def seen_columns(
     """
     columns = batch.layout.columns(observables, ref_steps)
     return None if np.array_equal(columns, np.arange(batch.layout.size)) else columns
-
-
-@contextlib.contextmanager
-def few_torch_threads(physics_threads: int) -> Iterator[None]:
-    """Keep PyTorch's threads few inside the block.
-
-    The physics has its own threads on the same cores, and PyTorch's wait for each other by spinning: on busy cores a
-    small layer then takes ten times as long on two threads as on one.
-    """
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(max(1, min(before, physics_threads // 4)))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

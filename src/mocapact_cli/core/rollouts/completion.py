@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mocapact_cli.core.errors import UsageError
-from mocapact_cli.core.rollouts.actors import PolicyActor, few_torch_threads
+from mocapact_cli.core.policies.threads import few_torch_threads
+from mocapact_cli.core.rollouts.actors import PolicyActor
 from mocapact_cli.core.rollouts.episodes import PlannedEpisode, Tick, open_batch, run_episodes
 from mocapact_cli.core.sim.observables import OBSERVABLES
 from mocapact_cli.core.tasks.completion import ARENA

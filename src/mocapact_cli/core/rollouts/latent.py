@@ -10,7 +10,8 @@ import numpy as np
 
 from mocapact_cli.core.envs.batch import TrackingBatch
 from mocapact_cli.core.policies.row_blocks import pad_rows
-from mocapact_cli.core.rollouts.actors import PolicyActor, few_torch_threads
+from mocapact_cli.core.policies.threads import few_torch_threads
+from mocapact_cli.core.rollouts.actors import PolicyActor
 from mocapact_cli.core.rollouts.episodes import PlannedEpisode, Tick, open_batch, run_episodes
 from mocapact_cli.core.tasks.free import FreeTask
 from mocapact_cli.core.tasks.tracking import Start, TrackingConfig

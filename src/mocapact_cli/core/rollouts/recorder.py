@@ -13,9 +13,10 @@ from mocapact_cli.core.envs.batch import TrackingBatch
 from mocapact_cli.core.formatting import counted
 from mocapact_cli.core.interop.expert_folder import check_model
 from mocapact_cli.core.media.gl import find_backend
+from mocapact_cli.core.policies.threads import few_torch_threads
 from mocapact_cli.core.processors import available_threads
 from mocapact_cli.core.progress import NullProgress, Progress
-from mocapact_cli.core.rollouts.actors import ExpertsActor, few_torch_threads
+from mocapact_cli.core.rollouts.actors import ExpertsActor
 from mocapact_cli.core.rollouts.clip_files import ClipFiles, group_by_clip, is_recorded, prepare_folder
 from mocapact_cli.core.rollouts.config import RolloutConfig
 from mocapact_cli.core.rollouts.episode_recorder import EpisodeRecorder, EpisodeWriting

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mocapact_cli.core.rollouts.actors import few_torch_threads
+from mocapact_cli.core.policies.threads import few_torch_threads
 from mocapact_cli.core.rollouts.episodes import PlannedEpisode, Tick, open_batch, run_episodes
 from mocapact_cli.core.rollouts.sampling import acting
 from mocapact_cli.core.tasks.tracking import Start, TrackingConfig

@@ -16,7 +16,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from mocapact_cli.core.paths import errors_name
+from mocapact_cli.core.errors import naming_os_errors
 
 
 class EventFile:
@@ -48,5 +48,5 @@ class EventFile:
         self._file.close()
 
     def _write(self, event: Event) -> None:
-        with errors_name(self.path):
+        with naming_os_errors(self.path):
             self._records.write(event.SerializeToString())

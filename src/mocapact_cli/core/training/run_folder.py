@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mocapact_cli.core import paths
+from mocapact_cli.core import atomic, json_files
 from mocapact_cli.core.config import from_dict
-from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError
+from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError, naming_os_errors
 from mocapact_cli.core.interop.run_files import CHECKPOINTS, CONFIG, METRICS, VERSIONS
 from mocapact_cli.core.json_lines import json_object
 from mocapact_cli.core.processors import available_threads
@@ -73,7 +73,7 @@ class RunFolder:
                 )
             shutil.rmtree(self.root)
         self.root.mkdir(parents=True, exist_ok=True)
-        paths.sweep(self.root)
+        atomic.delete_leftovers(self.root)
 
     def write_record(self, config: Mapping[str, Any], seed: int, threads: int | None = None) -> None:
         """Write the resolved configuration, and what else its numbers depend on.
@@ -87,8 +87,8 @@ class RunFolder:
         """
         cores = available_threads()
         ran_with = {"seed": seed, "cpus": cores, "threads": threads or cores}
-        paths.write_json(self.root / VERSIONS, versions() | ran_with)
-        paths.write_json(self.root / CONFIG, dict(config))
+        json_files.write_json(self.root / VERSIONS, versions() | ran_with)
+        json_files.write_json(self.root / CONFIG, dict(config))
 
     def read_config(self) -> dict[str, Any]:
         """The configuration of the run that lies here.
@@ -125,7 +125,7 @@ class RunFolder:
     def add_metrics(self, row: Mapping[str, Any]) -> None:
         """Append one line to the metrics."""
         path = self.root / METRICS
-        with paths.errors_name(path), path.open("a", encoding="utf-8") as file:
+        with naming_os_errors(path), path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row, allow_nan=False, default=float) + "\n")
         self.tracker.update()
 
@@ -143,7 +143,7 @@ class RunFolder:
             by: Under which name the rows count it.
         """
         rows = [row for row in self.metrics() if row[by] <= last]
-        paths.write_text(self.root / METRICS, "".join(json.dumps(row) + "\n" for row in rows))
+        atomic.write_text(self.root / METRICS, "".join(json.dumps(row) + "\n" for row in rows))
 
 
 def versions() -> dict[str, Any]:

@@ -80,7 +80,7 @@ class MetricsReader:
 
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a document as plain JSON values, paths as texts, without what is None at its top."""
-    from mocapact_cli.core.paths import jsonable
+    from mocapact_cli.core.json_files import jsonable
 
     found: dict[str, Any] = json.loads(json.dumps(dict(values), default=jsonable))
     return {name: value for name, value in found.items() if value is not None}

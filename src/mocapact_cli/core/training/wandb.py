@@ -10,10 +10,10 @@ import os
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from mocapact_cli.core.errors import MocapactError
+from mocapact_cli.core.errors import MocapactError, first_line
 from mocapact_cli.core.interop.extras import require
 from mocapact_cli.core.interop.run_files import CONFIG, VERSIONS
-from mocapact_cli.core.paths import read_json_object, write_json
+from mocapact_cli.core.json_files import read_json_object, write_json
 from mocapact_cli.core.remote.http import is_offline
 from mocapact_cli.core.remote.secrets import redact
 from mocapact_cli.core.training.tracking import MetricsReader, plain
@@ -74,10 +74,8 @@ class WandbTracker:
             act()
         except Exception as error:  # noqa: BLE001 - nothing that happens there is worth a training
             self._run = None
-            reason = redact(str(error).strip().partition("\n")[0]) or type(error).__name__
-            self._warn(
-                f"W&B no longer follows this run: {reason.rstrip('.')}. Training goes on; {self._root} has all of it."
-            )
+            reason = redact(first_line(error))
+            self._warn(f"W&B no longer follows this run: {reason}. Training goes on; {self._root} has all of it.")
 
     def _begin(self) -> None:
         root = self._opened

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
     import viser
 
-    from mocapact_cli.core.viewer.takes import Chart, FloatArray, Take
+    from mocapact_cli.core.viewer.curves import Chart
+    from mocapact_cli.core.viewer.takes import FloatArray, Take
 
 LINES = ("#d6965c", "#3d7fd1", "#4a9c6d", "#a65fb0", "#8a8f98")
 """Colours of the curves, in their order."""

@@ -12,14 +12,14 @@ from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageErro
 from mocapact_cli.core.interop.policy_places import SAFETENSORS_SUFFIX, checkpoint_in, exported_in
 from mocapact_cli.core.paths import existing_files
 from mocapact_cli.core.safe import h5
-from mocapact_cli.core.viewer.sources import ClipSource, RolloutSource
+from mocapact_cli.core.viewer.recorded_sources import ClipSource, RolloutSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from mocapact_cli.core.clips.library import ClipLibrary
     from mocapact_cli.core.evaluation.prompts import Prompt
-    from mocapact_cli.core.viewer.acting import Acting
+    from mocapact_cli.core.viewer.live_sources import Acting
     from mocapact_cli.core.viewer.sources import Source
 
 _HINT = (
@@ -134,14 +134,14 @@ def _rollouts(files: list[Path], path: Path, wish: Wish) -> Source:
 
 
 def _acting(wish: Wish) -> Acting:
-    from mocapact_cli.core.viewer.acting import Acting
+    from mocapact_cli.core.viewer.live_sources import Acting
 
     return wish.acting or Acting()
 
 
 def _experts(path: Path, wish: Wish) -> Source:
     from mocapact_cli.core.interop.expert_folder import find_experts, recorded_mocap
-    from mocapact_cli.core.viewer.acting import ExpertSource
+    from mocapact_cli.core.viewer.live_sources import ExpertSource
 
     places = find_experts(path)
     library = open_library(list(wish.mocap) or recorded_mocap(places))
@@ -151,7 +151,7 @@ def _experts(path: Path, wish: Wish) -> Source:
 
 def _task(path: Path, wish: Wish) -> Source:
     from mocapact_cli.core.evaluation.transfer import open_transfer
-    from mocapact_cli.core.viewer.acting import TaskSource
+    from mocapact_cli.core.viewer.live_sources import TaskSource
 
     acting = _acting(wish)
     subject = open_transfer(path, list(wish.mocap) or None, device=acting.device)
@@ -163,7 +163,7 @@ def _policy(path: Path, wish: Wish) -> Source:
     from mocapact_cli.core.evaluation.prompts import clip_sight
     from mocapact_cli.core.interop.policies import load_policy
     from mocapact_cli.core.policies.transfer import TransferPolicy
-    from mocapact_cli.core.viewer.acting import CompletionSource, Repertoire, TrackingSource
+    from mocapact_cli.core.viewer.live_sources import CompletionSource, Repertoire, TrackingSource
 
     acting, record, name = _acting(wish), run_record(path), path.resolve().name
     policy = load_policy(path, device=acting.device)

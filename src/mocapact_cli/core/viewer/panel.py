@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import viser
 
 from mocapact_cli.core.viewer.charts import Charts
+from mocapact_cli.core.viewer.curves import ERROR, HEIGHT, REWARD, SPEED
 from mocapact_cli.core.viewer.scene import GHOST_PLACES, OVER
-from mocapact_cli.core.viewer.takes import ERROR, HEIGHT, REWARD, SPEED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from mocapact_cli.core.viewer.player import Player
     from mocapact_cli.core.viewer.session import Session
@@ -23,6 +23,7 @@ PLAY, PAUSE = "Play", "Pause"
 _UNITS = {REWARD: "", ERROR: "", SPEED: " m/s", HEIGHT: " m"}
 """What the caption says of a moment, with its unit."""
 _MOST_NOISE = 0.5
+"""End of the slider, in standard deviations of actions, unless more was asked for."""
 
 
 class Panel:
@@ -32,17 +33,20 @@ class Panel:
         gui: The panel.
         source: What takes come from.
         request: The first of them.
+        parts: Names of the parts of its motion.
         session: What is told of every wish; its methods run one after the other.
     """
 
-    def __init__(self, gui: viser.GuiApi, source: Source, request: Request, session: Session) -> None:
+    def __init__(
+        self, gui: viser.GuiApi, source: Source, request: Request, parts: Sequence[str], session: Session
+    ) -> None:
         self._gui, self._source, self._session = gui, source, session
         self._first = 0
         self._caption = gui.add_markdown("")
         with gui.add_folder("Play"):
             self._add_play()
         with gui.add_folder(source.motion_word):
-            self._add_choice(request)
+            self._add_choice(request, parts)
             if source.live:
                 self._add_acting(request)
         with gui.add_folder("View"):
@@ -61,11 +65,22 @@ class Panel:
             self._start.min, self._start.max = starts[0], max(starts[-1], starts[0] + 1)
             self._start.value = take.first_step if take.first_step is not None else starts[0]
 
-    def offer(self, motion: str, part: int) -> None:
-        """Offer the parts of another motion."""
-        if parts := self._source.parts(motion):
-            self._part.options = parts
+    def offer(self, parts: Sequence[str], part: int) -> None:
+        """Offer the parts of another motion, of which one is shown."""
+        if parts:
+            self._part.options = tuple(parts)
             self._part.value = parts[part]
+
+    def restore(self, take: Take, request: Request, parts: Sequence[str]) -> None:
+        """Show the choices that made the take again, after others that could not be shown."""
+        if len(self._source.motions) > 1:
+            self._motion.value = request.motion
+        if parts:
+            self._part.value = parts[request.part]
+        if self._source.live:
+            self._noise.value, self._seed.value = request.act_noise, request.seed
+            if self._source.starts(request.motion) and take.first_step is not None:
+                self._start.value = take.first_step
 
     def refresh(self, player: Player) -> None:
         """Show where the player is."""
@@ -89,13 +104,13 @@ class Panel:
         self._on_wish(speed, lambda value: session.set_speed(float(value.rstrip("×"))))
         self._on_wish(gui.add_checkbox("Loop", True), session.set_loop)
 
-    def _add_choice(self, request: Request) -> None:
+    def _add_choice(self, request: Request, parts: Sequence[str]) -> None:
         gui, source, session = self._gui, self._source, self._session
         if len(source.motions) > 1:
-            motion = gui.add_dropdown(source.motion_word, source.motions, initial_value=request.motion)
-            self._on_wish(motion, session.choose_motion)
-        if parts := source.parts(request.motion):
-            self._part: Any = gui.add_dropdown(source.part_word, parts, initial_value=parts[request.part])
+            self._motion: Any = gui.add_dropdown(source.motion_word, source.motions, initial_value=request.motion)
+            self._on_wish(self._motion, session.choose_motion)
+        if parts:
+            self._part: Any = gui.add_dropdown(source.part_word, tuple(parts), initial_value=parts[request.part])
             self._on_wish(self._part, session.choose_part)
 
     def _add_acting(self, request: Request) -> None:
@@ -104,10 +119,11 @@ class Panel:
             first = starts[0] if request.start_step is None else request.start_step
             self._start: Any = gui.add_slider("Start at step", starts[0], max(starts[-1], starts[0] + 1), 1, first)
             self._on_wish(self._start, lambda step: session.change(start_step=int(step)))
-        noise = gui.add_slider("Action noise", 0.0, max(_MOST_NOISE, request.act_noise), 0.01, request.act_noise)
-        self._on_wish(noise, lambda value: session.change(act_noise=float(value)))
-        seed = gui.add_number("Seed", request.seed, min=0, step=1)
-        self._on_wish(seed, lambda value: session.change(seed=int(value)))
+        most = max(_MOST_NOISE, request.act_noise)
+        self._noise: Any = gui.add_slider("Action noise", 0.0, most, 0.01, request.act_noise)
+        self._on_wish(self._noise, lambda value: session.change(act_noise=float(value)))
+        self._seed: Any = gui.add_number("Seed", request.seed, min=0, step=1)
+        self._on_wish(self._seed, lambda value: session.change(seed=int(value)))
         again = gui.add_button(
             "Again", icon=viser.Icon.REFRESH, hint="Begin the episode again, from the same start and seed."
         )

@@ -1,4 +1,4 @@
-"""The page that shows it: where it can be opened, and until when."""
+"""The page in the browser: where it can be opened, and until when."""
 
 from __future__ import annotations
 
@@ -40,6 +40,11 @@ def check_viser() -> None:
 class View:
     """A page that is being served.
 
+    Args:
+        server: Serves it.
+        session: What it shows.
+        host: Address that it listens at.
+
     Attributes:
         url: Its address, for a browser on this machine.
         exposed: Whether other machines can open it.
@@ -47,9 +52,9 @@ class View:
     """
 
     def __init__(self, server: viser.ViserServer, session: Session, host: str) -> None:
-        self._server, self.session = server, session
+        self.session = session
         self.exposed = host not in _LOCAL
-        shown = HOST if host in ("0.0.0.0", "::", "") else host  # noqa: S104 - it is only read here
+        shown = HOST if host in ("0.0.0.0", "::") else host  # noqa: S104 - it is only read here
         self.url = f"http://{f'[{shown}]' if ':' in shown else shown}:{server.get_port()}"
         self._stop = threading.Event()
 
@@ -81,28 +86,27 @@ def serve(source: Source, *, host: str = HOST, port: int | None = None) -> Itera
     """Serve a page for the duration of the block.
 
     Args:
-        source: What is shown.
+        source: What is shown; it is closed at the end, or where it cannot be shown.
         host: Address to listen at.
         port: Where exactly; by default the next free one from `PORT` on.
 
     Raises:
         MissingDependencyError: Viser is not installed.
+        UsageError: There is no such address.
         RunError: The port is taken, or the address is not one of this machine.
         MocapactError: The first take cannot be made.
     """
-    check_viser()
-    from mocapact_cli.core.viewer.session import Session
+    with contextlib.ExitStack() as stack:
+        stack.callback(source.close)
+        check_viser()
+        from mocapact_cli.core.viewer.session import Session
 
-    _check_address(host, port)
-    server = _open(host, PORT if port is None else port, source.name)
-    try:
+        _check_address(host, port)
+        server = _open(host, PORT if port is None else port, source.name)
+        stack.callback(server.stop)
         session = Session(server, source)
-        try:
-            yield View(server, session, host)
-        finally:
-            session.close()
-    finally:
-        server.stop()
+        stack.callback(session.close)
+        yield View(server, session, host)
 
 
 def _check_address(host: str, port: int | None) -> None:
@@ -113,7 +117,7 @@ def _check_address(host: str, port: int | None) -> None:
         with socket.socket(family, kind, protocol) as attempt:
             attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             attempt.bind(address)
-    except socket.gaierror as error:
+    except (socket.gaierror, UnicodeError) as error:
         raise UsageError(f"There is no address {host!r}.", hint="Leave out --host for this machine alone.") from error
     except OSError as error:
         if port is None:

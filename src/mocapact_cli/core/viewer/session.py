@@ -27,7 +27,10 @@ PICTURE_S = 1 / 60
 """Seconds between pictures while something moves."""
 PANEL_S = 0.1
 """Seconds between changes of the panel while something moves."""
-IDLE_S, NOTICE_S = 0.2, 8.0
+IDLE_S = 0.2
+"""Seconds within which the page notices that it is to end, while nothing moves."""
+NOTICE_S = 8.0
+"""Seconds for which a message stands."""
 PUSH = 1.0
 """Metres a second that a push adds."""
 
@@ -41,15 +44,21 @@ class Session:
 
     Raises:
         MocapactError: The first take cannot be made.
+
+    Attributes:
+        source: What takes come from.
+        request: The take that is shown.
+        player: Plays it.
     """
 
     def __init__(self, server: viser.ViserServer, source: Source) -> None:
         self._server, self.source, self.request = server, source, source.first
+        self._parts = source.parts(self.request.motion)
         walker = get_walker()
         self.player = Player(walker, source.take(self.request))
         self._wishes: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._scene = Scene(server, walker)
-        self._panel = Panel(server.gui, source, self.request, self)
+        self._panel = Panel(server.gui, source, self.request, self._parts, self)
         self._pushes = np.random.default_rng(0)
         self._scene.aim(self.player.take)
         self._begin()
@@ -109,14 +118,20 @@ class Session:
     def choose_motion(self, motion: str) -> None:
         """Show another motion, from its beginning."""
         if self._show(replace(self.request, motion=motion, part=0, start_step=None)):
-            self._panel.offer(motion, 0)
+            self._panel.offer(self._parts, 0)
 
     def choose_part(self, name: str) -> None:
         """Show another part or episode of the motion."""
-        self._show(replace(self.request, part=self.source.parts(self.request.motion).index(name)))
+        # Whoever chose it may have seen the parts of the motion before.
+        if name in self._parts:
+            self._show(replace(self.request, part=self._parts.index(name)))
 
     def change(self, **settings: Any) -> None:
-        """Let the policy act otherwise: the episode begins again."""
+        """Let the policy act otherwise: the episode begins again.
+
+        Args:
+            settings: Fields of the request that change.
+        """
         self._show(replace(self.request, **settings))
 
     def again(self) -> None:
@@ -134,19 +149,20 @@ class Session:
         self.player.play()
 
     def close(self) -> None:
-        """Let go of files and threads."""
+        """Let go of what makes the take; the source stays open."""
         self.player.take.close()
-        self.source.close()
 
     def _show(self, request: Request) -> bool:
         try:
+            parts = self._parts if request.motion == self.request.motion else self.source.parts(request.motion)
             take = self.source.take(request)
         except MocapactError as error:
             self._tell(error.message, error.hint)
+            self._panel.restore(self.player.take, self.request, self._parts)
             return False
         self.player.take.close()
         self.player.load(take)
-        self.request = request
+        self.request, self._parts = request, parts
         self._begin()
         return True
 

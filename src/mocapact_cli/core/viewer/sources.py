@@ -6,21 +6,12 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from mocapact_cli.core.clips.snippets import Snippet, cut
 from mocapact_cli.core.errors import NotFoundError, did_you_mean
-from mocapact_cli.core.viewer.recorded import clip_take, episode_take
-from mocapact_cli.core.walker.model import get_walker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mocapact_cli.core.clips.clip import Clip
-    from mocapact_cli.core.clips.library import ClipLibrary
-    from mocapact_cli.core.datasets.reader import Rollouts, SnippetRollouts
     from mocapact_cli.core.viewer.takes import Take
-
-WHOLE = "all of it"
-"""The part of a clip that is the clip."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +64,11 @@ class Source(ABC):
         """
 
     def parts(self, motion: str) -> tuple[str, ...]:  # noqa: ARG002 - for those that have some
-        """Return the names of a motion's parts."""
+        """Return the names of a motion's parts.
+
+        Raises:
+            MocapactError: They cannot be read; the message says why.
+        """
         return ()
 
     def starts(self, motion: str) -> range:  # noqa: ARG002 - for those that have some
@@ -84,125 +79,13 @@ class Source(ABC):
         """Let go of files and threads."""
 
 
-class ClipSource(Source):
-    """Clips of motion capture, each as a whole or in snippets.
-
-    Args:
-        name: What is looked at.
-        library: The clips.
-        ids: Those of them that are shown; all by default.
-        first: What is shown first: a clip or a snippet, by name.
-
-    Raises:
-        NotFoundError: There is no such clip.
-        InvalidInputError: The snippet lies outside its clip.
-    """
-
-    kind = "clips"
-    motion_word, part_word = "Clip", "Part"
-
-    def __init__(
-        self, name: str, library: ClipLibrary, ids: Sequence[str] | None = None, first: str | None = None
-    ) -> None:
-        self._library = library
-        self._wanted = library.resolve(first) if first is not None else None
-        super().__init__(name, ids or library.ids())
-        if self._wanted is not None:
-            require(self._wanted.clip_id, self.motions, self.motion_word)
-            clip_id = self._wanted.clip_id
-            self.first = Request(clip_id, self._pieces(clip_id).index(self._wanted))
-
-    @classmethod
-    def of_clip(cls, clip: Clip, origin: str) -> ClipSource:
-        """Show one clip that is in memory."""
-        from mocapact_cli.core.clips.library import ClipLibrary
-
-        return cls(clip.id, ClipLibrary({origin: _Single(clip)}))
-
-    def parts(self, motion: str) -> tuple[str, ...]:
-        """Return the whole clip and its snippets, by their steps."""
-        whole, *pieces = self._pieces(motion)
-        del whole
-        return (WHOLE, *(f"steps {piece.start_step} to {piece.end_step}" for piece in pieces))
-
-    def take(self, request: Request) -> Take:
-        """Return a clip or a snippet of it."""
-        piece = self._pieces(request.motion)[request.part]
-        return clip_take(self._library.get(request.motion), piece)
-
-    def _pieces(self, clip_id: str) -> list[Snippet]:
-        last = self._library.num_steps(clip_id) - 1
-        pieces = [Snippet(clip_id, 0, last), *cut(clip_id, last)]
-        if self._wanted is not None and self._wanted.clip_id == clip_id:
-            pieces.append(self._wanted)
-        return list(dict.fromkeys(pieces))
-
-
-class _Single:
-    """The source of one clip."""
-
-    def __init__(self, clip: Clip) -> None:
-        self._clip = clip
-
-    def table(self) -> dict[str, tuple[int, float]]:
-        """Number of poses and seconds between them."""
-        return {self._clip.id: (self._clip.num_steps, self._clip.dt)}
-
-    def get(self, clip_id: str) -> Clip:  # noqa: ARG002 - there is only one
-        """Return it."""
-        return self._clip
-
-
-class RolloutSource(Source):
-    """Recorded episodes.
-
-    Args:
-        name: What is looked at.
-        rollouts: The open files.
-        first: The snippet that is shown first.
-        episode: And the number of its episode.
-
-    Raises:
-        NotFoundError: There is no such snippet or episode, or there are none at all.
-    """
-
-    kind = "rollouts"
-    part_word = "Episode"
-
-    def __init__(self, name: str, rollouts: Rollouts, first: str | None = None, episode: int = 0) -> None:
-        self._rollouts = rollouts
-        if not rollouts.snippets:
-            raise NotFoundError(f"{name} holds no episodes.", hint="Record some with `mocapact rollout`.")
-        motion = first or rollouts.snippets[0]
-        require(motion, rollouts.snippets, self.motion_word)
-        count = len(rollouts[motion])
-        if not 0 <= episode < count:
-            raise NotFoundError(f"{motion} has episodes 0 to {count - 1}, not {episode}.", hint="Choose one of those.")
-        super().__init__(name, rollouts.snippets, Request(motion, episode))
-
-    def parts(self, motion: str) -> tuple[str, ...]:
-        """Return its episodes: where they begin and what came of them."""
-        episodes = self._rollouts[motion]
-        return tuple(_told(episodes, index) for index in range(len(episodes)))
-
-    def take(self, request: Request) -> Take:
-        """Read an episode."""
-        file = self._rollouts.file_of(request.motion)
-        return episode_take(self._rollouts[request.motion][request.part], file.ref_steps, get_walker())
-
-    def close(self) -> None:
-        """Close the files."""
-        self._rollouts.close()
-
-
-def _told(episodes: SnippetRollouts, index: int) -> str:
-    begins = "start" if episodes[index].from_start else "random"
-    failed = ", failed" if episodes.early_termination[index] else ""
-    return f"{index}: {begins}, norm. return {episodes.norm_returns[index]:.2f}{failed}"
-
-
-def require(name: str, known: Sequence[str], word: str) -> None:
+def check_motion(name: str, known: Sequence[str], word: str) -> None:
     """See that a motion is one of those that there are.
+
+    Args:
+        name: What was asked for.
+        known: All there are.
+        word: What motions are called here, such as `Snippet`.
 
     Raises:
         NotFoundError: It is not.

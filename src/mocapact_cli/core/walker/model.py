@@ -22,7 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mocapact_cli.core import paths
+from mocapact_cli.core.atomic import atomic_write
 from mocapact_cli.core.errors import InvalidInputError, MissingDependencyError
+from mocapact_cli.core.json_files import write_json
 
 IntArray = NDArray[np.intp]
 FloatArray = NDArray[np.float64]
@@ -141,9 +143,9 @@ class Walker:
     def save(self, folder: Path) -> None:
         """Write `walker.mjb` and `walker.json` into `folder`; `load` needs no dm_control."""
         folder.mkdir(parents=True, exist_ok=True)
-        with paths.atomic_write(folder / "walker.mjb", suffix=".mjb") as temporary:
+        with atomic_write(folder / "walker.mjb", suffix=".mjb") as temporary:
             mujoco.mj_saveModel(self.model, str(temporary))
-        paths.write_json(folder / "walker.json", {"format": _FORMAT, "mujoco": mujoco.__version__, **self._tables()})
+        write_json(folder / "walker.json", {"format": _FORMAT, "mujoco": mujoco.__version__, **self._tables()})
 
     @classmethod
     def load(cls, folder: Path) -> Walker:

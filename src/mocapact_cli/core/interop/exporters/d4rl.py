@@ -13,10 +13,11 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from mocapact_cli.core.atomic import atomic_write
 from mocapact_cli.core.datasets.disk_file import interrupts_after
 from mocapact_cli.core.datasets.h5_output import create_h5
+from mocapact_cli.core.errors import naming_os_errors
 from mocapact_cli.core.interop.exporters.steps import EpisodeSteps, all_steps, columns_of
-from mocapact_cli.core.paths import atomic_write, errors_name
 
 if TYPE_CHECKING:
     import h5py
@@ -51,7 +52,7 @@ def write_d4rl(source: RolloutSlice, path: Path, task: ProgressTask, *, actions:
         # A member of an npz is written from end to end, so the flat arrays have to be there before.
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
             flat = Path(scratch) / "flat.hdf5"
-            with errors_name(path, instead_of=Path(scratch)):
+            with naming_os_errors(path, instead_of=Path(scratch)):
                 _write_h5(source, flat, task, actions)
             _convert(flat, temporary)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mocapact_cli.core.atomic import atomic_folder
 from mocapact_cli.core.clips.subsets import SPLITS
 from mocapact_cli.core.datasets.metrics import METRICS_FILE
 from mocapact_cli.core.datasets.reader import SUFFIX, rollout_paths
@@ -14,7 +15,6 @@ from mocapact_cli.core.datasets.slicing import RolloutSlice, SliceConfig, open_s
 from mocapact_cli.core.errors import RunError, UsageError
 from mocapact_cli.core.interop.exporters import d4rl, lerobot, minari
 from mocapact_cli.core.interop.exporters.targets import POLICY_TARGETS, check_fit, check_target
-from mocapact_cli.core.paths import atomic_folder
 from mocapact_cli.core.progress import NullProgress, Progress
 
 if TYPE_CHECKING:

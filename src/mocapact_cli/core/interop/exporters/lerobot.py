@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mocapact_cli.core.atomic import atomic_folder
 from mocapact_cli.core.clips.clip import CONTROL_TIMESTEP
 from mocapact_cli.core.interop.exporters.lerobot_statistics import (
     FeatureStatistics,
@@ -31,7 +32,7 @@ from mocapact_cli.core.interop.exporters.parquet import (
 )
 from mocapact_cli.core.interop.exporters.steps import EpisodeSteps, all_steps, column_names, columns_of
 from mocapact_cli.core.interop.extras import require
-from mocapact_cli.core.paths import atomic_folder, write_json
+from mocapact_cli.core.json_files import write_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

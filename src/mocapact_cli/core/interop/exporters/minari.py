@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mocapact_cli import __version__
+from mocapact_cli.core.atomic import atomic_folder, write_text
 from mocapact_cli.core.datasets.h5_output import create_h5
 from mocapact_cli.core.errors import UsageError
 from mocapact_cli.core.formatting import counted
 from mocapact_cli.core.interop.exporters.steps import PREFIX, EpisodeSteps, all_steps, columns_of
 from mocapact_cli.core.interop.extras import require
-from mocapact_cli.core.paths import atomic_folder, write_text
 
 if TYPE_CHECKING:
     import gymnasium

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mocapact_cli.core.errors import InvalidInputError, UsageError
 from mocapact_cli.core.interop.exporters.targets import check_fit, check_target
 from mocapact_cli.core.interop.policy_places import ONNX_SUFFIX, SAFETENSORS_SUFFIX
-from mocapact_cli.core.paths import read_json_object
+from mocapact_cli.core.json_files import read_json_object
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

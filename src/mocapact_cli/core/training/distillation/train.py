@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import logging
-import signal
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import pytorch_lightning as lightning
-import torch
-from pytorch_lightning.strategies import DDPStrategy
 
 from mocapact_cli.core.config import to_dict
 from mocapact_cli.core.datasets.expert_dataset import ExpertDataset
 from mocapact_cli.core.datasets.loader import BatchLoader
 from mocapact_cli.core.errors import InterruptedRunError, RunError, UsageError
 from mocapact_cli.core.policies.distilled import PolicyConfig
+from mocapact_cli.core.policies.threads import torch_threads
 from mocapact_cli.core.policies.zoo import build_policy, describe, described_config
 from mocapact_cli.core.progress import NullProgress, Progress
 from mocapact_cli.core.training.distillation.completions import CompletionEvaluation, plan_completions
@@ -45,6 +38,7 @@ from mocapact_cli.core.training.distillation.resuming import (
     recorded,
     settings_to_resume,
 )
+from mocapact_cli.core.training.distillation.trainer import end_launched, make_trainer, quiet_lightning
 from mocapact_cli.core.training.run_folder import RunFolder
 from mocapact_cli.core.training.tracking import Tracker
 
@@ -239,23 +233,19 @@ def _fit(learner: _Learner, monitor: DistillMonitor) -> None:
     if left <= 0:
         monitor.evaluate_if_new(module)
         return
-    threads = torch.get_num_threads()
-    torch.set_num_threads(config.threads or threads)
     trainer = None
     try:
-        with quiet_lightning():
+        with torch_threads(config.threads), quiet_lightning():
             trainer = make_trainer(config, left, monitor)
             if saved and saved.scaler:
                 trainer.precision_plugin.load_state_dict(saved.scaler)
             trainer.fit(module, datamodule=SharedBatches(learner.dataset, config, module.step))
     except BaseException as error:
-        _end_others(trainer)
+        end_launched(trainer)
         # Lightning turns Ctrl-C into an exit of its own.
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise _interrupted(module, monitor) from error
         raise
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _interrupted(module: DistillModule, monitor: DistillMonitor) -> InterruptedRunError:
@@ -267,55 +257,3 @@ def _interrupted(module: DistillModule, monitor: DistillMonitor) -> InterruptedR
     else:
         said = f"Stopped in the middle of a step; the last checkpoint in {root} is kept."
     return InterruptedRunError(said, hint="Continue with --resume.")
-
-
-def _end_others(trainer: lightning.Trainer | None) -> None:
-    """End the processes that Lightning started: they would wait for this one."""
-    launcher = trainer.strategy.launcher if trainer is not None else None
-    if launcher is not None:
-        launcher.kill(signal.SIGKILL)
-
-
-def make_trainer(config: DistillConfig, steps: int, callback: lightning.Callback) -> lightning.Trainer:
-    """Return a trainer that takes so many gradient steps and leaves everything else to the callback."""
-    kind, index = torch.device(config.device).type, torch.device(config.device).index
-    joined = world_size(config) > 1 or config.strategy == "ddp"
-    return lightning.Trainer(
-        accelerator="gpu" if kind == "cuda" else "cpu",
-        devices=config.devices if kind != "cuda" or index is None else [index],
-        num_nodes=config.num_nodes,
-        # The only buffers are statistics, which are the same everywhere from the start.
-        strategy=DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True) if joined else "auto",
-        max_steps=steps,
-        max_epochs=-1,
-        precision=_PRECISIONS[config.precision],
-        gradient_clip_val=config.gradient_clip,
-        callbacks=[callback],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        inference_mode=False,
-    )
-
-
-_PRECISIONS: Mapping[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
-
-
-@contextmanager
-def quiet_lightning() -> Iterator[None]:
-    """Keep Lightning's notices off the terminal inside the block; what matters is said by the callback."""
-    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="pytorch_lightning")
-            warnings.filterwarnings("ignore", module="lightning_fabric")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

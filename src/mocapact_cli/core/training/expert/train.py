@@ -17,6 +17,7 @@ from mocapact_cli.core.envs.batch import TrackingBatch
 from mocapact_cli.core.envs.starts import FailureStarts
 from mocapact_cli.core.errors import UsageError
 from mocapact_cli.core.interop.expert_folder import RSI_MODEL, write_clip_info
+from mocapact_cli.core.policies.threads import torch_threads
 from mocapact_cli.core.progress import NullProgress, Progress
 from mocapact_cli.core.sim.observables import TIME_INDEX
 from mocapact_cli.core.training.expert.config import ExpertConfig
@@ -105,12 +106,9 @@ def train_expert(
         record = {"kind": "expert", "snippet": str(snippet), "observables": list(TIME_INDEX)}
         folder.write_record(record | {"training": to_dict(config)}, config.seed, config.threads)
     run = Run(config, folder, clip, snippet, TIME_INDEX, progress or NullProgress())
-    threads = torch.get_num_threads()
     folder.tracker.begin(root)
-    try:
+    with torch_threads():
         return _train(run, resume=resume)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def recorded_config(root: Path, snippet: Snippet, changes: Mapping[str, Any]) -> ExpertConfig:
@@ -205,8 +203,8 @@ def _warm_start(run: Run, model: Any, batch: TrackingBatch) -> None:
 def _imitate_controller(run: Run, model: Any, batch: TrackingBatch) -> None:
     config = run.config
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    shown = demonstrate(batch, noise=config.std, gamma=config.gamma, seed=config.seed)
+    with torch_threads(1):
+        shown = demonstrate(batch, noise=config.std, gamma=config.gamma, seed=config.seed)
     torch.set_num_threads(config.threads or threads)
     imitate(model, model.get_vec_normalize_env(), shown, run.progress)
 

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
-from mocapact_cli.core import paths
+from mocapact_cli.core import atomic, json_files
 from mocapact_cli.core.clips.clip import Clip
 from mocapact_cli.core.clips.snippets import Snippet
 from mocapact_cli.core.config import apply_overrides, check_positive, to_dict
@@ -163,7 +163,7 @@ def _prepare(root: Path, record: Mapping[str, Any], *, resume: bool, force: bool
                 f"{root} already holds a search.",
                 hint="Use --resume to go on with it, --force to replace it, or another folder.",
             )
-        before = paths.read_json_object(path, hint="Start again with --force.")
+        before = json_files.read_json_object(path, hint="Start again with --force.")
         if changed := [name for name, value in record.items() if before.get(name) != value]:
             raise UsageError(
                 f"The search in {root} has another {changed[0]}.",
@@ -173,7 +173,7 @@ def _prepare(root: Path, record: Mapping[str, Any], *, resume: bool, force: bool
     if path.is_file():
         shutil.rmtree(root)
     root.mkdir(parents=True, exist_ok=True)
-    paths.write_json(path, dict(record))
+    json_files.write_json(path, dict(record))
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ class _Search:
         trials = [self._shown(trial) for trial in self._study.trials if not self._is_superseded(trial)]
         trials.sort(key=lambda trial: (trial.score is None, -(trial.score or 0.0)))
         best = next((trial for trial in trials if trial.outcome == "finished"), None)
-        config = paths.write_text(self._root / BEST, to_toml(self._with(best.settings))) if best else None
+        config = atomic.write_text(self._root / BEST, to_toml(self._with(best.settings))) if best else None
         return TuneResult(self._root, self._trials.snippet, self._config.objective, trials, config)
 
     def _open(self) -> Any:

@@ -17,7 +17,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import VecNormalize
 
-from mocapact_cli.core import paths
+from mocapact_cli.core.atomic import atomic_write
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, first_line
 from mocapact_cli.core.training.ppo.model import observation_statistics
 from mocapact_cli.core.training.run_folder import RunFolder
@@ -59,7 +59,7 @@ def save_checkpoint(folder: Path, model: PPO, env: VecNormalize, progression: Pr
     # In memory first: PyTorch's own writer hides a full disk behind an error of its own.
     content = io.BytesIO()
     torch.save(state, content)
-    with paths.atomic_write(folder / FILE, suffix=".pt") as temporary:
+    with atomic_write(folder / FILE, suffix=".pt") as temporary:
         temporary.write_bytes(content.getbuffer())
 
 

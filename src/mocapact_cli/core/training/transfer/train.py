@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from stable_baselines3.common.utils import get_device, set_random_seed
 
 from mocapact_cli.core.clips.library import open_library
@@ -16,6 +15,7 @@ from mocapact_cli.core.errors import UsageError
 from mocapact_cli.core.interop.policy_places import LOW_LEVEL_FILE, TASK_MODEL
 from mocapact_cli.core.interop.transfer_folder import copy_low_level, open_low_level
 from mocapact_cli.core.policies.low_level import LowLevelPolicy
+from mocapact_cli.core.policies.threads import torch_threads
 from mocapact_cli.core.progress import NullProgress, Progress
 from mocapact_cli.core.tasks.registry import POSE, make_task, start_pose, task_class
 from mocapact_cli.core.training.ppo.checkpoint import take_up
@@ -103,12 +103,9 @@ def train_transfer(
     if task.snippets[0].clip_id != POSE:
         progress.message(f"{POSE} is not at hand: episodes begin in the first pose of {task.snippets[0].clip_id}.")
     run = TransferRun(config, folder, task, low_level, tuple(mocap), progress)
-    threads = torch.get_num_threads()
     folder.tracker.begin(root)
-    try:
+    with torch_threads():
         return _train(run, resume=resume)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def recorded_config(root: Path, changes: Mapping[str, Any]) -> TransferConfig:

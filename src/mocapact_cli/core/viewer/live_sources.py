@@ -17,10 +17,10 @@ from mocapact_cli.core.rollouts.controllers import make_baseline
 from mocapact_cli.core.rollouts.episodes import PlannedEpisode, open_batch
 from mocapact_cli.core.tasks.completion import ARENA, CompletionTask
 from mocapact_cli.core.tasks.tracking import Start, TrackingConfig
-from mocapact_cli.core.viewer.live import LiveTake, Stage
-from mocapact_cli.core.viewer.recorded import USUAL_THRESHOLD
-from mocapact_cli.core.viewer.sources import Request, Source, require
-from mocapact_cli.core.viewer.takes import channel_chart, error_chart, reward_chart
+from mocapact_cli.core.viewer.curves import channel_chart, error_chart, reward_chart
+from mocapact_cli.core.viewer.live_takes import LiveTake, Stage
+from mocapact_cli.core.viewer.recorded_takes import USUAL_THRESHOLD
+from mocapact_cli.core.viewer.sources import Request, Source, check_motion
 from mocapact_cli.core.walker.model import get_walker
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from mocapact_cli.core.interop.expert_folder import ExpertLocation
     from mocapact_cli.core.policies.base import Policy
     from mocapact_cli.core.tasks.tracking import TrackingTask
-    from mocapact_cli.core.viewer.takes import Chart, Take
+    from mocapact_cli.core.viewer.curves import Chart
+    from mocapact_cli.core.viewer.takes import Take
 
 PROMPTER = "pd-gravity"
 """Who gives a prompt where nobody is named: the controller that aims at the reference's next pose."""
@@ -98,7 +99,7 @@ class LiveSource(Source):
     def __init__(self, name: str, motions: Sequence[str], acting: Acting, *, first: str | None = None) -> None:
         self.acting = acting
         motion = first or motions[0]
-        require(motion, motions, self.motion_word)
+        check_motion(motion, motions, self.motion_word)
         super().__init__(name, motions, Request(motion, 0, acting.start_step, acting.act_noise, acting.seed))
 
     @abstractmethod

@@ -10,17 +10,8 @@ from mocapact_cli.core.errors import InvalidInputError
 from mocapact_cli.core.evaluation.playback import poses, start_step
 from mocapact_cli.core.formatting import counted
 from mocapact_cli.core.sim.rewards import termination_error
-from mocapact_cli.core.viewer.takes import (
-    ERROR,
-    HEIGHT,
-    REWARD,
-    SPEED,
-    Chart,
-    FloatArray,
-    Take,
-    error_chart,
-    reward_chart,
-)
+from mocapact_cli.core.viewer.curves import ERROR, HEIGHT, REWARD, SPEED, Chart, error_chart, reward_chart
+from mocapact_cli.core.viewer.takes import FloatArray, Take
 from mocapact_cli.core.walker.kinematics import BodyPoser
 
 if TYPE_CHECKING:

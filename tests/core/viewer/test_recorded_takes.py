@@ -10,7 +10,7 @@ from mocapact_cli.core.clips.snippets import Snippet
 from mocapact_cli.core.datasets.reader import read_rollouts
 from mocapact_cli.core.errors import InvalidInputError
 from mocapact_cli.core.viewer.opening import open_source
-from mocapact_cli.core.viewer.recorded import clip_take, episode_take
+from mocapact_cli.core.viewer.recorded_takes import clip_take, episode_take
 from mocapact_cli.core.viewer.sources import Request
 
 

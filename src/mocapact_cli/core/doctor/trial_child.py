@@ -10,6 +10,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mocapact_cli.core.errors import class_and_line, first_line
 from mocapact_cli.core.formatting import shortened
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def main() -> None:
         try:
             found = step()
         except BaseException as error:  # noqa: BLE001 - that is what is asked
-            found = {"failed": shortened(f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}")}
+            found = {"failed": shortened(class_and_line(error))}
         say({"step": name, **found})
 
 
@@ -87,7 +88,7 @@ def _device(torch: Any, index: int) -> dict[str, Any]:
         if float((square @ square).sum()) != 64.0**3:
             found["failed"] = "a product of matrices came out wrong"
     except Exception as error:  # noqa: BLE001 - another device may be well
-        found["failed"] = shortened(str(error).strip().partition("\n")[0])
+        found["failed"] = shortened(first_line(error))
     return found
 
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mocapact_cli.core.rollouts.actors import few_torch_threads
+from mocapact_cli.core.policies.threads import few_torch_threads
 from mocapact_cli.core.rollouts.episodes import stream_ticks
 from mocapact_cli.core.sim.rewards import termination_error
 from mocapact_cli.core.tasks.goal import GoalCursor
-from mocapact_cli.core.viewer.takes import ERROR, REWARD, Chart, FloatArray, Take
+from mocapact_cli.core.viewer.curves import ERROR, REWARD, Chart
+from mocapact_cli.core.viewer.takes import FloatArray, Take
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,7 +16,7 @@ from mocapact_cli.core.interop.expert_folder import load_expert
 from mocapact_cli.core.policies.gpt import GptConfig
 from mocapact_cli.core.policies.zoo import build_policy
 from mocapact_cli.core.rollouts.trajectory import record_episode
-from mocapact_cli.core.viewer.acting import Acting, CompletionSource, Repertoire, TaskSource
+from mocapact_cli.core.viewer.live_sources import Acting, CompletionSource, Repertoire, TaskSource
 from mocapact_cli.core.viewer.opening import open_source
 from mocapact_cli.core.viewer.sources import Request
 
