@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -21,6 +22,19 @@ class Surrogate(NamedTuple):
     """Share of the samples whose ratio lies beyond the limit."""
 
 
+def log_probabilities(policy: ActorCriticPolicy, observations: Tensor, actions: Tensor) -> Tensor:
+    """Logarithms (B,) of the densities of actions (B, A), normally distributed about the actor's means.
+
+    Stable-Baselines3 builds PyTorch's distribution for that, which checks its arguments at every call: dozens of small
+    operations, and on a GPU a wait for each check.
+    """
+    means = policy.action_net(policy.mlp_extractor.forward_actor(observations))
+    scaled = (actions - means) * torch.exp(-policy.log_std)
+    constant = 0.5 * math.log(2.0 * math.pi) * actions.shape[-1]
+    chances: Tensor = -0.5 * scaled.square().sum(dim=-1) - policy.log_std.sum() - constant
+    return chances
+
+
 def clipped_surrogate(policy: ActorCriticPolicy, samples: RolloutBufferSamples, clip_range: float) -> Surrogate:
     """PPO's clipped objective (Schulman et al., 2017), with advantages normalized within the batch.
 
@@ -32,8 +46,7 @@ def clipped_surrogate(policy: ActorCriticPolicy, samples: RolloutBufferSamples, 
     advantages = samples.advantages
     if len(advantages) > 1:
         advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
-    chances = policy.get_distribution(samples.observations).log_prob(samples.actions)
-    change = chances - samples.old_log_prob
+    change = log_probabilities(policy, samples.observations, samples.actions) - samples.old_log_prob
     ratio = change.exp()
     clipped = ratio.clamp(1.0 - clip_range, 1.0 + clip_range)
     loss = -torch.min(ratio * advantages, clipped * advantages).mean()
