@@ -28,12 +28,13 @@ TINY = replace(
     batch_size=64,
     n_epochs=2,
     layers=(16,),
+    teacher=False,
     warm_start="none",
     eval_every=256,
     n_rsi_episodes=4,
     n_start_episodes=2,
 )
-"""Four updates, with an evaluation at 0, 256 and 512 steps."""
+"""Four updates, with an evaluation at 0, 256 and 512 steps; nobody imitates anybody."""
 
 
 class Trainer:

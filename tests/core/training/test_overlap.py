@@ -110,8 +110,9 @@ def test_an_error_while_learning_stops_the_steps(
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("steps")]
 
 
+@pytest.mark.parametrize("teacher", [False, True])
 def test_overlapped_runs_of_one_seed_are_equal_and_go_on_after_a_crash(
-    trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, teacher: bool
 ) -> None:
     usual = ExpertMonitor._on_step
 
@@ -120,7 +121,7 @@ def test_overlapped_runs_of_one_seed_are_equal_and_go_on_after_a_crash(
             raise MemoryError
         return usual(self)
 
-    asked = {"overlap": True, "threads": 2, "total_timesteps": 640}
+    asked = {"overlap": True, "threads": 2, "total_timesteps": 640, "teacher": teacher}
     for name in ("one", "two"):
         trainer(tmp_path / name, **asked)
     with monkeypatch.context() as patch, pytest.raises(MemoryError):
@@ -131,7 +132,7 @@ def test_overlapped_runs_of_one_seed_are_equal_and_go_on_after_a_crash(
         torch.load(tmp_path / name / "checkpoints/last.pt", weights_only=True) for name in ("one", "two", "three")
     ]
     for other in states[1:]:
-        assert other["progression"]["timesteps"] == 640
+        assert other["progression"]["timesteps"] == states[0]["progression"]["timesteps"] >= 640
         assert other["progression"]["missing"] == states[0]["progression"]["missing"]
         for name, value in states[0]["policy"].items():
             assert torch.equal(other["policy"][name], value), name

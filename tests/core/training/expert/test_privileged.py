@@ -71,6 +71,33 @@ def test_each_parameter_learns_with_one_of_the_optimizers(build) -> None:
     assert len(actor["params"]) + len(critic["params"]) == len(list(policy.parameters()))
 
 
+def test_a_teacher_sees_the_rest_and_its_pupil_does_not(build) -> None:
+    policy = build(teacher=True).policy
+    for layer in (policy.action_net, policy.pupil[1]):
+        layer.weight.data.normal_()
+    seen, other = observations(), observations()
+    other[:, PUBLIC:] += 1.0
+    assert (means(policy, seen) - means(policy, other)).abs().max() > 0.0
+    assert torch.equal(policy.expert_means(seen), policy.expert_means(other))
+    assert policy.expert_means(seen).std() > 0.0
+    assert torch.equal(policy.public_values(seen), policy.public_values(other))
+
+
+def test_without_a_teacher_the_actor_is_the_expert(build) -> None:
+    policy = build().policy
+    policy.action_net.weight.data.normal_()
+    assert policy.pupil is None
+    assert torch.equal(policy.expert_means(observations()), means(policy, observations()))
+
+
+def test_no_update_moves_the_pupil(build) -> None:
+    model = build(teacher=True)
+    before = {name: value.clone() for name, value in model.policy.state_dict().items()}
+    model.learn(256)
+    still = [name for name, value in model.policy.state_dict().items() if torch.equal(value, before[name])]
+    assert still == ["log_std", *(name for name in before if name.startswith("pupil."))]
+
+
 @pytest.mark.parametrize("overlap", [False, True])
 def test_learning_moves_all_but_the_standard_deviation(build, overlap: bool) -> None:
     model = build(overlap=overlap)
@@ -108,25 +135,26 @@ def test_it_learns_what_actions_and_what_states_are_worth(build) -> None:
         assert error(policy.public_values(flat)[:, 0], came) > 0.5 * came.var()
 
 
+@pytest.mark.parametrize("teacher", [False, True])
 @pytest.mark.parametrize("layers", [(12, 9), ()])
-def test_it_becomes_an_expert_and_gives_it_back(build, layers: tuple[int, ...]) -> None:
-    policy, expert = build(layers=layers).policy, random_expert(layers)
+def test_it_becomes_an_expert_and_gives_it_back(build, layers: tuple[int, ...], teacher: bool) -> None:
+    policy, expert = build(layers=layers, teacher=teacher).policy, random_expert(layers)
     policy.adopt(expert.state_dict())
     seen = observations()
     for name, value in expert.state_dict().items():
         torch.testing.assert_close(policy.expert_weights()[name], value, rtol=0.0, atol=0.0)
     assert policy.expert_weights().keys() == expert.state_dict().keys()
     with torch.no_grad():
-        torch.testing.assert_close(
-            policy.get_distribution(seen).distribution.mean, expert.mean_actions(seen[:, :PUBLIC])
-        )
+        for acting in (policy.get_distribution(seen).distribution.mean, policy.expert_means(seen)):
+            torch.testing.assert_close(acting, expert.mean_actions(seen[:, :PUBLIC]))
         for values in (policy.predict_values(seen), policy.public_values(seen)):
             torch.testing.assert_close(values[:, 0], expert.values(seen[:, :PUBLIC]))
 
 
-def test_a_copy_has_the_same_sizes(build) -> None:
+@pytest.mark.parametrize("teacher", [False, True])
+def test_a_copy_has_the_same_sizes(build, teacher: bool) -> None:
     """As the overlapping learner makes one to act with."""
-    policy = build().policy
+    policy = build(teacher=teacher).policy
     copy = PrivilegedPolicy(**policy._get_constructor_parameters())
     copy.load_state_dict(policy.state_dict())
     assert torch.equal(copy.predict_values(observations()), policy.predict_values(observations()))

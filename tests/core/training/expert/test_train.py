@@ -96,6 +96,18 @@ def test_two_runs_with_one_seed_are_equal(trainer, whole: Path, tmp_path: Path) 
     assert curve(whole) == curve(tmp_path / "again")
 
 
+def test_an_expert_with_a_teacher_takes_its_share_of_the_steps(trainer, tmp_path: Path) -> None:
+    result = trainer(tmp_path / "run", teacher=True, imitation_share=0.25)
+    # Updates of 128: after 256 steps of the teacher 64 of the pupil, then no whole update fits twice.
+    assert [row["timesteps"] for row in result.evaluations] == [0, 256 + 64, 576 + 64]
+    ended = state(tmp_path / "run")
+    assert ended["progression"]["taught"] == ended["progression"]["timesteps"] == result.timesteps == 640
+    pupil = {name: value for name, value in ended["policy"].items() if name.startswith("pupil.")}
+    expert = load_expert(tmp_path / "run/eval_start").policy.network.state_dict()
+    assert pupil["pupil.1.weight"].shape == expert["action_net.weight"].shape
+    assert ended["policy"]["mlp_extractor.policy_net.0.weight"].shape[1] > pupil["pupil.0.0.weight"].shape[1]
+
+
 def test_the_common_samples_of_a_short_and_a_long_run_are_equal(trainer, tmp_path: Path) -> None:
     usual = {"threads": 2, "total_timesteps": 256}
     trainer(tmp_path / "short", **usual)
@@ -114,19 +126,22 @@ def test_another_seed_is_another_run(trainer, whole: Path, tmp_path: Path) -> No
     )
 
 
-@pytest.mark.parametrize("warm_start", ["none", "pd"])
+@pytest.mark.parametrize(("warm_start", "teacher"), [("none", False), ("pd", False), ("pd", True)])
 def test_a_crashed_run_goes_on_as_if_nothing_had_happened(
-    trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warm_start: str
+    trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warm_start: str, teacher: bool
 ) -> None:
+    asked = {"warm_start": warm_start, "teacher": teacher}
+    # An expert with a teacher has taken 15 in a hundred more, in eight environments equally many.
+    begun = 256 + 40 * teacher
     monkeypatch.setattr("mocapact_cli.core.training.expert.warm_start.FIT_STEPS", 5)
     monkeypatch.setattr("mocapact_cli.core.training.expert.warm_start.STEPS_PER_ENV", 10)
-    trainer(tmp_path / "whole", warm_start=warm_start)
+    trainer(tmp_path / "whole", **asked)
     with monkeypatch.context() as patch:
         stop_after(patch, 400, MemoryError)
         with pytest.raises(MemoryError):
-            trainer(tmp_path / "crashed", warm_start=warm_start)
-    assert state(tmp_path / "crashed")["progression"]["timesteps"] == 256
-    trainer(tmp_path / "crashed", resume=True, warm_start=warm_start)
+            trainer(tmp_path / "crashed", **asked)
+    assert state(tmp_path / "crashed")["progression"]["timesteps"] == begun
+    trainer(tmp_path / "crashed", resume=True, **asked)
     assert_equal_states(state(tmp_path / "whole"), state(tmp_path / "crashed"))
     assert curve(tmp_path / "whole") == curve(tmp_path / "crashed")
     histories = [read_evaluations(tmp_path / name / "eval_rsi/evaluations.npz") for name in ("whole", "crashed")]

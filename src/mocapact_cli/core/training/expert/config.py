@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mocapact_cli.core.config import check_not_negative, check_positive
+from mocapact_cli.core.errors import UsageError
 from mocapact_cli.core.training.ppo.settings import check_shares, preset_of, resolve_preset
 
 
@@ -58,6 +59,11 @@ class ExpertConfig:
     """`desired_kl` does not fall below this."""
     privileged_critic: bool = True
     """The critic of training also sees the walker beside its reference; the saved expert has one that does not."""
+    teacher: bool = True
+    """What learns by PPO also sees the walker beside its reference; before each evaluation the expert, which does not,
+    learns to do what this teacher would."""
+    imitation_share: float = 0.15
+    """Environment steps that an expert with a teacher takes itself, as a share of the teacher's."""
     critic_learning_rate: float = 5e-4
     """Step size of Adam for a privileged critic; another one learns with the policy, at its step size."""
     quick_contacts: bool = True
@@ -114,6 +120,11 @@ class ExpertConfig:
         check_positive(self, _ABOVE_ZERO)
         check_not_negative(self, _NOT_BELOW_ZERO)
         check_shares(self.steps_per_update, self.num_envs)
+        if self.teacher and not self.privileged_critic:
+            raise UsageError(
+                "A teacher needs privileged_critic: both see the walker beside its reference.",
+                hint="Set teacher = false as well, or leave privileged_critic true.",
+            )
 
     def desired_kl_after(self, timesteps: int) -> float | None:
         """The divergence that an update should have after so many environment steps; None for any."""
@@ -126,6 +137,7 @@ class ExpertConfig:
 _ABOVE_ZERO = (
     *("total_timesteps", "max_minutes", "num_envs", "threads", "steps_per_update", "batch_size", "n_epochs", "std"),
     *("learning_rate", "critic_learning_rate", "desired_kl", "kl_half_life", "min_steps", "eval_min_steps"),
+    "imitation_share",
 )
 _NOT_BELOW_ZERO = ("seed", "termination_error_threshold", "train_error_threshold")
 
@@ -145,6 +157,7 @@ PRESETS: dict[str, ExpertConfig] = {
         desired_kl=None,
         kl_half_life=None,
         privileged_critic=False,
+        teacher=False,
         quick_contacts=False,
         overlap=False,
         layers=(1024, 1024, 1024),

@@ -38,7 +38,7 @@ _LEARNERS: dict[tuple[bool, bool], type[PPO]] = {
 
 
 def training_observables(config: ExpertConfig, public: tuple[str, ...]) -> tuple[str, ...]:
-    """What the environments of training give: what the expert sees, then what only its critic does."""
+    """What the environments of training give: what the expert sees, then what only training does."""
     return public + PRIVILEGED if config.privileged_critic else public
 
 
@@ -96,6 +96,7 @@ def _critic_options(env: VecNormalize, config: ExpertConfig) -> dict[str, Any]:
     return {
         "public": len(observation_statistics(env).mean) - hidden,
         "critic_learning_rate": config.critic_learning_rate,
+        "teacher": config.teacher,
     }
 
 

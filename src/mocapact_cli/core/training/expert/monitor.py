@@ -14,6 +14,7 @@ from mocapact_cli.core.evaluation.report import EVALUATIONS_FILE
 from mocapact_cli.core.interop.expert_folder import write_model
 from mocapact_cli.core.progress import Progress, ProgressTask
 from mocapact_cli.core.training.expert.config import ExpertConfig
+from mocapact_cli.core.training.expert.imitation import imitate_teacher
 from mocapact_cli.core.training.expert.model import snapshot
 from mocapact_cli.core.training.expert.progression import ExpertProgression
 from mocapact_cli.core.training.ppo.monitor import PpoMonitor
@@ -55,7 +56,11 @@ class ExpertMonitor(PpoMonitor):
         self.starts = starts
 
     def judge(self) -> None:
-        """Evaluate from random steps and from the start, keep what is best so far, and see whether it still grows."""
+        """Evaluate from random steps and from the start, keep what is best so far, and see whether it still grows.
+
+        An expert that has a teacher learns from it first.
+        """
+        self._imitate()
         rsi = self._evaluate(_RSI, self.run.config.n_rsi_episodes, self.run.config.rsi_act_noise)
         start = self._evaluate(_START, self.run.config.n_start_episodes, self.run.config.start_act_noise)
         self._judge_gain(rsi)
@@ -86,6 +91,16 @@ class ExpertMonitor(PpoMonitor):
     def draw_curve(self) -> None:
         """Draw length and return into `curve.png`."""
         draw_curve(self.run.folder.root)
+
+    def _imitate(self) -> None:
+        """Let the expert take its share of the steps since the last time."""
+        config, learned = self.run.config, self.num_timesteps - self.progression.taught
+        if not config.teacher or learned == 0:
+            return
+        steps = round(config.imitation_share * learned)
+        taken = imitate_teacher(self.ppo, self.env, steps, self._threads, self.run.progress)
+        self.model.num_timesteps += taken
+        self.num_timesteps = self.progression.taught = self.model.num_timesteps
 
     def _evaluate(self, kind: str, episodes: int, noise: float) -> Evaluation:
         run = self.run

@@ -1,15 +1,19 @@
-"""PPO whose critic sees more than its actor.
+"""PPO that sees more while it trains than the expert does that comes of it.
 
 An expert must act by what its own body feels. How far it has drifted from its reference shows in the rewards all the
 same, and a critic that cannot see it takes the drift for luck, which drowns what an action was worth. So the critic of
 training also sees the walker beside its reference, as in the asymmetric actor-critic of Pinto et al. (2018); it is not
-part of the expert. A second critic that sees only what the actor sees learns along, and is what the saved expert holds.
+part of the expert. A second critic that sees only what the expert sees learns along; the saved expert holds that one.
+
+A policy that is shown how far each part is from where it should be also learns to act sooner than one that has to learn
+by heart where that is, step by step. So the actor too may see all, as a teacher: then the expert is a pupil that learns
+to do what the teacher would, as in "Learning by Cheating" (Chen et al., 2020); see `.imitation`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
@@ -29,26 +33,31 @@ PRIVILEGED = (
     "walker/reference_rel_joints",
     "walker/body_height",
 )
-"""Observables that only the critic of training sees, after those of the actor."""
+"""Observables that only training sees, after those of the expert."""
 
 
 class PrivilegedPolicy(ActorCriticPolicy):
-    """Actor, critic and public critic, each a multi-layer perceptron.
+    """Actor, critic, public critic and, where the actor is a teacher, its pupil, each a multi-layer perceptron.
 
     Args:
         arguments: Those of `ActorCriticPolicy`; its optimizer is the actor's.
-        public: Columns of an observation, from the first on, that the actor and the public critic see.
+        public: Columns of an observation, from the first on, that the expert sees.
         critic_learning_rate: Adam's step size for both critics.
+        teacher: The actor sees all columns, and the expert is the pupil; else the actor is the expert.
         options: Further ones of `ActorCriticPolicy`.
 
     Attributes:
-        public_critic: Values (B, 1) by what the actor sees.
+        public_critic: Values (B, 1) by what the expert sees.
+        pupil: Mean actions (B, A) by what the expert sees; None without a teacher. None of the optimizers moves it.
         critic_optimizer: Of both critics.
     """
 
-    def __init__(self, *arguments: Any, public: int, critic_learning_rate: float, **options: Any) -> None:
+    def __init__(
+        self, *arguments: Any, public: int, critic_learning_rate: float, teacher: bool = False, **options: Any
+    ) -> None:
         self.public = public
         self.critic_learning_rate = critic_learning_rate
+        self.teacher = teacher
         super().__init__(*arguments, **options)
 
     def public_values(self, observations: Tensor) -> Tensor:
@@ -56,26 +65,28 @@ class PrivilegedPolicy(ActorCriticPolicy):
         values: Tensor = self.public_critic(observations[:, : self.public])
         return values
 
+    def expert_means(self, observations: Tensor) -> Tensor:
+        """Mean actions (B, A) of the expert for observations (B, P), by their public columns alone."""
+        seen = observations[:, : self.public]
+        means: Tensor = self.action_net(self.mlp_extractor.policy_net(seen)) if self.pupil is None else self.pupil(seen)
+        return means
+
     def expert_weights(self) -> dict[str, Tensor]:
-        """Parameters of the expert, by the names of Stable-Baselines3: the actor and the public critic."""
-        kept = {name: value for name, value in self.state_dict().items() if not name.startswith(_CRITICS)}
-        hidden, head = (part.state_dict() for part in self.public_critic)
-        kept |= {f"{_HIDDEN}{name}": value for name, value in hidden.items()}
-        return kept | {f"{_HEAD}{name}": value for name, value in head.items()}
+        """Parameters of the expert by the names of Stable-Baselines3: the actor or its pupil, and the public critic."""
+        kept = {name: value for name, value in self.state_dict().items() if not name.startswith(_NOT_THE_EXPERTS)}
+        kept |= _under(self.public_critic, _CRITIC)
+        return kept if self.pupil is None else kept | _under(self.pupil, _ACTOR)
 
     def adopt(self, weights: Mapping[str, Tensor]) -> None:
-        """Become an expert of the same sizes; both critics begin as its critic, whatever the further columns say."""
-        hidden = {name.removeprefix(_HIDDEN): value for name, value in weights.items() if name.startswith(_HIDDEN)}
-        head = {name.removeprefix(_HEAD): value for name, value in weights.items() if name.startswith(_HEAD)}
-        public = {f"public_critic.0.{name}": value for name, value in hidden.items()}
-        public |= {f"public_critic.1.{name}": value for name, value in head.items()}
+        """Become an expert of the same sizes; teacher and critic begin as it, whatever the further columns say."""
         own = self.state_dict()
-        # Only the first weights of the critic of training have more columns; nothing flows through the new ones yet.
+        # Only the first weights have more columns; nothing flows through the new ones yet.
         widened = {name: pad(value, (0, own[name].shape[-1] - value.shape[-1])) for name, value in weights.items()}
-        self.load_state_dict(own | widened | public)
+        taken = own | widened | _named(weights, _CRITIC, "public_critic")
+        self.load_state_dict(taken if self.pupil is None else taken | _named(weights, _ACTOR, "pupil"))
 
     def actor_parameters(self) -> list[nn.Parameter]:
-        """All that decides on actions."""
+        """All that decides on actions in training."""
         return [*self.mlp_extractor.policy_net.parameters(), *self.action_net.parameters(), self.log_std]
 
     def critic_parameters(self) -> list[nn.Parameter]:
@@ -84,14 +95,18 @@ class PrivilegedPolicy(ActorCriticPolicy):
         return [parameter for critic in critics for parameter in critic.parameters()]
 
     def _build_mlp_extractor(self) -> None:
-        self.mlp_extractor = _Halves(
-            self._hidden("pi", self.public), self._hidden("vf", self.features_dim), self.public
-        )
+        acting = self.features_dim if self.teacher else self.public
+        self.mlp_extractor = _Halves(self._hidden("pi", acting), self._hidden("vf", self.features_dim), acting)
 
     def _build(self, lr_schedule: Callable[[float], float]) -> None:
         super()._build(lr_schedule)
         hidden = self._hidden("vf", self.public)
         self.public_critic = nn.Sequential(hidden.value_net, nn.Linear(hidden.latent_dim_vf, 1))
+        self.pupil: nn.Sequential | None = None
+        if self.teacher:
+            hidden = self._hidden("pi", self.public)
+            actions = cast("nn.Linear", self.action_net).out_features
+            self.pupil = nn.Sequential(hidden.policy_net, nn.Linear(hidden.latent_dim_pi, actions))
         make, options = self.optimizer_class, self.optimizer_kwargs
         self.optimizer = make(self.actor_parameters(), lr=lr_schedule(1), **options)  # type: ignore[call-arg]
         self.critic_optimizer = make(self.critic_parameters(), lr=self.critic_learning_rate, **options)  # type: ignore[call-arg]
@@ -101,26 +116,44 @@ class PrivilegedPolicy(ActorCriticPolicy):
         return MlpExtractor(columns, {half: sizes}, self.activation_fn, self.device)
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
-        own = {"public": self.public, "critic_learning_rate": self.critic_learning_rate}
+        own = {"public": self.public, "critic_learning_rate": self.critic_learning_rate, "teacher": self.teacher}
         return super()._get_constructor_parameters() | own
 
 
-_HIDDEN, _HEAD = "mlp_extractor.value_net.", "value_net."
-_CRITICS = (_HIDDEN, _HEAD, "public_critic.")
+_ACTOR = ("mlp_extractor.policy_net.", "action_net.")
+_CRITIC = ("mlp_extractor.value_net.", "value_net.")
+"""Names of the hidden layers and of the last one in Stable-Baselines3."""
+_NOT_THE_EXPERTS = (*_CRITIC, "public_critic.", "pupil.")
+
+
+def _under(network: nn.Sequential, names: tuple[str, str]) -> dict[str, Tensor]:
+    """Parameters of hidden layers and a last one, by other names of both."""
+    parts = zip(names, network, strict=True)
+    return {f"{prefix}{name}": value for prefix, part in parts for name, value in part.state_dict().items()}
+
+
+def _named(weights: Mapping[str, Tensor], names: tuple[str, str], network: str) -> dict[str, Tensor]:
+    """The other way round: parameters of a network of that name, from those that have other names."""
+    return {
+        f"{network}.{place}.{name.removeprefix(prefix)}": value
+        for place, prefix in enumerate(names)
+        for name, value in weights.items()
+        if name.startswith(prefix)
+    }
 
 
 class _Halves(MlpExtractor):
     """Hidden layers of an actor that sees the first columns and of a critic that sees all."""
 
-    def __init__(self, actor: MlpExtractor, critic: MlpExtractor, public: int) -> None:
+    def __init__(self, actor: MlpExtractor, critic: MlpExtractor, seen: int) -> None:
         nn.Module.__init__(self)
-        self.public = public
+        self.seen = seen
         self.policy_net, self.value_net = actor.policy_net, critic.value_net
         self.latent_dim_pi, self.latent_dim_vf = actor.latent_dim_pi, critic.latent_dim_vf
 
     def forward_actor(self, features: Tensor) -> Tensor:
-        """Latent of the public columns."""
-        return super().forward_actor(features[:, : self.public])
+        """Latent of the columns that the actor sees."""
+        return super().forward_actor(features[:, : self.seen])
 
 
 class PrivilegedPPO(DeferredValuesPPO):

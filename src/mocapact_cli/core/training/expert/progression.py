@@ -16,6 +16,7 @@ class ExpertProgression(Progression):
         best_start: Best mean normalized return from the snippet's start.
         stale: Evaluations without a gain.
         reference_return: The normalized return that a gain is measured against.
+        taught: Environment steps taken when the expert last learned from its teacher.
         missing: What is known of the starts, as `FailureStarts.missing`.
     """
 
@@ -23,4 +24,5 @@ class ExpertProgression(Progression):
     best_start: float = -1.0
     stale: int = 0
     reference_return: float = -1.0
+    taught: int = 0
     missing: list[float] = field(default_factory=list)

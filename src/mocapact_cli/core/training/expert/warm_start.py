@@ -105,10 +105,13 @@ def _imitation_step(
     policy_latent, value_latent = policy.mlp_extractor(inputs)
     action_loss = torch.nn.functional.mse_loss(policy.action_net(policy_latent), actions)
     value_loss = torch.nn.functional.mse_loss(policy.value_net(value_latent)[:, 0], values)
+    total = action_loss
     if isinstance(policy, PrivilegedPolicy):
         value_loss = value_loss + torch.nn.functional.mse_loss(policy.public_values(inputs)[:, 0], values)
+        if policy.teacher:
+            total = total + torch.nn.functional.mse_loss(policy.expert_means(inputs), actions)
     optimizer.zero_grad()
-    torch.autograd.backward(action_loss + 0.1 * value_loss)
+    torch.autograd.backward(total + 0.1 * value_loss)
     torch.nn.utils.clip_grad_norm_(model.policy.parameters(), 1.0)
     optimizer.step()
     return action_loss.detach()
