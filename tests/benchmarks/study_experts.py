@@ -20,7 +20,8 @@ from pathlib import Path
 VARIANTS: dict[str, dict[str, object]] = {
     "fast": {},
     "paper": {"preset": "paper", "eval_every": 200_000, "eval_min_steps": 10},
-    "public-critic": {"privileged_critic": False},
+    "no-teacher": {"teacher": False},
+    "public-critic": {"teacher": False, "privileged_critic": False},
     "exact-contacts": {"quick_contacts": False},
     "constant-divergence": {"kl_half_life": "none"},
     "no-warm-start": {"warm_start": "none"},

@@ -46,7 +46,8 @@ def measure_expert_training(
     gradient step times the gradient steps that its settings make of each collected step. The pieces are shorter than
     an iteration, which at the paper's settings takes the original minutes: the original's turn collects
     160 steps and both sides then learn from 2,048 samples in batches of 512, twice. Policies are fresh: their episodes
-    are as short as in a run's beginning. Evaluations, checkpoints and the warm start are left out on every side.
+    are as short as in a run's beginning. Evaluations, what an expert learns from its teacher before them, checkpoints
+    and the warm start are left out on every side.
 
     The sides:
         original: Stable-Baselines3's PPO with the paper's settings on `SubprocVecEnv` of dm_control's environment

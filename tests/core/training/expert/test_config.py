@@ -144,3 +144,10 @@ def test_what_must_be_above_zero_is_said(name: str, value: int) -> None:
     with pytest.raises(UsageError, match=f"^{name} is {value}") as caught:
         ExpertConfig(**{name: value})
     assert "above zero" in caught.value.hint
+
+
+def test_a_teacher_needs_a_critic_that_sees_as_much() -> None:
+    with pytest.raises(UsageError, match="needs privileged_critic") as caught:
+        resolve("fast", None, privileged_critic=False)
+    assert "teacher = false" in caught.value.hint
+    assert not resolve("fast", None, privileged_critic=False, teacher=False).teacher

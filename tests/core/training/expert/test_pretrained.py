@@ -65,8 +65,9 @@ def go_on(trainer, tmp_path: Path):
     return train
 
 
-def test_the_first_evaluated_model_is_the_source(go_on, source: Path, tmp_path: Path) -> None:
-    go_on(tmp_path / "run", source, max_minutes=1e-6)
+@pytest.mark.parametrize("teacher", [False, True])
+def test_the_first_evaluated_model_is_the_source(go_on, source: Path, tmp_path: Path, teacher: bool) -> None:
+    go_on(tmp_path / "run", source, max_minutes=1e-6, teacher=teacher)
     begun, theirs = load_expert(tmp_path / "run/eval_start"), load_expert(source)
     assert begun.hyperparameters["num_timesteps"] == 0
     assert begun.policy.network.actor_widths == [24, 12]
@@ -89,6 +90,16 @@ def test_it_learns_on_from_there(go_on, source: Path, tmp_path: Path) -> None:
     assert 0.0 < moved["mlp_extractor.value_net.0.weight"] < 0.05
     assert 0.0 < float(after["mlp_extractor.value_net.0.weight"][:, SIZE:].abs().max()) < 0.05
     assert [row["timesteps"] for row in result.evaluations] == [0, 128]
+
+
+def test_a_teacher_learns_on_from_there_and_its_pupil_follows(go_on, source: Path, tmp_path: Path) -> None:
+    go_on(tmp_path / "run", source, teacher=True)
+    before, after = load_expert(source).policy.network.state_dict(), trained_weights(tmp_path / "run")
+    for name, first in (("mlp_extractor.policy_net.0.weight", "pupil.0.0.weight"), ("action_net.bias", "pupil.1.bias")):
+        columns = slice(SIZE) if before[name].ndim > 1 else slice(None)
+        for learned in (after[name], after[first]):
+            assert 0.0 < float((learned[..., columns] - before[name]).abs().max()) < 0.2
+    assert 0.0 < float(after["mlp_extractor.policy_net.0.weight"][:, SIZE:].abs().max()) < 0.05
 
 
 def test_the_run_records_its_networks_and_needs_its_source_no_more(go_on, source: Path, tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ class ExpertConfig:
     teacher: bool = True
     """What learns by PPO also sees the walker beside its reference; before each evaluation the expert, which does not,
     learns to do what this teacher would."""
-    imitation_share: float = 0.15
+    imitation_share: float = 0.1
     """Environment steps that an expert with a teacher takes itself, as a share of the teacher's."""
     critic_learning_rate: float = 5e-4
     """Step size of Adam for a privileged critic; another one learns with the policy, at its step size."""

@@ -28,7 +28,7 @@ STEPS_PER_ENV = 160
 """Control steps that the controller acts in each environment."""
 FIT_STEPS = 600
 """Gradient steps of the imitation."""
-_BATCH = 1024
+_BATCH = 512
 _STEP_SIZE = 1e-3
 
 
@@ -85,7 +85,7 @@ def imitate(model: PPO, env: VecNormalize, shown: Demonstration, progress: Progr
     inputs = torch.as_tensor(env.normalize_obs(shown.observations), dtype=torch.float32, device=model.device)
     actions = torch.as_tensor(shown.actions, device=model.device)
     values = torch.as_tensor(shown.returns / scale, dtype=torch.float32, device=model.device)
-    optimizer = torch.optim.Adam(model.policy.parameters(), lr=_STEP_SIZE)
+    optimizer = torch.optim.Adam(model.policy.parameters(), lr=_STEP_SIZE, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, FIT_STEPS)
     generator = torch.Generator().manual_seed(model.seed or 0)
     loss = torch.zeros(())
