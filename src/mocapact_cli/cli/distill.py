@@ -32,6 +32,7 @@ from mocapact_cli.cli.resume import naming_the_way_on, resume_command
 from mocapact_cli.cli.settings import Given, PrintConfigOpt, print_settings, with_settings
 from mocapact_cli.cli.tracking import WandbOpt, tracked
 from mocapact_cli.core.errors import NotFoundError, UsageError
+from mocapact_cli.core.formatting import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -351,5 +352,5 @@ def _show_training(result: DistillResult) -> None:
 def _next_command(root: Path, last: Mapping[str, Any]) -> str:
     """What a user does with what was trained; one that was judged by going on from prompts is given more of them."""
     if any("completion" in name for name in last):
-        return f"mocapact complete {root} --clip-snippet SNIPPET --experts EXPERTS_FOLDER"
-    return f"mocapact distill eval {root}"
+        return f"mocapact complete {quoted(root)} --clip-snippet SNIPPET --experts EXPERTS_FOLDER"
+    return f"mocapact distill eval {quoted(root)}"
