@@ -334,9 +334,23 @@ _LABELS = {
 
 
 def _import_view(reports: Sequence[ImportReport]) -> Any:
+    columns = [
+        "Clip",
+        "Steps",
+        "Scale",
+        "Lift m",
+        "Clamped",
+        "Repaired",
+        "Worst joints",
+        "Lowest m",
+        "Skate m/s",
+        "Root m/s",
+        "Fastest joint rad/s",
+    ]
+    if len(reports) == 1:
+        return facts(zip(columns, _import_row(reports[0]), strict=True))
     return table(
-        ["Clip", "Steps", "Scale", "Lift m", "Clamped", "Repaired", "Worst joints", "Lowest m", "Skate m/s",
-         "Root m/s", "Fastest joint rad/s"],
+        columns,
         [_import_row(report) for report in reports],
         numeric=["Steps", "Scale", "Lift m", "Clamped", "Repaired", "Lowest m", "Skate m/s", "Root m/s"],
     )  # fmt: skip
