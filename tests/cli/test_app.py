@@ -6,6 +6,7 @@ import typer
 
 from mocapact_cli.cli.app import Commands
 from mocapact_cli.cli.output import out
+from mocapact_cli.core.errors import UsageError
 
 
 @pytest.fixture
@@ -73,3 +74,18 @@ def test_commands_without_a_group_help_are_one_command(fresh_out, capsys):
     command = typer.main.get_command(app.typer)
     call(command, "a.h5")
     assert capsys.readouterr().out == "a.h5\n"
+
+
+def test_to_go_on_and_to_replace_contradict_each_other(fresh_out):
+    app = Commands("Runs.")
+
+    @app.command("train", examples=["mocapact runs train"])
+    def train(resume: Annotated[bool, typer.Option()] = False, force: Annotated[bool, typer.Option()] = False) -> None:
+        """Train."""
+        out.show({}, f"{resume} {force}")
+
+    command = typer.main.get_command(app.typer)
+    call(command, "train", "--resume")
+    call(command, "train", "--force")
+    with pytest.raises(UsageError, match="contradict"):
+        call(command, "train", "--resume", "--force")

@@ -205,3 +205,9 @@ def test_listing_imports_nothing_heavy():
         "sys.exit(any(name in sys.modules for name in ('dm_control', 'torch', 'mujoco')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0
+
+
+def test_people_see_no_noise_of_rounding(mocapact):
+    shown = mocapact("clips", "show", "demo_walk").stdout
+    assert "e-" not in shown
+    assert ["demo_step", "201", "6.00"] in [line.split()[:3] for line in mocapact("clips", "list").stdout.splitlines()]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mocapact_cli.cli.complete import share_at
+from mocapact_cli.cli.complete import _told, share_at
 from mocapact_cli.cli.main import invoke
 from mocapact_cli.core.clips.library import open_library
 from mocapact_cli.core.clips.snippets import Snippet
@@ -87,3 +87,9 @@ def test_bad_input_is_one_line_and_the_next_step(root, fresh_out, capsys, policy
 def test_a_share_holds_until_the_next_step():
     curve = [[0.0, 1.0], [0.3, 0.5], [2.0, 0.5]]
     assert [share_at(curve, time) for time in (0.0, 0.29, 0.3, 2.0)] == [1.0, 1.0, 0.5, 0.5]
+
+
+def test_the_table_ends_with_the_first_moment_at_which_nobody_goes_on():
+    survivals = [[[0.0, 1.0], [0.7, 0.0], [9.0, 0.0]], [[0.0, 1.0], [1.2, 0.5], [2.5, 0.0]]]
+    assert _told([0.0, 0.5, 1.0, 2.0, 3.0, 5.0], survivals) == [0.0, 0.5, 1.0, 2.0, 3.0]
+    assert _told([0.0, 0.5], [[[0.0, 1.0], [0.6, 0.5]]]) == [0.0, 0.5]

@@ -7,10 +7,15 @@ import os
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fleets import PROGRAM, settings
+
+from mocapact_cli.cli.expert_tune import _tables
+from mocapact_cli.core.clips.snippets import Snippet
+from mocapact_cli.core.training.expert.tune import Trial, TuneResult
 
 SEARCH = ("expert", "tune", "demo_reach-0-20", "--config", "tiny.toml", "--space", "space.toml")
 BRIEF = ("--total-timesteps", 64, "--threads", 1, "-o", "search", "--no-prune")
@@ -73,3 +78,12 @@ def test_bad_input_is_one_line_and_leaves_nothing(folder: Path, mocapact, more: 
     assert outcome.code == code
     assert says in outcome.stderr
     assert not (folder / "search").exists()
+
+
+def test_the_way_on_names_the_files_with_the_motion() -> None:
+    trial = Trial(0, "finished", 0.5, {"gamma": 0.9}, Path("search/trials/0000/expert"))
+    result = TuneResult(Path("search"), Snippet("walk", 0, 9), "return", [trial], Path("my search/best.toml"))
+    *_, way_on = _tables(result, [Path("my clips.h5")])
+    assert way_on == "Next: mocapact expert train walk-0-9 --mocap 'my clips.h5' --config 'my search/best.toml'"
+    *_, way_on = _tables(replace(result, config=None), [])
+    assert "No trial has finished" in way_on

@@ -112,3 +112,19 @@ def test_tarballs_and_checkpoints_are_shown(mocapact, tmp_path: Path) -> None:
     assert outcome.code == 0
     assert "must not be unpacked: leads out of the folder" in outcome.stdout
     assert mocapact("inspect", "a.tar", "--json").json["flagged"][0]["reason"] == "leads out of the folder"
+
+
+def test_what_is_no_file_for_it_leads_on(mocapact, tmp_path: Path) -> None:
+    (tmp_path / "07_01.amc").write_text(":DEGREES\n")
+    recording = mocapact("inspect", "07_01.amc")
+    assert (recording.code, "clips import 07_01.amc" in recording.stderr) == (4, True)
+    clip = mocapact("inspect", "demo_walk")
+    assert (clip.code, "clips show demo_walk" in clip.stderr) == (3, True)
+
+
+def test_folders_beside_the_files_are_named(mocapact, mocap: Path) -> None:
+    assert "not looked into" not in mocapact("inspect", mocap.parent).stdout
+    (mocap.parent / "experts").mkdir()
+    shown = mocapact("inspect", mocap.parent)
+    assert "Folders in it are not looked into: experts." in shown.stdout
+    assert mocapact("inspect", mocap.parent, "--json").json["folders"] == ["experts"]

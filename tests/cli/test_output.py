@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mocapact_cli.cli.output import cell, facts, table, to_json
+from mocapact_cli.cli.output import Output, cell, facts, table, to_json
 from mocapact_cli.core.progress import NullProgress
 
 
@@ -81,3 +81,21 @@ def test_cells(value, text):
 )
 def test_whatever_goes_out_is_strict_json(value):
     json.loads(to_json(value), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+
+
+@pytest.mark.parametrize("width", [70, 100])
+def test_names_stay_whole_in_a_narrow_terminal(monkeypatch, capsys, width):
+    narrow = Output()
+    monkeypatch.setattr("mocapact_cli.cli.output.out", narrow)
+    monkeypatch.setenv("COLUMNS", str(width))
+    columns = ["Snippet", "Episodes", "Steps", "Return", "Length", "Norm. return"]
+    row = ["CMU_901_01-60-139", 8, 258, "0.145 ± 0.022", "32.2 ± 13.5", "0.501 ± 0.095"]
+    narrow.show({}, table(columns, [row], numeric=columns[1:]))
+    shown = capsys.readouterr().out
+    assert "CMU_901_01-60-139" in shown
+    assert max(map(len, shown.splitlines())) <= width
+
+
+def test_a_title_is_one_line_where_there_is_room(fresh_out, capsys):
+    fresh_out.show({}, table(["A"], [["b"]], title="go-to-target, acting by embeddings of 20: 4 episodes"))
+    assert capsys.readouterr().out.splitlines()[0].rstrip() == "go-to-target, acting by embeddings of 20: 4 episodes"

@@ -41,9 +41,17 @@ def test_long_work_says_count_rate_time_left_and_fields(lines, log, clock):
     with lines.task("Training", 200_000, "steps") as task:
         clock.now += 10
         task.update(completed=50_000, reward="0.71")
+        task.advance(50_000)
     first, last = log.getvalue().splitlines()
     assert first == "Training: 50,000/200,000 (25%) steps, 5,000 steps/s, 30s left, reward 0.71"
-    assert last == first
+    assert last == "Training: 100,000/200,000 (50%) steps, 10,000 steps/s, 10s left, reward 0.71"
+
+
+def test_what_has_been_said_is_not_said_again_at_the_end(lines, log, clock):
+    with lines.task("Training", 10, "steps") as task:
+        clock.now += 10
+        task.advance(10)
+    assert len(log.getvalue().splitlines()) == 1
 
 
 def test_lines_are_seldom(lines, log, clock):
@@ -57,6 +65,7 @@ def test_lines_are_seldom(lines, log, clock):
 def test_the_last_line_is_said_when_the_work_fails(lines, log, clock):
     with pytest.raises(ValueError), lines.task("Training", 10) as task:
         clock.now += 6
+        task.advance()
         task.advance()
         raise ValueError
     assert len(log.getvalue().splitlines()) == 2

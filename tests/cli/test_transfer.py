@@ -118,6 +118,11 @@ def test_a_policy_is_trained_resumed_and_evaluated(small, skills, tmp_path, moca
     again = mocapact(*line, "--total-timesteps", "128", "--resume", "--json")
     assert again.code == 0, again.stderr
     assert again.json["timesteps"] == 128
+    for other in (["--task", "go-to-target"], ["--low-level-policy", tmp_path / "other.ckpt"]):
+        refused = mocapact("transfer", "train", *small, *other, "--resume")
+        assert (refused.code, f"Leave out {other[0]}" in refused.stderr) == (2, True)
+    wrong = mocapact("transfer", "eval", tmp_path / "runs", "--task", "go-to-target")
+    assert (wrong.code, "It is for velocity-control" in wrong.stderr) == (2, True)
     skills.unlink()
     evaluated = mocapact("transfer", "eval", tmp_path / "runs", "--n-eval-episodes", "3", "--json")
     assert evaluated.code == 0, evaluated.stderr

@@ -17,6 +17,7 @@ import pytest
 from browser import Browser, find_browser
 from PIL import Image
 
+from mocapact_cli.cli.view import _warn_of_idle
 from mocapact_cli.core.clips.demos import demo
 from mocapact_cli.core.clips.mocap_h5 import write_clips
 
@@ -129,3 +130,10 @@ def test_without_viser_the_message_is_how_to_get_it(installed, tmp_path: Path) -
     assert (outcome.code, outcome.stdout) == (1, "")
     assert "pip install 'mocapact[viewer]'" in outcome.stderr
     assert len(outcome.stderr.strip().splitlines()) == 2
+
+
+def test_options_that_change_nothing_are_named(fresh_out, capsys) -> None:
+    _warn_of_idle("clips", ["--episode", "--act-noise"])
+    assert "--episode, --act-noise change nothing here" in capsys.readouterr().err
+    _warn_of_idle("expert", ["--act-noise", "--start-step"])
+    assert capsys.readouterr().err == ""

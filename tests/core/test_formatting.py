@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from mocapact_cli.core.formatting import counted, mean_and_spread, shortened, shown, size_text
+from mocapact_cli.core.formatting import counted, mean_and_spread, quoted, shortened, shown, size_text
 
 
 @pytest.mark.parametrize(
@@ -30,3 +32,13 @@ def test_what_a_file_says_is_shown_in_one_short_line() -> None:
     assert shown("a\n\x1b[31mb") == "a??[31mb"
     assert shown("x" * 1000) == shortened("x" * 1000) == "x" * 120 + "..."
     assert (shown(3), shown(1 << 90), shown(endless)) == ("3", "a huge number", "a list")
+
+
+def test_no_spread_is_made_of_rounding() -> None:
+    assert mean_and_spread({"mean": 1.0, "std": 5.5e-9}) == "1 ± 0"
+    assert mean_and_spread({"mean": 0.0, "std": 0.0}) == "0 ± 0"
+
+
+def test_paths_are_shown_as_they_are_typed() -> None:
+    assert quoted(Path("my clips/walk.h5")) == "'my clips/walk.h5'"
+    assert quoted(Path("clips/walk.h5")) == "clips/walk.h5"

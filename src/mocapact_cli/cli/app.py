@@ -20,6 +20,7 @@ from mocapact_cli.cli.bundles import with_bundles
 from mocapact_cli.cli.help import print_help
 from mocapact_cli.cli.options import JsonOpt, QuietOpt
 from mocapact_cli.cli.output import out
+from mocapact_cli.core.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -136,6 +137,11 @@ def _with_output_options(function: Function) -> Function:
     @functools.wraps(function)
     def run(*args: Any, output_json: bool = False, quiet: bool = False, **options: Any) -> None:
         out.configure(json=output_json, quiet=quiet)
+        if options.get("resume") and options.get("force"):
+            raise UsageError(
+                "--resume and --force contradict each other.",
+                hint="--resume goes on with what is there, --force replaces it: leave one out.",
+            )
         function(*args, **options)
 
     signature = inspect.signature(function, eval_str=True)

@@ -15,7 +15,7 @@ from mocapact_cli.cli.options import Checksum, ChecksumOpt, ForceOpt, MocapOpt, 
 from mocapact_cli.cli.output import facts, out, table
 from mocapact_cli.cli.resume import naming_the_way_on
 from mocapact_cli.cli.transfers import Secrecy, announce, result_view
-from mocapact_cli.core.formatting import some_of
+from mocapact_cli.core.formatting import quoted, some_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +58,7 @@ def list_clips(mocap: MocapOpt = None, subset: SubsetOpt = None) -> None:
         {"clips": [_entry(entry) | {"snippets": count} for entry, count in zip(entries, counts, strict=True)]},
         lambda: table(
             ["Clip", "Steps", "Seconds", "Snippets", "From"],
-            [(e.id, e.num_steps, e.duration, n, e.origin) for e, n in zip(entries, counts, strict=True)],
+            [(e.id, e.num_steps, f"{e.duration:.2f}", n, e.origin) for e, n in zip(entries, counts, strict=True)],
             numeric=["Steps", "Seconds", "Snippets"],
         ),
         short=[entry.id for entry in entries],
@@ -74,7 +74,7 @@ def show(clip: ClipArg, mocap: MocapOpt = None) -> None:
     entry = library.entry(clip)
     summary = _entry(entry) | summarize(library.get(clip))
     labels = {**_LABELS, "num_steps": "Steps", "duration": "Seconds", "dt": "Seconds a step", "source": "From"}
-    rows = [(labels.get(key, key), _joined(value)) for key, value in summary.items() if key != "id"]
+    rows = [(labels.get(key, key), _readable(value)) for key, value in summary.items() if key != "id"]
     out.show(summary, lambda: facts(rows, title=clip), short=clip)
 
 
@@ -107,7 +107,7 @@ def snippets(
         {"snippets": document},
         lambda: table(
             ["Snippet", "Steps", "Seconds"],
-            [(str(piece), piece.num_steps, (piece.num_steps - 1) * dt) for piece, dt in pieces],
+            [(str(piece), piece.num_steps, f"{(piece.num_steps - 1) * dt:.2f}") for piece, dt in pieces],
             numeric=["Steps", "Seconds"],
         ),
         short=[str(piece) for piece, _ in pieces],
@@ -176,13 +176,13 @@ def _fetch_recordings(trials: list[str], url: str | None, jobs: int, checksum: C
     for one in hidden:
         out.message(
             f"{library.origin(one.report.clip_id)} has {one.report.clip_id}, too, and is used: this one is "
-            f"--mocap {one.path}."
+            f"--mocap {quoted(one.path)}."
         )
     first = fetched[0]
     out.show(
         {"clips": [{"path": one.path, **one.report.to_dict()} for one in fetched]},
-        lambda: [_import_view(reports), f"See it: mocapact clips play {first.report.clip_id} --mocap {first.path} "
-                 f"-o {first.report.clip_id}.mp4"],
+        lambda: [_import_view(reports), f"See it: mocapact clips play {first.report.clip_id} "
+                 f"--mocap {quoted(first.path)} -o {first.report.clip_id}.mp4"],
         short=[str(one.path) for one in fetched],
     )  # fmt: skip
 
@@ -223,7 +223,7 @@ def import_clips(
     out.show(
         {"path": output, "clips": [report.to_dict() for report in reports]},
         lambda: [_import_view(reports), f"Wrote {output}. See it: mocapact clips play {reports[0].clip_id} "
-                 f"--mocap {output} -o {reports[0].clip_id}.mp4"],
+                 f"--mocap {quoted(output)} -o {reports[0].clip_id}.mp4"],
         short=str(output),
     )  # fmt: skip
 
@@ -305,7 +305,10 @@ def _entry(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _joined(value: Any) -> Any:
+def _readable(value: Any) -> Any:
+    if isinstance(value, float):
+        # Adding zero takes the sign of what rounds to zero.
+        return round(value, 4) + 0.0
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
@@ -331,9 +334,23 @@ _LABELS = {
 
 
 def _import_view(reports: Sequence[ImportReport]) -> Any:
+    columns = [
+        "Clip",
+        "Steps",
+        "Scale",
+        "Lift m",
+        "Clamped",
+        "Repaired",
+        "Worst joints",
+        "Lowest m",
+        "Skate m/s",
+        "Root m/s",
+        "Fastest joint rad/s",
+    ]
+    if len(reports) == 1:
+        return facts(zip(columns, _import_row(reports[0]), strict=True))
     return table(
-        ["Clip", "Steps", "Scale", "Lift m", "Clamped", "Repaired", "Worst joints", "Lowest m", "Skate m/s",
-         "Root m/s", "Fastest joint rad/s"],
+        columns,
         [_import_row(report) for report in reports],
         numeric=["Steps", "Scale", "Lift m", "Clamped", "Repaired", "Lowest m", "Skate m/s", "Root m/s"],
     )  # fmt: skip

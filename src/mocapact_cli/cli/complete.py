@@ -220,7 +220,7 @@ def _show(document: Mapping[str, Any]) -> None:
 def _survival_table(document: Mapping[str, Any]) -> Any:
     rows: dict[str, Mapping[str, Any]] = {"policy": document, **document.get("baselines", {})}
     last = document["survival"][-1][0]
-    times = [time for time in _SHOWN_SECONDS if time <= last + 1e-9]
+    times = _told([time for time in _SHOWN_SECONDS if time <= last + 1e-9], [one["survival"] for one in rows.values()])
     headings = ["Goes on", "Seconds (median)", "Distance (m)", *(f"{time:g} s" for time in times)]
     cells = [
         [
@@ -232,6 +232,12 @@ def _survival_table(document: Mapping[str, Any]) -> Any:
         for name, one in rows.items()
     ]
     return table(headings, cells, numeric=headings[1:])
+
+
+def _told(times: Sequence[float], survivals: Sequence[Sequence[Sequence[float]]]) -> list[float]:
+    """Return the times up to the first by which nobody goes on."""
+    going_on = [any(share_at(survival, time) > 0 for survival in survivals) for time in times]
+    return [time for number, time in enumerate(times) if all(going_on[:number])]
 
 
 def share_at(survival: Sequence[Sequence[float]], time: float) -> float:

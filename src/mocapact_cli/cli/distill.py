@@ -32,10 +32,9 @@ from mocapact_cli.cli.resume import naming_the_way_on, resume_command
 from mocapact_cli.cli.settings import Given, PrintConfigOpt, print_settings, with_settings
 from mocapact_cli.cli.tracking import WandbOpt, tracked
 from mocapact_cli.core.errors import NotFoundError, UsageError
+from mocapact_cli.core.formatting import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from mocapact_cli.core.training.distillation.config import Settings
     from mocapact_cli.core.training.distillation.train import DistillResult
 
@@ -176,7 +175,7 @@ def train(
         if result is not None:
             conclude(_training_json(result))
     if result is not None:
-        _show_training(result)
+        _show_training(result, resolved.training.model)
 
 
 @dataclass(frozen=True)
@@ -336,20 +335,20 @@ def _training_json(result: DistillResult) -> dict[str, Any]:
     }
 
 
-def _show_training(result: DistillResult) -> None:
+def _show_training(result: DistillResult, model: str) -> None:
     last = result.evaluations[-1] if result.evaluations else {}
     shown = [
         ("Policy", result.best),
         ("Steps", f"{result.steps:,} in {result.seconds:,.0f} s; {result.stopped_because}"),
         ("Samples", f"{result.samples:,}"),
         *[(name.replace("_", " ").capitalize(), f"{value:.3f}") for name, value in last.items() if "_" in name],
-        ("Next", _next_command(result.root, last)),
+        ("Next", _next_command(result.root, model)),
     ]
     out.show(_training_json(result), lambda: facts(shown, title="Distilled"), short=str(result.best))
 
 
-def _next_command(root: Path, last: Mapping[str, Any]) -> str:
-    """What a user does with what was trained; one that was judged by going on from prompts is given more of them."""
-    if any("completion" in name for name in last):
-        return f"mocapact complete {root} --clip-snippet SNIPPET --experts EXPERTS_FOLDER"
-    return f"mocapact distill eval {root}"
+def _next_command(root: Path, model: str) -> str:
+    """What a user does with what was trained: a GPT goes on from prompts, all others track."""
+    if model == "gpt":
+        return f"mocapact complete {quoted(root)} --clip-snippet SNIPPET --experts EXPERTS_FOLDER"
+    return f"mocapact distill eval {quoted(root)}"

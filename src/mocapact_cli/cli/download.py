@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +15,7 @@ from mocapact_cli.cli.options import Checksum, ChecksumOpt, TransferJobsOpt, cli
 from mocapact_cli.cli.output import facts, out
 from mocapact_cli.cli.resume import naming_the_way_on
 from mocapact_cli.cli.transfers import Secrecy, announce, plan_view, result_view
+from mocapact_cli.core.formatting import quoted
 
 if TYPE_CHECKING:
     from mocapact_cli.core.remote.acquire import Acquired
@@ -101,14 +103,18 @@ def _next(plan: Plan, result: Acquired, *, is_default: bool) -> str:
     from mocapact_cli.core.paths import data_dir
 
     name, folder = plan.choice.kind.name, plan.destination
+    first = functools.partial(_first, result)
     commands = {
-        "experts": f"mocapact expert eval {_first(result, '/clip_info.json').parent}",
-        "small_dataset": "mocapact distill train" if is_default else f"mocapact distill train --dataset {folder}",
-        "large_dataset": f"mocapact distill train --dataset {folder}",
-        "mocap": "mocapact clips list" if is_default else f"mocapact clips list --mocap {_first(result, '.h5')}",
-        "multiclip_policy": f"mocapact distill eval {_first(result, '.ckpt')}",
-        "transfer": f"mocapact transfer eval {_first(result, '/best_model.zip').parent}",
-        "gpt": f"mocapact complete {_first(result, '.ckpt')} --clip-snippet CMU_016_22 --experts {data_dir('experts')}",
+        "experts": f"mocapact expert eval {quoted(first('/clip_info.json').parent)}",
+        "small_dataset": "mocapact distill train"
+        if is_default
+        else f"mocapact distill train --dataset {quoted(folder)}",
+        "large_dataset": f"mocapact distill train --dataset {quoted(folder)}",
+        "mocap": "mocapact clips list" if is_default else f"mocapact clips list --mocap {quoted(first('.h5'))}",
+        "multiclip_policy": f"mocapact distill eval {quoted(first('.ckpt'))}",
+        "transfer": f"mocapact transfer eval {quoted(first('/best_model.zip').parent)}",
+        "gpt": f"mocapact complete {quoted(first('.ckpt'))} --clip-snippet CMU_016_22 "
+        f"--experts {quoted(data_dir('experts'))}",
     }
     simulates = name in ("experts", "multiclip_policy", "gpt")
     needs_motion = simulates and not any(data_dir("mocap").glob("*.h5"))

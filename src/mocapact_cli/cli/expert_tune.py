@@ -13,9 +13,11 @@ from mocapact_cli.cli.output import out, table
 from mocapact_cli.cli.resume import naming_the_way_on, resume_command
 from mocapact_cli.cli.settings import Given, with_settings
 from mocapact_cli.core.errors import UsageError
-from mocapact_cli.core.formatting import counted
+from mocapact_cli.core.formatting import counted, quoted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mocapact_cli.core.training.expert.tune import TuneResult
 
 EXAMPLES = (
@@ -86,7 +88,9 @@ def tune(
             force=force,
             progress=out.progress(),
         )
-    _show(result)
+    _show(result, mocap or [])
+    if result.config is None:
+        raise typer.Exit(1)
 
 
 def _check_limit(config: Path | None, settings: Given) -> None:
@@ -98,12 +102,12 @@ def _check_limit(config: Path | None, settings: Given) -> None:
         )
 
 
-def _show(result: TuneResult) -> None:
+def _show(result: TuneResult, mocap: Sequence[Path]) -> None:
     document = vars(result) | {"snippet": str(result.snippet), "trials": [vars(trial) for trial in result.trials]}
-    out.show(document, lambda: _tables(result), short=str(result.config or ""))
+    out.show(document, lambda: _tables(result, mocap), short=str(result.config or ""))
 
 
-def _tables(result: TuneResult) -> list[Any]:
+def _tables(result: TuneResult, mocap: Sequence[Path]) -> list[Any]:
     names = sorted({name for trial in result.trials for name in trial.settings})
     score = f"Best {result.objective}"
     rows = [
@@ -118,8 +122,9 @@ def _tables(result: TuneResult) -> list[Any]:
     title = f"{result.snippet}: {counted(len(result.trials), 'trial')}, the best first"
     shown: list[Any] = [table(["Trial", "Outcome", score, *names], rows, title=title, numeric=("Trial", score, *names))]
     if result.config is None:
-        return [*shown, "No trial has finished, so there are no best settings."]
-    return [*shown, f"Next: mocapact expert train {result.snippet} --config {result.config}"]
+        return [*shown, "No trial has finished, so there are no best settings. Vary less, or smaller values: --space."]
+    files = "".join(f" --mocap {quoted(path)}" for path in mocap)
+    return [*shown, f"Next: mocapact expert train {result.snippet}{files} --config {quoted(result.config)}"]
 
 
 def _value(value: Any) -> str:

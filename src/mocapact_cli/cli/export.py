@@ -13,7 +13,7 @@ from mocapact_cli.cli import completion
 from mocapact_cli.cli.app import Commands
 from mocapact_cli.cli.options import ForceOpt, clips_option
 from mocapact_cli.cli.output import facts, out
-from mocapact_cli.core.formatting import counted, size_text
+from mocapact_cli.core.formatting import counted, quoted, size_text
 
 if TYPE_CHECKING:
     from mocapact_cli.core.interop.exporters.export import ExportSummary
@@ -213,7 +213,7 @@ def _show_policy(summary: PolicySummary) -> None:
         ("Inputs", _ports(summary.inputs)),
         ("Outputs", _ports(summary.outputs)),
         ("Checked", f"actions differ by {summary.largest_difference:.2g} at most"),
-        ("Next", f"mocapact inspect {summary.path}"),
+        ("Next", f"mocapact inspect {quoted(summary.path)}"),
     ]
     out.show(document, lambda: facts(shown), short=str(summary.path))
 
@@ -232,4 +232,4 @@ def _next(summary: ExportSummary, output: Path) -> str:
         return f"numpy.load('{summary.path}')" if summary.path.suffix == ".npz" else f"h5py.File('{summary.path}')"
     if summary.format == "lerobot":
         return f"LeRobotDataset('mocapact/{summary.path.name}', root='{summary.path}')"
-    return f"mocapact inspect {summary.parts[0] if summary.parts else summary.path}"
+    return f"mocapact inspect {quoted(summary.parts[0] if summary.parts else summary.path)}"

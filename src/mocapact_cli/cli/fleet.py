@@ -33,6 +33,7 @@ from mocapact_cli.cli.output import out
 from mocapact_cli.cli.resume import naming_the_way_on
 from mocapact_cli.cli.settings import Given, PrintConfigOpt, print_settings, with_settings
 from mocapact_cli.core.errors import UsageError
+from mocapact_cli.core.formatting import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -222,7 +223,7 @@ def work(
 
     folder, share = plan_folder(plan), Share.parse(shard)
     made = read_plan(folder)
-    with naming_the_way_on(f"mocapact fleet run {folder}"), watching(len(made.jobs)) as watch:
+    with naming_the_way_on(f"mocapact fleet run {quoted(folder)}"), watching(len(made.jobs)) as watch:
         status = help_out(folder, LocalEngine(folder, made, jobs), share, watch=watch)
     _finish(status)
 
@@ -284,8 +285,8 @@ def _run(folder: Path, running: RunOptions, *, retry_failed: bool = False) -> No
     folder = folder.absolute()
     made = read_plan(folder)
     engine = _engine(folder, made, running)
-    out.message(f"Plan: {folder} (from elsewhere: mocapact fleet status {folder})")
-    with naming_the_way_on(f"mocapact fleet run {folder}"), watching(len(made.jobs)) as watch:
+    out.message(f"Plan: {folder} (from elsewhere: mocapact fleet status {quoted(folder)})")
+    with naming_the_way_on(f"mocapact fleet run {quoted(folder)}"), watching(len(made.jobs)) as watch:
         found = drive(folder, engine, retry_failed=retry_failed, watch=watch)
     _finish(found)
 

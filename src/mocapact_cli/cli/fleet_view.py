@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mocapact_cli.cli.output import facts, out, table
 from mocapact_cli.cli.progress import format_rate, format_seconds
 from mocapact_cli.core.fleet.status import DONE, FAILED, RUNNING, SHOWN, WAITING
-from mocapact_cli.core.formatting import counted
+from mocapact_cli.core.formatting import counted, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,9 +114,9 @@ def _next(report: FleetReport) -> str:
     status = report.status
     if report.failed:
         failed = counted(len(report.failed), "failed job")
-        return f"mocapact fleet run {status.folder} --retry-failed (tries the {failed} again)"
+        return f"mocapact fleet run {quoted(status.folder)} --retry-failed (tries the {failed} again)"
     follow = {
-        "train": f"mocapact fleet rollout {status.output} -o dataset",
-        "rollout": f"mocapact distill train --dataset {status.output}",
+        "train": f"mocapact fleet rollout {quoted(status.output)} -o dataset",
+        "rollout": f"mocapact distill train --dataset {quoted(status.output)}",
     }
     return follow.get(status.kind, "")

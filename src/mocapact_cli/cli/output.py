@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from mocapact_cli.core.formatting import cell
 
@@ -30,6 +30,12 @@ __all__ = ["Output", "cell", "facts", "out", "table", "to_json"]
 
 PIPE_WIDTH = 200
 """Columns of a table that goes into a file or a pipe."""
+
+
+_GAP = 3
+"""Columns between those of a table."""
+_NARROWEST = 9
+"""Columns that a number of a crowded table takes at least, the gap before it included."""
 
 
 class Mode(Enum):
@@ -149,12 +155,22 @@ def table(
     from rich import box
     from rich.table import Table
 
+    cells = [[cell(value) for value in row] for row in rows]
+    widths = [max(len(text) for text in column) for column in zip(columns, *cells, strict=True)]
+    others, room = len(columns) - 1, out.stdout.width
+    crowded = sum(widths) + _GAP * others > room
     result = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    result.collapse_padding = crowded
+    # A title is wrapped at the table's width, and a narrow table would break it though there is room.
+    result.min_width = min(len(title), room)
     right = set(numeric)
-    for column in columns:
-        result.add_column(column, justify="right" if column in right else "left", overflow="fold")
-    for row in rows:
-        result.add_row(*(escaped(cell(value)) for value in row))
+    for number, column in enumerate(columns):
+        # In a crowded table numbers break at their spaces before names break anywhere.
+        kept = number == 0 and crowded and widths[0] + _NARROWEST * others <= room
+        justify: Literal["left", "right"] = "right" if column in right else "left"
+        result.add_column(column, justify=justify, overflow="fold", no_wrap=kept)
+    for row in cells:
+        result.add_row(*map(escaped, row))
     return result
 
 

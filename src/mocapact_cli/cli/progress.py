@@ -109,7 +109,7 @@ class _LineTask:
     ) -> None:
         self._say, self._clock, self._unit = say, clock, unit
         self._description, self._total = description, total
-        self._completed, self._fields, self._spoke = 0.0, "", False
+        self._completed, self._fields, self._spoke, self._said = 0.0, "", False, (0.0, "")
         self._started = clock()
         self._next_line = self._started + FIRST_LINE_AFTER
 
@@ -131,13 +131,13 @@ class _LineTask:
         self._speak_if_due()
 
     def close(self) -> None:
-        if self._spoke:
+        if self._spoke and (self._completed, self._fields) != self._said:
             self._say(self._line())
 
     def _speak_if_due(self) -> None:
         now = self._clock()
         if now >= self._next_line:
-            self._next_line, self._spoke = now + LINE_EVERY, True
+            self._next_line, self._spoke, self._said = now + LINE_EVERY, True, (self._completed, self._fields)
             self._say(self._line())
 
     def _line(self) -> str:

@@ -11,6 +11,7 @@ from mocapact_cli.cli import completion
 from mocapact_cli.cli.app import Commands
 from mocapact_cli.cli.options import DeviceOpt, ForceOpt, ResumeOpt, SeedOpt, ThreadsOpt
 from mocapact_cli.cli.output import facts, out, table
+from mocapact_cli.core.formatting import quoted
 
 if TYPE_CHECKING:
     from mocapact_cli.core.pipelines.quickstart import QuickstartResult
@@ -81,8 +82,8 @@ def _means(evaluation: dict[str, Any]) -> tuple[float, float]:
 def _next_commands(result: QuickstartResult) -> list[str]:
     expert, dataset = result.artifacts["expert"], result.artifacts["dataset"]
     return [
-        f"mocapact expert eval {expert} --n-eval-episodes 1000",
-        f"mocapact inspect {dataset} --tree",
+        f"mocapact expert eval {quoted(expert)} --n-eval-episodes 1000",
+        f"mocapact inspect {quoted(dataset)} --tree",
         "mocapact clips list",
         "mocapact quickstart --clip YOUR_RECORDING.amc",
     ]

@@ -11,7 +11,7 @@ from mocapact_cli.cli.app import Commands
 from mocapact_cli.cli.options import ForceOpt, OutDirOpt, RecordingOptions, ResumeOpt, SimulationOptions
 from mocapact_cli.cli.output import facts, out
 from mocapact_cli.cli.resume import naming_the_way_on, resume_command
-from mocapact_cli.core.formatting import counted
+from mocapact_cli.core.formatting import counted, quoted
 
 if TYPE_CHECKING:
     from mocapact_cli.core.rollouts.recorder import RolloutSummary
@@ -70,6 +70,6 @@ def _show(summary: RolloutSummary) -> None:
         ("Clips recorded", len(summary.recorded)),
         *([("Clips complete before", len(summary.skipped))] if summary.skipped else []),
         ("Episodes", f"{summary.episodes:,} with {counted(summary.steps, 'step')}, {summary.failed:,} ended early"),
-        ("Next", f"mocapact inspect {summary.folder}"),
+        ("Next", f"mocapact inspect {quoted(summary.folder)}"),
     ]
     out.show(document, lambda: facts(shown), short=str(summary.folder))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mocapact_cli.cli.output import facts, out
+from mocapact_cli.core.formatting import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +34,7 @@ def show_expert(result: ExpertResult) -> None:
         "Last normalized length": f"{last['rsi_norm_length']:.3f} and {last['start_norm_length']:.3f}",
     }
     shown = _facts(result, {"Snippet": str(result.snippet)}, scores)
-    _show(result, expert_json(result), shown, "Expert", f"mocapact expert eval {result.root}")
+    _show(result, expert_json(result), shown, "Expert", f"mocapact expert eval {quoted(result.root)}")
 
 
 def show_transfer(result: TransferResult) -> None:
@@ -44,7 +45,7 @@ def show_transfer(result: TransferResult) -> None:
         "Last evaluation": f"return {last['eval_return']:.2f}, {last['eval_falls']:.0%} of episodes end in a fall",
     }
     shown = _facts(result, {"Task": result.task}, scores)
-    _show(result, transfer_json(result), shown, "Policy", f"mocapact transfer eval {result.root}")
+    _show(result, transfer_json(result), shown, "Policy", f"mocapact transfer eval {quoted(result.root)}")
 
 
 def _json(result: PpoResult, learned: Mapping[str, str], best: Mapping[str, float]) -> dict[str, Any]:

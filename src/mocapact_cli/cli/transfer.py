@@ -95,7 +95,12 @@ def train(
     from mocapact_cli.core.tasks.registry import task_class
     from mocapact_cli.core.training.ppo.settings import changes
     from mocapact_cli.core.training.transfer.config import resolve
-    from mocapact_cli.core.training.transfer.train import recorded_config, train_transfer, transfer_root
+    from mocapact_cli.core.training.transfer.train import (
+        check_same_task,
+        recorded_config,
+        train_transfer,
+        transfer_root,
+    )
 
     resolved = resolve(preset, config, **settings)
     resolved = replace(resolved, task=task_class(resolved.task).name)
@@ -104,6 +109,7 @@ def train(
     root = transfer_root(log_root or _default_root(resolved), resolved.seed)
     if resume:
         resolved = recorded_config(root, changes(settings))
+        check_same_task(root, resolved, settings["task"], settings["low_level_policy"])
     if print_config:
         print_settings(resolved)
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -107,6 +108,14 @@ def view(
     )
     wish = Wish(tuple(mocap or ()), tuple(snippet or ()), episode, acting, prompting.experts, prompting.prompt_policy)
     source = open_source(target, wish)
+    given = {
+        "--episode": episode > 0,
+        "--start-step": start_step is not None,
+        "--act-noise": act_noise > 0.0,
+        "--experts": prompting.experts is not None,
+        "--prompt-policy": prompting.prompt_policy is not None,
+    }
+    _warn_of_idle(source.kind, [name for name, is_given in given.items() if is_given])
     with serve(source, host=host, port=port) as page:
         # From the moment that it is announced, Ctrl-C is how the page is closed.
         try:
@@ -114,7 +123,26 @@ def view(
             _open_browser(page.url, wanted=open_browser)
             page.run()
         except KeyboardInterrupt:
+            # Closing takes a moment, and a second Ctrl-C asks for nothing else.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
             out.message("Closed.")
+
+
+_USED_BY = {
+    "--episode": ("rollouts",),
+    "--start-step": ("policy", "expert", "completion"),
+    "--act-noise": ("policy", "expert", "completion", "task"),
+    "--experts": ("completion",),
+    "--prompt-policy": ("completion",),
+}
+"""Options that do something only where things of some kinds are shown."""
+
+
+def _warn_of_idle(kind: str, given: Sequence[str]) -> None:
+    idle = [name for name in given if kind not in _USED_BY[name]]
+    if idle:
+        verb = "changes" if len(idle) == 1 else "change"
+        out.warn(f"{', '.join(idle)} {verb} nothing here: what is shown is of the kind {kind}.")
 
 
 def _hush_viser() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,6 +27,11 @@ def cell(value: Any) -> str:
 def counted(number: int, noun: str) -> str:
     """Return a number with what it counts, such as `1 snippet` or `2,589 snippets`; the plural takes an s."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def quoted(word: object) -> str:
+    """Return a path or a name as it is typed in a command line: in quotation marks where it needs them."""
+    return shlex.quote(str(word))
 
 
 def some_of(names: Sequence[str], most: int = 4) -> str:
@@ -68,4 +74,6 @@ def mean_and_spread(value: Any) -> str | None:
     """Return `mean ± std` of a mapping with both, or a plain number; None where there is neither."""
     if value is None or isinstance(value, float):
         return None if value is None else f"{value:.3f}"
-    return f"{value['mean']:.3g} ± {value['std']:.2g}"
+    # What rounding leaves of numbers that are all alike is no spread.
+    std = value["std"] if value["std"] > 1e-6 * abs(value["mean"]) else 0.0
+    return f"{value['mean']:.3g} ± {std:.2g}"

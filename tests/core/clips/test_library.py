@@ -90,3 +90,14 @@ def test_it_knows_which_names_can_be_had():
         *(True, True),
         *(False, False, False),
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("my clips/07_01.amc", "clips import 'my clips/07_01.amc' -o clips.h5; then it is CMU_007_01 of --mocap clips.h5"),
+     ("walk.h5", "clips list --mocap walk.h5")],
+)  # fmt: skip
+def test_a_file_in_the_place_of_a_clip_leads_on(name, said):
+    with pytest.raises(NotFoundError) as caught:
+        open_library().resolve(name)
+    assert said in caught.value.hint

@@ -197,3 +197,10 @@ def test_reading_needs_neither_dm_control_nor_protobuf_nor_mujoco():
         "sys.exit(any(name in sys.modules for name in ('dm_control', 'google.protobuf', 'mujoco', 'torch')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_recording_is_no_file_of_clips(tmp_path):
+    (tmp_path / "07_01.amc").write_text(":DEGREES\n")
+    with pytest.raises(InvalidInputError, match="is a recording") as caught:
+        MocapFile(tmp_path / "07_01.amc").ids()
+    assert "clips import" in caught.value.hint

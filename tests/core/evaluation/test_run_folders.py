@@ -5,8 +5,12 @@ from pathlib import Path
 import pytest
 
 from mocapact_cli.core.errors import InvalidInputError
+from mocapact_cli.core.evaluation.inspect_tables import fact_pairs, fact_tables
 from mocapact_cli.core.evaluation.inspection import inspect_path
 from mocapact_cli.core.evaluation.run_folders import find_runs, run_facts
+
+LAYERS = ({"pi": [64, 32], "vf": [64, 32]}, {"pi": [64], "vf": [32, 32]}, [8], None)
+"""Of Stable-Baselines3, as it writes them."""
 
 
 def make_run(folder: Path) -> Path:
@@ -49,3 +53,19 @@ def test_published_runs(test_data: Path) -> None:
     evaluations = inspect_path(published / "transfer/go_to_target/0/eval/evaluations.npz")["evaluations"]
     assert "norm_return" not in evaluations[0]
     assert evaluations[-1]["length"]["mean"] > 0
+
+
+def test_people_see_a_runs_own_flags_and_widths_of_layers() -> None:
+    run = {"flags": ["--n_steps=40", "--nohelp", "--verbosity=0", "--nosquash"], "checkpoints": []}
+    assert dict(fact_pairs({"kind": "run", "path": "run", **run}))["Flags"] == "--n_steps=40 --nosquash"
+    model = {"path": "m", "bytes": 1, "activation": "Tanh", "observables": []}
+    layers = {
+        str(layers): dict(fact_pairs({"kind": "model", "layers": layers, **model}))["Layers"] for layers in LAYERS
+    }
+    assert list(layers.values()) == ["64 x 32; Tanh", "pi 64; vf 32 x 32; Tanh", "8; Tanh", "None; Tanh"]
+
+
+def test_columns_without_anything_are_left_out() -> None:
+    rows = [{"timesteps": 8, "episodes": 2, "return": {"mean": 1.0, "std": 0.0}}]
+    table = fact_tables({"kind": "evaluations", "evaluations": rows})[0]
+    assert (list(table.columns), table.numeric) == (["Steps", "Episodes", "Return"], ("Steps", "Episodes", "Return"))

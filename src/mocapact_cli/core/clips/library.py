@@ -10,9 +10,12 @@ from mocapact_cli.core.clips.built_in import DEMOS, NUM_STEPS
 from mocapact_cli.core.clips.clip import CONTROL_TIMESTEP, Clip
 from mocapact_cli.core.clips.demos import demo
 from mocapact_cli.core.clips.mocap_h5 import MocapFile
+from mocapact_cli.core.clips.recordings import import_hint, is_recording
 from mocapact_cli.core.clips.snippets import Snippet
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, did_you_mean
+from mocapact_cli.core.formatting import quoted
 from mocapact_cli.core.paths import data_dir
+from mocapact_cli.core.safe.h5 import SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,9 +101,17 @@ class ClipLibrary:
             NotFoundError: There is no such clip; the nearest names are given.
         """
         if clip_id not in self._entries:
-            hint = did_you_mean(clip_id, self.ids()) or _ELSEWHERE
-            raise NotFoundError(f"There is no clip {clip_id!r}.", hint=hint)
+            raise self._missing(clip_id)
         return self._entries[clip_id]
+
+    def _missing(self, name: str) -> NotFoundError:
+        path = Path(name)
+        if is_recording(path):
+            return NotFoundError(f"{name} is a recording, not the name of a clip.", hint=import_hint(path))
+        if path.suffix in SUFFIXES:
+            listing = f"Name one of its clips: `mocapact clips list --mocap {quoted(name)}` lists them."
+            return NotFoundError(f"{name} is a file, not the name of a clip.", hint=listing)
+        return NotFoundError(f"There is no clip {name!r}.", hint=did_you_mean(name, self.ids()) or _ELSEWHERE)
 
     def num_steps(self, clip_id: str) -> int:
         """Number of poses of a clip.

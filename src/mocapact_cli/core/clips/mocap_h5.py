@@ -16,7 +16,9 @@ import numpy as np
 
 from mocapact_cli.core.atomic import atomic_write
 from mocapact_cli.core.clips.clip import ARRAYS, Clip, FloatArray
+from mocapact_cli.core.clips.recordings import import_hint, is_recording
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError, UsageError, did_you_mean, first_line
+from mocapact_cli.core.formatting import quoted
 from mocapact_cli.core.paths import existing_file
 from mocapact_cli.core.safe import h5
 
@@ -130,7 +132,8 @@ class MocapFile:
 
     def _require(self, clip_id: str) -> None:
         if clip_id not in self.ids():
-            hint = did_you_mean(clip_id, self.ids()) or f"Run `mocapact clips list --mocap {self.path}` for its clips."
+            listing = f"Run `mocapact clips list --mocap {quoted(self.path)}` for its clips."
+            hint = did_you_mean(clip_id, self.ids()) or listing
             raise NotFoundError(f"{self.path} has no clip {clip_id!r}.", hint=hint)
 
     @contextlib.contextmanager
@@ -147,6 +150,10 @@ class MocapFile:
         except (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError, OverflowError) as error:
             if isinstance(error, PermissionError):
                 raise
+            if is_recording(self.path):
+                raise InvalidInputError(
+                    f"{self.path} is a recording, not a file of clips.", hint=import_hint(self.path)
+                ) from error
             raise InvalidInputError(
                 f"{self.path} is not a readable mocap HDF5 file: {first_line(error)}.",
                 hint=_DAMAGED,

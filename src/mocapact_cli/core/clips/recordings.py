@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from mocapact_cli.core.errors import InvalidInputError, NotFoundError
+from mocapact_cli.core.formatting import quoted
 from mocapact_cli.core.paths import existing_file
 
 if TYPE_CHECKING:
@@ -13,6 +14,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TRIAL = re.compile(r"(?P<subject>\d+)_(?P<trial>\d+)", re.ASCII)
+
+
+def is_recording(path: Path) -> bool:
+    """Whether a file is called like a recording."""
+    return path.suffix.lower() == ".amc"
+
+
+def import_hint(path: Path) -> str:
+    """What to do with a recording where a clip, or a file of clips, is wanted."""
+    made = clip_id_of(path)
+    return (
+        f"Make a clip of it: mocapact clips import {quoted(path)} -o clips.h5; then it is {made} of --mocap clips.h5."
+    )
 
 
 def clip_id_of(path: Path) -> str:

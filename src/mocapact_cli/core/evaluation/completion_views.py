@@ -34,7 +34,8 @@ def plot_survival(completion: Completion, path: Path, *, name: str, title: str =
     """Draw the share of episodes that go on against seconds after the prompt, beside the baselines."""
     curves = {name: completion, **completion.baselines}
     series = {label: _steps(one.survival) for label, one in curves.items()}
-    return plot_lines(path, series, title=title, xlabel="seconds after the prompt", ylabel="share of episodes going on")
+    ylabel = "share of episodes going on"
+    return plot_lines(path, series, title=title, xlabel="seconds after the prompt", ylabel=ylabel, share=True)
 
 
 def _tile(completion: Completion, index: int, *, several: bool) -> Tile:

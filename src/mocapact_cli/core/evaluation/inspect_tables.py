@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from mocapact_cli.core.formatting import counted, mean_and_spread, size_text
+from mocapact_cli.core.formatting import counted, mean_and_spread, size_text, some_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +16,32 @@ if TYPE_CHECKING:
 
 _METRICS = ("Norm. return", "Norm. length", "Return", "Length", "Failed")
 _CONFIG_NAMES = ("config", "seed")
+_ABSL_FLAGS = frozenset(
+    [
+        "alsologtostderr",
+        "help",
+        "helpfull",
+        "helpshort",
+        "helpxml",
+        "log_dir",
+        "logger_levels",
+        "logtostderr",
+        "only_check_args",
+        "only_check_flags",
+        "pdb",
+        "pdb_post_mortem",
+        "pymjcf_debug",
+        "pymjcf_debug_full_dump_dir",
+        "pymjcf_log_xml",
+        "run_with_pdb",
+        "run_with_profiling",
+        "showprefixforinfo",
+        "stderrthreshold",
+        "use_cprofile_for_profiling",
+        "verbosity",
+    ]
+)
+"""Of a published run: they belong to absl and dm_control, and say nothing of the run."""
 _LISTED_NAMES = 12
 _LONGEST = 200
 """Characters of a setting that are shown; all are in the JSON."""
@@ -44,12 +71,26 @@ def fact_pairs(found: Found) -> Pairs:
 
 def fact_tables(found: Found) -> list[FactTable]:
     """Return every table that the facts have, those of the most detail first."""
-    return [make(found[key]) for key, make in _TABLES.items() if found.get(key)]
+    return [_without_empty(make(found[key])) for key, make in _TABLES.items() if found.get(key)]
+
+
+def _without_empty(table: FactTable) -> FactTable:
+    """Return the table without columns that no row has anything in."""
+    used = [i for i in range(len(table.columns)) if any(row[i] not in (None, "") for row in table.rows)]
+    columns = [table.columns[i] for i in used]
+    rows = [[row[i] for i in used] for row in table.rows]
+    return FactTable(table.title, columns, rows, tuple(name for name in table.numeric if name in columns))
 
 
 def fact_notes(found: Found) -> list[str]:
     """Return what stands out, one line each."""
-    return [*_outlier_notes(found), *_column_notes(found), *_value_notes(found), *_archive_notes(found)]
+    return [
+        *_folder_notes(found),
+        *_outlier_notes(found),
+        *_column_notes(found),
+        *_value_notes(found),
+        *_archive_notes(found),
+    ]
 
 
 def _rollout_pairs(found: Found) -> Pairs:
@@ -80,10 +121,19 @@ def _expert_pairs(found: Found) -> Pairs:
 def _model_pairs(found: Found) -> Pairs:
     return [
         ("Model", f"{found['path']} ({size_text(found['bytes'])})"),
-        ("Layers", f"{found['layers']}, {found['activation']}"),
+        ("Layers", f"{_layers(found['layers'])}; {found['activation']}"),
         ("Sees", ", ".join(found["observables"])),
         *_optional(found, ("num_timesteps", "Trained steps"), ("gamma", "Gamma")),
     ]
+
+
+def _layers(layers: Any) -> str:
+    """Return the widths of networks: those of policy (pi) and value (vf) apart where they differ."""
+    if isinstance(layers, dict) and len({str(widths) for widths in layers.values()}) == 1:
+        layers = next(iter(layers.values()))
+    if isinstance(layers, dict):
+        return "; ".join(f"{name} {_layers(widths)}" for name, widths in layers.items())
+    return " x ".join(map(str, layers)) if isinstance(layers, list) else str(layers)
 
 
 def _run_pairs(found: Found) -> Pairs:
@@ -92,9 +142,17 @@ def _run_pairs(found: Found) -> Pairs:
 
 def _run_details(run: Found) -> Pairs:
     shown = [(name.replace("_", " ").capitalize(), run[name]) for name in ("config", "last_metrics") if name in run]
-    flags = [("Flags", "\n".join(run["flags"]))] if run.get("flags") else []
+    flags = [("Flags", " ".join(_own_flags(run["flags"])))] if run.get("flags") else []
     names = [str(item) for item in run.get("checkpoints", ())]
     return [*shown, *flags, *([("Checkpoints", ", ".join(names))] if names else [])]
+
+
+def _own_flags(flags: Sequence[str]) -> Iterator[str]:
+    """Yield what a published run's flags file says, without what every program of absl's has."""
+    for flag in flags:
+        name = flag.removeprefix("--").partition("=")[0]
+        if not {name, name.removeprefix("no")} & _ABSL_FLAGS:
+            yield flag
 
 
 def _path_pairs(found: Found) -> Pairs:
@@ -238,9 +296,9 @@ def _tensor_table(rows: Sequence[Found]) -> FactTable:
     return FactTable("Tensors", ("Tensor", "Shape", "Type"), cells)
 
 
-def _setting_table(settings: Found) -> FactTable:
+def _setting_table(settings: Found, title: str = "Settings") -> FactTable:
     cells = [(name, _cut(str(value))) for name, value in settings.items()]
-    return FactTable("Settings", ("Setting", "Value"), cells)
+    return FactTable(title, ("Setting", "Value"), cells)
 
 
 def _cut(text: str) -> str:
@@ -265,7 +323,7 @@ _TABLES: Mapping[str, Callable[[Any], FactTable]] = {
     "experts": _expert_table,
     "runs": _run_table,
     "evaluations": _evaluation_table,
-    "hyper_parameters": _setting_table,
+    "hyper_parameters": partial(_setting_table, title="Hyper-parameters"),
     "settings": _setting_table,
     "tensors": _tensor_table,
     "holds": _content_table,
@@ -279,6 +337,11 @@ def _norms(row: Found) -> list[str | None]:
 
 def _scores(row: Found) -> list[str | None]:
     return [mean_and_spread(row.get(name)) for name in ("norm_return", "norm_length", "return", "length")]
+
+
+def _folder_notes(found: Found) -> Iterator[str]:
+    if names := found.get("folders"):
+        yield f"Folders in it are not looked into: {some_of(names, 8)}. Inspect each by itself."
 
 
 def _outlier_notes(found: Found) -> Iterator[str]:

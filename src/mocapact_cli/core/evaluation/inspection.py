@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mocapact_cli.core.clips.library import open_library
 from mocapact_cli.core.clips.mocap_h5 import MocapFile
+from mocapact_cli.core.clips.recordings import import_hint, is_recording
 from mocapact_cli.core.datasets.metrics import METRICS_FILE
 from mocapact_cli.core.datasets.metrics_npz import read_metrics
 from mocapact_cli.core.datasets.reader import RolloutFile, SnippetRollouts, column_numbers
@@ -61,13 +63,21 @@ def inspect_path(path: Path | str, *, tree: bool = False, check: bool = False) -
     """
     path = Path(path)
     if not path.exists():
-        raise NotFoundError(f"{path} does not exist.", hint="Check the path.")
+        raise NotFoundError(f"{path} does not exist.", hint=_hint_for_nothing(path))
     facts = _inspect_folder(path) if path.is_dir() else _inspect_file(path, tree=tree)
     if check and soundness.check(path, facts["kind"]):
         facts["check"] = "sound"
     if tree:
         facts["tree"] = facts.pop("members", None) or list(_folder_tree(path) if path.is_dir() else _file_tree(path))
     return facts
+
+
+def _hint_for_nothing(path: Path) -> str:
+    """What to do about a path where there is nothing: it may be the name of a clip."""
+    name = str(path)
+    if len(path.parts) == 1 and open_library().has(name):
+        return f"It is the name of a clip: `mocapact clips show {name}` says what that holds."
+    return "Check the path."
 
 
 def _inspect_file(path: Path, *, tree: bool) -> Facts:
@@ -85,6 +95,8 @@ def _inspect_file(path: Path, *, tree: bool) -> Facts:
         return inspect_checkpoint(path)
     if path.suffix == ".zip":
         return {"kind": "model", **_base(path), **_model_facts(path)}
+    if is_recording(path):
+        raise InvalidInputError(f"{path} is a recording, not a file of clips.", hint=import_hint(path))
     if not is_hdf5_like(path):
         raise InvalidInputError(f"{path} is not a file that mocapact knows.", hint=_HINT)
     return _inspect_rollouts(path) if hdf5_kind(path) == "rollouts" else _inspect_mocap(path)
@@ -262,7 +274,8 @@ def _history_facts(path: Path, arrays: Mapping[str, NDArray[Any]]) -> Facts:
 def _inspect_folder(path: Path) -> Facts:
     files = h5.files_in(path)
     if files:
-        return _inspect_hdf5_folder(path, files)
+        folders = sorted(item.name for item in path.iterdir() if item.is_dir() and not item.name.startswith("."))
+        return _inspect_hdf5_folder(path, files) | ({"folders": folders} if folders else {})
     try:
         experts = expert_folder.find_experts(path)
     except NotFoundError:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mocapact_cli.core.clips.library import open_library
 from mocapact_cli.core.errors import NotFoundError, UsageError
+from mocapact_cli.core.formatting import quoted
 from mocapact_cli.core.interop.expert_folder import find_expert_folders
 from mocapact_cli.core.interop.policies import load_policy
 from mocapact_cli.core.interop.policy_places import checkpoint_in, exported_in
@@ -88,7 +89,7 @@ def _refuse_experts(path: Path) -> None:
     if find_transfer_models(path):
         raise UsageError(
             f"{path} is a policy for a task, which tracks nothing.",
-            hint=f"Evaluate it with `mocapact transfer eval {path}`.",
+            hint=f"Evaluate it with `mocapact transfer eval {quoted(path)}`.",
         )
     experts = find_expert_folders(path)
     if not experts:
@@ -96,7 +97,7 @@ def _refuse_experts(path: Path) -> None:
             f"There is no policy in {path}.", hint="Give a .ckpt, or the folder of a run of `mocapact distill train`."
         )
     what = "is an expert, which tracks one snippet" if len(experts) == 1 else f"holds {len(experts):,} experts"
-    raise UsageError(f"{path} {what}.", hint=f"Evaluate it with `mocapact expert eval {experts[0]}`.")
+    raise UsageError(f"{path} {what}.", hint=f"Evaluate it with `mocapact expert eval {quoted(experts[0])}`.")
 
 
 def _pairs(

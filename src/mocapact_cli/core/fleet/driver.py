@@ -31,7 +31,7 @@ from mocapact_cli.core.fleet.status import (
     read_session,
     startable,
 )
-from mocapact_cli.core.formatting import counted
+from mocapact_cli.core.formatting import counted, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -158,7 +158,7 @@ class _Driving:
         if error.get("disk_full"):
             raise RunError(
                 f"The disk is full: {error['message']}",
-                hint=f"Free some space, then go on: mocapact fleet run {self.folder}. What is finished is intact.",
+                hint=f"What is finished is intact. Free some space, then: mocapact fleet run {quoted(self.folder)}",
             )
 
     def _forgive(self) -> None:
@@ -182,7 +182,7 @@ def _sole_driver(folder: Path) -> Iterator[None]:
         other = read_session(folder)
         raise UsageError(
             f"{folder} is being driven by process {other.get('pid')} on {other.get('host')}.",
-            hint=f"Watch it with `mocapact fleet status {folder}`, or stop that one first.",
+            hint=f"Watch it with `mocapact fleet status {quoted(folder)}`, or stop that one first.",
         ) from None
     try:
         yield

@@ -12,6 +12,7 @@ from mocapact_cli.core import json_files, paths
 from mocapact_cli.core.config import from_dict, to_dict
 from mocapact_cli.core.errors import InvalidInputError, UsageError
 from mocapact_cli.core.fleet.far import is_address
+from mocapact_cli.core.formatting import quoted
 
 PLAN_FILE = "plan.json"
 FORMAT = 1
@@ -115,7 +116,7 @@ def write_plan(folder: Path, plan: Plan) -> Plan:
         if differing:
             raise UsageError(
                 f"{folder} holds a plan with other {' and '.join(differing)}.",
-                hint=f"Go on with that one: mocapact fleet run {folder}; or give another folder with --plan.",
+                hint=f"Go on with that one: mocapact fleet run {quoted(folder)}; or give another folder with --plan.",
             )
         if there == plan:
             return there

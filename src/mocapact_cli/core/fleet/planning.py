@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from mocapact_cli.core.clips.library import BUILT_IN, ClipLibrary, open_library
+from mocapact_cli.core.clips.recordings import import_hint, is_recording
 from mocapact_cli.core.clips.snippets import Snippet, cut
 from mocapact_cli.core.clips.subsets import SUBSETS, clip_ids
 from mocapact_cli.core.datasets.selection import parse_selection
@@ -96,10 +97,8 @@ def _is_mocap(word: str) -> bool:
 
 def _names(word: str, library: ClipLibrary) -> list[str]:
     """The clips and snippets that a word stands for; of a subset none may be missing."""
-    if Path(word).suffix.lower() == ".amc":
-        raise UsageError(
-            f"{word} is a recording.", hint=f"Make clips of it first: mocapact clips import {word} -o x.h5"
-        )
+    if is_recording(Path(word)):
+        raise UsageError(f"{word} is a recording, not the name of a clip.", hint=import_hint(Path(word)))
     names = sorted(parse_selection(word).names or ())
     missing = [name for name in clip_ids(word) if name not in library.ids()] if word in SUBSETS else []
     if missing:

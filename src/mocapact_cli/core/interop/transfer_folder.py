@@ -94,7 +94,9 @@ def find_transfer_model(root: Path | str) -> Path:
     found = find_transfer_models(root)
     if not found:
         raise NotFoundError(
-            f"There is no policy for a task in {root}.", hint="It is a folder with eval/model/best_model.zip."
+            f"There is no policy for a task in {root}.",
+            hint="Such a one is a folder with eval/model/best_model.zip; `expert eval` takes experts, `distill eval` "
+            "policies for many clips.",
         )
     if len(found) > 1:
         names = ", ".join(str(model.parents[1]) for model in found[:3])
@@ -123,7 +125,14 @@ def load_transfer(root: Path | str, *, task: str | None = None, device: str = "c
     observables = archive.observables
     record = archive.extra.get(_RECORD)
     said: dict[str, Any] = record if isinstance(record, dict) else _published_record(model)
-    name = _task_name(task or said.get("task") or task_seen_in(observables), model)
+    own = said.get("task") or task_seen_in(observables)
+    name = _task_name(task or own, model)
+    unseen = [observable for observable in task_class(name).own_observables if observable not in observables]
+    if task is not None and own is not None and unseen:
+        raise UsageError(
+            f"The policy in {model} does not see {unseen[0]}, which {name} is told by.",
+            hint=f"It is for {own}: leave out --task.",
+        )
     normalizer = read_normalizer(model, archive, observables)
     with naming(model / MODEL_FILE):
         network = ExpertNetwork.from_state_dict(sb3_zip.read_weights(model / MODEL_FILE), archive.activation)

@@ -98,7 +98,9 @@ class TransferMonitor(PpoMonitor):
         for name, value in row.items():
             if value is not None:
                 self.logger.record(f"eval/{name}", value)
-        measured = ", ".join(f"{name} {value:.3g}" for name, value in scores["task"].items() if value is not None)
+        measured = ", ".join(
+            f"{name.replace('_', ' ')} {value:.3g}" for name, value in scores["task"].items() if value is not None
+        )
         self.run.progress.message(
             f"{self.num_timesteps:>9,} steps, {self.seconds:5.0f} s: return {result.mean_return:.2f}, length "
             f"{scores['length']['mean']:.0f}, falls {scores['early_termination_rate']:.0%}; {measured}."

@@ -123,6 +123,25 @@ def recorded_config(root: Path, changes: Mapping[str, Any]) -> TransferConfig:
     return folder.read_settings(TransferConfig, changes)
 
 
+def check_same_task(root: Path, recorded: TransferConfig, task: str | None, low_level_policy: Path | None) -> None:
+    """Compare what a run in `root` learns with what is asked for on resuming it; None asks for nothing.
+
+    Raises:
+        UsageError: They differ.
+    """
+    if task is not None and task_class(task).name != recorded.task:
+        raise UsageError(
+            f"The run in {root} learns {recorded.task}, not {task_class(task).name}.",
+            hint="Leave out --task to go on with it, or train in another --log-root.",
+        )
+    if low_level_policy is not None and low_level_policy.absolute() != recorded.low_level_policy:
+        through = recorded.low_level_policy
+        raise UsageError(
+            f"The run in {root} {f'acts through {through}' if through else 'moves the joints directly'}.",
+            hint="Leave out --low-level-policy to go on with it, or train in another --log-root.",
+        )
+
+
 def recorded_mocap(root: Path) -> tuple[Path, ...]:
     """The files of motion that the run in `root` began with, as far as they still exist."""
     named = RunFolder(root).read_config().get("mocap")
