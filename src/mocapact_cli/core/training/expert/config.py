@@ -63,7 +63,8 @@ class ExpertConfig:
     """What learns by PPO also sees the walker beside its reference; before each evaluation the expert, which does not,
     learns to do what this teacher would."""
     imitation_share: float = 0.1
-    """Environment steps that an expert with a teacher takes itself, as a share of the teacher's."""
+    """Environment steps that an expert with a teacher takes itself before an evaluation, as a share of those since the
+    last one; `total_timesteps` counts them, and the last share comes on top."""
     critic_learning_rate: float = 5e-4
     """Step size of Adam for a privileged critic; another one learns with the policy, at its step size."""
     quick_contacts: bool = True
