@@ -8,7 +8,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -105,12 +105,15 @@ class RunFolder:
             raise InvalidInputError(f"{path} is damaged.", hint="Start again with --force.")
         return record
 
-    def read_settings(self, cls: type[C], changes: Mapping[str, Any]) -> C:
+    def read_settings(
+        self, cls: type[C], changes: Mapping[str, Any], *, complete: Callable[[dict[str, Any]], dict[str, Any]] = dict
+    ) -> C:
         """Return the settings of the training that lies here, with some of them changed.
 
         Args:
             cls: Their class.
             changes: New values by name.
+            complete: Adds what records of earlier versions do not say.
 
         Raises:
             NotFoundError: No run lies here.
@@ -120,7 +123,7 @@ class RunFolder:
         settings = self.read_config().get("training")
         if not isinstance(settings, dict):
             raise InvalidInputError(f"{self.root} has no record of its settings.", hint="Start again with --force.")
-        return from_dict(cls, {**settings, **changes})
+        return from_dict(cls, {**complete(settings), **changes})
 
     def add_metrics(self, row: Mapping[str, Any]) -> None:
         """Append one line to the metrics."""

@@ -247,6 +247,14 @@ def test_a_resumed_run_keeps_its_settings_but_for_its_limits(trainer, whole: Pat
         training.recorded_config(whole, type(trainer.snippet)("demo_reach", 0, 31), {})
 
 
+def test_a_run_from_before_there_were_teachers_goes_on(trainer, whole: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole, tmp_path / "run")
+    record = json.loads((tmp_path / "run/config.json").read_text())
+    del record["training"]["teacher"], record["training"]["imitation_share"]
+    (tmp_path / "run/config.json").write_text(json.dumps(record))
+    assert trainer(tmp_path / "run", resume=True, total_timesteps=640).timesteps == 640
+
+
 def test_time_only_ends_a_run(trainer, whole: Path, tmp_path: Path) -> None:
     result = trainer(tmp_path / "short", max_minutes=1e-6)
     assert result.stopped_because == "1e-06 minutes were over"

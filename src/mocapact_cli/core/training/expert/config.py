@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -175,6 +176,11 @@ PRESETS: dict[str, ExpertConfig] = {
     ),
 }
 """Named settings: `paper` is the published recipe, `fast` is made for small machines."""
+
+
+def recorded(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as a record has them, completed: those from before there were teachers have none."""
+    return {"teacher": False, **settings}
 
 
 def preset(name: str) -> ExpertConfig:
