@@ -45,13 +45,13 @@ def _train(plan: Plan, job: Job, root: Path, progress: Progress) -> dict[str, An
     from mocapact_cli.core.clips.library import open_library
     from mocapact_cli.core.evaluation.expert_report import read_card
     from mocapact_cli.core.interop.run_files import CONFIG
-    from mocapact_cli.core.training.expert.config import ExpertConfig, recorded
+    from mocapact_cli.core.training.expert.config import ExpertConfig, completed
     from mocapact_cli.core.training.expert.train import train_expert
 
     mocap = mocap_here(plan)
     library = open_library(mocap)
     snippet = library.resolve(job.snippets[0])
-    config = from_dict(ExpertConfig, recorded(plan.settings) | _machine(plan) | {"seed": job.seed})
+    config = from_dict(ExpertConfig, completed(plan.settings) | _machine(plan) | {"seed": job.seed})
     begun = (root / CONFIG).exists()
     if begun:
         _check_same(plan, config, root, job)

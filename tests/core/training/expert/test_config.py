@@ -7,7 +7,7 @@ import pytest
 
 from mocapact_cli.core.config import from_dict, to_dict
 from mocapact_cli.core.errors import InvalidInputError, UsageError
-from mocapact_cli.core.training.expert.config import PRESETS, ExpertConfig, preset, recorded, resolve
+from mocapact_cli.core.training.expert.config import PRESETS, ExpertConfig, completed, preset, resolve
 
 PAPER = {
     "total_timesteps": 150_000_000,
@@ -156,5 +156,5 @@ def test_a_teacher_needs_a_critic_that_sees_as_much() -> None:
 def test_records_from_before_there_were_teachers_have_none() -> None:
     settings = to_dict(preset("paper"))
     del settings["teacher"]
-    assert from_dict(ExpertConfig, recorded(settings)) == preset("paper")
-    assert recorded(to_dict(preset("fast")))["teacher"] is True
+    assert from_dict(ExpertConfig, completed(settings)) == preset("paper")
+    assert completed(to_dict(preset("fast")))["teacher"] is True

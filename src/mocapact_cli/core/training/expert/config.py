@@ -178,7 +178,7 @@ PRESETS: dict[str, ExpertConfig] = {
 """Named settings: `paper` is the published recipe, `fast` is made for small machines."""
 
 
-def recorded(settings: Mapping[str, Any]) -> dict[str, Any]:
+def completed(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings as a record has them, completed: those from before there were teachers have none."""
     return {"teacher": False, **settings}
 

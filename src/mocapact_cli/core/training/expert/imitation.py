@@ -8,6 +8,8 @@ seconds, the copy lasts as long as the teacher.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import cast
 
 import numpy as np
@@ -20,6 +22,7 @@ from torch import Tensor
 from mocapact_cli.core.policies.threads import torch_threads
 from mocapact_cli.core.progress import Progress
 from mocapact_cli.core.training.expert.privileged import PrivilegedPolicy
+from mocapact_cli.core.training.ppo.model import mean_actions
 
 STEPS_PER_ROUND = 32
 """Control steps that the expert acts in each environment between two fits."""
@@ -55,9 +58,8 @@ def imitate_teacher(model: PPO, env: VecNormalize, steps: int, threads: int, pro
     optimizer = torch.optim.Adam(policy.pupil.parameters(), lr=_STEP_SIZE, fused=True)
     decay = (_LAST_STEP_SIZE / _STEP_SIZE) ** (1.0 / max(1, len(rounds) - 1))
     observed, wanted = [], []
-    training, env.training = env.training, False
-    seen = cast("NDArray[np.float32]", env.reset())
-    with progress.task("Imitating the teacher", total=len(rounds), unit="rounds") as task:
+    with progress.task("Imitating the teacher", total=len(rounds), unit="rounds") as task, _fixed_statistics(env):
+        seen = cast("NDArray[np.float32]", env.reset())
         for length in rounds:
             with torch_threads(1):
                 for _ in range(length):
@@ -69,8 +71,16 @@ def imitate_teacher(model: PPO, env: VecNormalize, steps: int, threads: int, pro
             for group in optimizer.param_groups:
                 group["lr"] *= decay
             task.advance()
-    env.training = training
     return each * env.num_envs
+
+
+@contextmanager
+def _fixed_statistics(env: VecNormalize) -> Iterator[None]:
+    training, env.training = env.training, False
+    try:
+        yield
+    finally:
+        env.training = training
 
 
 @torch.no_grad()
@@ -79,11 +89,10 @@ def _step(
 ) -> tuple[NDArray[np.float32], Tensor, Tensor]:
     """Act as the expert; returns the next observations, and the last ones with the teacher's mean actions."""
     inputs = torch.as_tensor(seen, device=model.device)
-    teacher = policy.action_net(policy.mlp_extractor.forward_actor(inputs))
-    means = policy.expert_means(inputs)
+    wanted, means = mean_actions(policy, inputs), policy.expert_means(inputs)
     actions = means + policy.log_std.exp() * torch.randn_like(means)
     reached = env.step(actions.clamp(-1.0, 1.0).cpu().numpy())[0]
-    return cast("NDArray[np.float32]", reached), inputs, teacher
+    return cast("NDArray[np.float32]", reached), inputs, wanted
 
 
 def _fit(policy: PrivilegedPolicy, optimizer: torch.optim.Optimizer, inputs: Tensor, wanted: Tensor) -> None:

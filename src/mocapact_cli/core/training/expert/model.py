@@ -83,13 +83,13 @@ def build_model(env: VecNormalize, config: ExpertConfig, step_size: Callable[[fl
     """
     policy: type[PrivilegedPolicy] | str = PrivilegedPolicy if config.privileged_critic else "MlpPolicy"
     arguments = ppo_arguments(config, config.std, step_size)
-    arguments["policy_kwargs"] |= _critic_options(env, config)
+    arguments["policy_kwargs"] |= _privileged_options(env, config)
     model = _LEARNERS[config.privileged_critic, bool(config.overlap)](policy, env, **arguments)
     model.policy.log_std.requires_grad_(False)
     return model
 
 
-def _critic_options(env: VecNormalize, config: ExpertConfig) -> dict[str, Any]:
+def _privileged_options(env: VecNormalize, config: ExpertConfig) -> dict[str, Any]:
     if not config.privileged_critic:
         return {}
     hidden = ObservableLayout(PRIVILEGED, (0,)).size

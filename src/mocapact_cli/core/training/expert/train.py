@@ -20,7 +20,7 @@ from mocapact_cli.core.interop.expert_folder import RSI_MODEL, write_clip_info
 from mocapact_cli.core.policies.threads import torch_threads
 from mocapact_cli.core.progress import NullProgress, Progress
 from mocapact_cli.core.sim.observables import TIME_INDEX
-from mocapact_cli.core.training.expert.config import ExpertConfig, recorded
+from mocapact_cli.core.training.expert.config import ExpertConfig, completed
 from mocapact_cli.core.training.expert.model import build_env, build_model, training_batch
 from mocapact_cli.core.training.expert.monitor import ExpertMonitor, Run
 from mocapact_cli.core.training.expert.pretrained import adopt_networks, read_source, take_over
@@ -126,7 +126,7 @@ def recorded_config(root: Path, snippet: Snippet, changes: Mapping[str, Any]) ->
             f"{root} holds a run on {record.get('snippet')}, not on {snippet}.",
             hint="Resume that one, or choose another --log-root.",
         )
-    return folder.read_settings(ExpertConfig, changes, complete=recorded)
+    return folder.read_settings(ExpertConfig, changes, complete=completed)
 
 
 def with_warm_start(config: ExpertConfig, root: Path, chosen: Collection[str] = ()) -> ExpertConfig:

@@ -15,6 +15,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.vec_env import VecEnv
 
+from mocapact_cli.core.training.ppo.model import mean_actions
+
 Float32Array = NDArray[np.float32]
 Infos = list[dict[str, Any]]
 
@@ -80,7 +82,7 @@ def take_steps(
     buffer.reset()
     for step in range(model.n_steps):
         observed = cast("Float32Array", model._last_obs)
-        mean = policy.action_net(policy.mlp_extractor.forward_actor(torch.as_tensor(observed, device=model.device)))
+        mean = mean_actions(policy, torch.as_tensor(observed, device=model.device))
         noise = torch.randn_like(mean)
         log_probs = -0.5 * noise.square().sum(dim=-1) - constant
         actions = (mean + std * noise).cpu().numpy()

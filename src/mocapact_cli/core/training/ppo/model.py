@@ -7,8 +7,10 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import VecNormalize
+from torch import Tensor
 
 from mocapact_cli.core.policies.expert import Normalizer
 from mocapact_cli.core.training.ppo.settings import PpoSettings
@@ -43,6 +45,12 @@ def ppo_arguments(config: PpoSettings, std: float, step_size: Callable[[float], 
             "optimizer_kwargs": {"eps": 1e-5, "fused": True},
         },
     }
+
+
+def mean_actions(policy: ActorCriticPolicy, observations: Tensor) -> Tensor:
+    """Means (B, A) of the actor's actions for observations (B, P)."""
+    means: Tensor = policy.action_net(policy.mlp_extractor.forward_actor(observations))
+    return means
 
 
 def observation_statistics(env: VecNormalize) -> RunningMeanStd:

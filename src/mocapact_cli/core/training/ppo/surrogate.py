@@ -10,6 +10,8 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import RolloutBufferSamples
 from torch import Tensor
 
+from mocapact_cli.core.training.ppo.model import mean_actions
+
 
 class Surrogate(NamedTuple):
     """PPO's objective on a batch of samples, each a scalar."""
@@ -28,8 +30,7 @@ def log_probabilities(policy: ActorCriticPolicy, observations: Tensor, actions: 
     Stable-Baselines3 builds PyTorch's distribution for that, which checks its arguments at every call: dozens of small
     operations, and on a GPU a wait for each check.
     """
-    means = policy.action_net(policy.mlp_extractor.forward_actor(observations))
-    scaled = (actions - means) * torch.exp(-policy.log_std)
+    scaled = (actions - mean_actions(policy, observations)) * torch.exp(-policy.log_std)
     constant = 0.5 * math.log(2.0 * math.pi) * actions.shape[-1]
     chances: Tensor = -0.5 * scaled.square().sum(dim=-1) - policy.log_std.sum() - constant
     return chances
