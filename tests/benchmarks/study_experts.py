@@ -21,6 +21,7 @@ VARIANTS: dict[str, dict[str, object]] = {
     "fast": {},
     "paper": {"preset": "paper", "eval_every": 200_000, "eval_min_steps": 10},
     "no-teacher": {"teacher": False},
+    "no-balance": {"balance": False},
     "public-critic": {"teacher": False, "privileged_critic": False},
     "exact-contacts": {"quick_contacts": False},
     "constant-divergence": {"kl_half_life": "none"},

@@ -8,12 +8,13 @@ import torch
 
 from mocapact_cli.core.policies.expert import ExpertNetwork
 from mocapact_cli.core.sim.observables import TIME_INDEX, ObservableLayout
+from mocapact_cli.core.tasks.balance import BALANCE, BalanceTask
 from mocapact_cli.core.training.expert.model import build_env, build_model, training_observables
 from mocapact_cli.core.training.expert.privileged import PRIVILEGED, PrivilegedPolicy
 from mocapact_cli.core.training.overlap import OverlappedPPO
 
 PUBLIC = ObservableLayout(TIME_INDEX, (0,)).size
-ALL = ObservableLayout(TIME_INDEX + PRIVILEGED, (0,)).size
+ALL = ObservableLayout((*TIME_INDEX, *PRIVILEGED, BALANCE), (0,), BalanceTask.own_observables).size
 
 
 @pytest.fixture
@@ -43,7 +44,8 @@ def random_expert(layers: tuple[int, ...]) -> ExpertNetwork:
 
 
 def test_the_public_columns_come_first(trainer) -> None:
-    assert training_observables(trainer.config, TIME_INDEX) == TIME_INDEX + PRIVILEGED
+    assert training_observables(trainer.config, TIME_INDEX) == (*TIME_INDEX, *PRIVILEGED, BALANCE)
+    assert training_observables(replace(trainer.config, balance=False), TIME_INDEX) == TIME_INDEX + PRIVILEGED
     assert training_observables(replace(trainer.config, privileged_critic=False), TIME_INDEX) == TIME_INDEX
     assert not set(PRIVILEGED) & set(TIME_INDEX)
 
@@ -90,17 +92,32 @@ def test_without_a_teacher_the_actor_is_the_expert(build) -> None:
     assert torch.equal(policy.expert_means(observations()), means(policy, observations()))
 
 
-def test_no_update_moves_the_pupil(build) -> None:
-    model = build(teacher=True)
-    before = {name: value.clone() for name, value in model.policy.state_dict().items()}
+def test_the_pupil_learns_along(build) -> None:
+    model = build(teacher=True, steps_per_update=256)
     model.learn(256)
-    still = [name for name, value in model.policy.state_dict().items() if torch.equal(value, before[name])]
-    assert still == ["log_std", *(name for name in before if name.startswith("pupil."))]
+    policy, seen = model.policy, torch.as_tensor(model.rollout_buffer.observations.reshape(256, -1))
+    policy.action_net.weight.data.normal_(std=0.1)
+    wanted = means(policy, seen)
+
+    def distance() -> float:
+        return float((policy.expert_means(seen) - wanted).square().mean().detach())
+
+    before, distances = {name: value.clone() for name, value in policy.state_dict().items()}, [distance()]
+    for _ in range(3):
+        for _ in range(10):
+            model._teach_pupil(policy.pupil)
+        distances.append(distance())
+        model.forget_pupil_gradients()
+    assert distances == sorted(distances, reverse=True)
+    assert distances[-1] < 0.5 * distances[0]
+    moved = [name for name, value in policy.state_dict().items() if not torch.equal(value, before[name])]
+    assert moved == [name for name in before if name.startswith("pupil.")]
 
 
+@pytest.mark.parametrize("teacher", [False, True])
 @pytest.mark.parametrize("overlap", [False, True])
-def test_learning_moves_all_but_the_standard_deviation(build, overlap: bool) -> None:
-    model = build(overlap=overlap)
+def test_learning_moves_all_but_the_standard_deviation(build, overlap: bool, teacher: bool) -> None:
+    model = build(overlap=overlap, teacher=teacher)
     assert isinstance(model, OverlappedPPO) is overlap
     before = {name: value.clone() for name, value in model.policy.state_dict().items()}
     model.learn(256)

@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -83,11 +84,32 @@ def test_a_run_leaves_the_published_layout(whole: Path) -> None:
     np.testing.assert_allclose(expert.policy.std, 0.1, rtol=1e-6)
 
 
-def test_the_best_model_is_that_of_the_best_evaluation(whole: Path) -> None:
-    history = read_evaluations(whole / "eval_rsi/evaluations.npz")
-    best = history.timesteps[np.argmax(history.results_norm.mean(axis=1))]
-    assert load_expert(whole).hyperparameters["num_timesteps"] == best
-    assert state(whole)["progression"]["best_rsi"] == history.results_norm.mean(axis=1).max()
+@pytest.mark.parametrize(
+    ("evaluations", "kept"),
+    [
+        ([(0.5, 0.3), (0.6, 0.2), (0.6, 0.1)], 256),
+        ([(0.5, 0.3), (0.5, 0.4), (0.4, 0.9)], 256),
+        ([(0.97, 0.3), (0.98, 0.2), (1.0, 0.5)], 512),
+        ([(0.97, 0.9), (0.98, 0.2), (1.0, 0.1)], 256),
+    ],
+)
+def test_the_best_model_lasts_and_then_does_well(
+    trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, evaluations: list[tuple[float, float]], kept: int
+) -> None:
+    given = iter(evaluations)
+    usual = monitoring.evaluate
+
+    def evaluated(policy: Any, snippets: Any, config: Any) -> Any:
+        result = usual(policy, snippets, config)
+        if config.always_init_at_clip_start:
+            return result
+        length, norm_return = next(given)
+        return SimpleNamespace(ends=result.ends, norm_length=length, norm_return=norm_return)
+
+    monkeypatch.setattr(monitoring, "evaluate", evaluated)
+    result = trainer(tmp_path / "run")
+    assert load_expert(tmp_path / "run").hyperparameters["num_timesteps"] == kept
+    assert result.best_rsi == evaluations[kept // 256][1]
 
 
 def test_two_runs_with_one_seed_are_equal(trainer, whole: Path, tmp_path: Path) -> None:
@@ -247,10 +269,11 @@ def test_a_resumed_run_keeps_its_settings_but_for_its_limits(trainer, whole: Pat
         training.recorded_config(whole, type(trainer.snippet)("demo_reach", 0, 31), {})
 
 
-def test_a_run_from_before_there_were_teachers_goes_on(trainer, whole: Path, tmp_path: Path) -> None:
-    shutil.copytree(whole, tmp_path / "run")
+def test_a_run_from_before_there_were_teachers_goes_on(trainer, tmp_path: Path) -> None:
+    trainer(tmp_path / "run", teacher=False, balance=False)
     record = json.loads((tmp_path / "run/config.json").read_text())
-    del record["training"]["teacher"], record["training"]["imitation_share"]
+    for younger in ("teacher", "imitation_share", "balance"):
+        del record["training"][younger]
     (tmp_path / "run/config.json").write_text(json.dumps(record))
     assert trainer(tmp_path / "run", resume=True, total_timesteps=640).timesteps == 640
 

@@ -60,12 +60,14 @@ class ExpertConfig:
     """`desired_kl` does not fall below this."""
     privileged_critic: bool = True
     """The critic of training also sees the walker beside its reference; the saved expert has one that does not."""
+    balance: bool = True
+    """Whoever sees the walker beside its reference also sees where its centre of mass is heading."""
     teacher: bool = True
     """What learns by PPO also sees the walker beside its reference; before each evaluation the expert, which does not,
     learns to do what this teacher would."""
     imitation_share: float = 0.1
-    """Environment steps that an expert with a teacher takes itself before an evaluation, as a share of those since the
-    last one; `total_timesteps` counts them, and the last share comes on top."""
+    """Environment steps that an expert with a teacher takes itself before an evaluation, as a share of `eval_every`;
+    `total_timesteps` counts them, and the last ones come on top."""
     critic_learning_rate: float = 5e-4
     """Step size of Adam for a privileged critic; another one learns with the policy, at its step size."""
     quick_contacts: bool = True
@@ -159,6 +161,7 @@ PRESETS: dict[str, ExpertConfig] = {
         desired_kl=None,
         kl_half_life=None,
         privileged_critic=False,
+        balance=False,
         teacher=False,
         quick_contacts=False,
         overlap=False,
@@ -179,8 +182,8 @@ PRESETS: dict[str, ExpertConfig] = {
 
 
 def completed(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings as a record has them, completed: those from before there were teachers have none."""
-    return {"teacher": False, **settings}
+    """Settings as a record has them, completed: what is younger than the record had no part in its run."""
+    return {"teacher": False, "balance": False, **settings}
 
 
 def preset(name: str) -> ExpertConfig:

@@ -15,7 +15,8 @@ from mocapact_cli.core.envs.sb3 import TrackingVecEnv
 from mocapact_cli.core.envs.starts import StartSampler
 from mocapact_cli.core.policies.expert import ExpertNetwork, ExpertPolicy
 from mocapact_cli.core.sim.observables import ObservableLayout
-from mocapact_cli.core.tasks.tracking import TrackingConfig
+from mocapact_cli.core.tasks.balance import BALANCE, BalanceTask
+from mocapact_cli.core.tasks.tracking import TrackingConfig, TrackingTask
 from mocapact_cli.core.training.expert.config import ExpertConfig
 from mocapact_cli.core.training.expert.privileged import PRIVILEGED, PrivilegedPolicy, PrivilegedPPO
 from mocapact_cli.core.training.overlap import OverlappedPPO
@@ -39,7 +40,9 @@ _LEARNERS: dict[tuple[bool, bool], type[PPO]] = {
 
 def training_observables(config: ExpertConfig, public: tuple[str, ...]) -> tuple[str, ...]:
     """What the environments of training give: what the expert sees, then what only training does."""
-    return public + PRIVILEGED if config.privileged_critic else public
+    if not config.privileged_critic:
+        return public
+    return public + PRIVILEGED + ((BALANCE,) if config.balance else ())
 
 
 def training_batch(
@@ -51,15 +54,15 @@ def training_batch(
         public: Observables of the expert.
         starts: Where episodes begin.
     """
-    task = TrackingConfig(
+    settings = TrackingConfig(
         min_steps=config.min_steps,
         termination_error_threshold=min(config.train_error_threshold, config.termination_error_threshold),
     )
+    kind = BalanceTask if config.privileged_critic and config.balance else TrackingTask
     return TrackingBatch(
-        [(clip, snippet)],
+        kind([(clip, snippet)], settings),
         num_envs=config.num_envs,
         observables=training_observables(config, public),
-        config=task,
         threads=config.threads,
         seed=config.seed,
         starts=starts,
@@ -92,7 +95,7 @@ def build_model(env: VecNormalize, config: ExpertConfig, step_size: Callable[[fl
 def _privileged_options(env: VecNormalize, config: ExpertConfig) -> dict[str, Any]:
     if not config.privileged_critic:
         return {}
-    hidden = ObservableLayout(PRIVILEGED, (0,)).size
+    hidden = ObservableLayout(training_observables(config, ()), (0,), BalanceTask.own_observables).size
     return {
         "public": len(observation_statistics(env).mean) - hidden,
         "critic_learning_rate": config.critic_learning_rate,

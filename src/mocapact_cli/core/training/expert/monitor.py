@@ -16,11 +16,14 @@ from mocapact_cli.core.progress import Progress, ProgressTask
 from mocapact_cli.core.training.expert.config import ExpertConfig
 from mocapact_cli.core.training.expert.imitation import imitate_teacher
 from mocapact_cli.core.training.expert.model import snapshot
+from mocapact_cli.core.training.expert.privileged import PrivilegedPPO
 from mocapact_cli.core.training.expert.progression import ExpertProgression
 from mocapact_cli.core.training.ppo.monitor import PpoMonitor
 from mocapact_cli.core.training.run_folder import RunFolder
 
 _RSI, _START = "eval_rsi", "eval_start"
+_BEST = {_RSI: ("length_rsi", "best_rsi"), _START: ("length_start", "best_start")}
+"""Where the progression has length and return of the model that is kept."""
 
 
 @dataclass(frozen=True)
@@ -88,16 +91,23 @@ class ExpertMonitor(PpoMonitor):
             threads=config.threads,
         )
 
+    def begin_anew(self) -> None:
+        """Seed all randomness by the sample count and begin an episode everywhere."""
+        super().begin_anew()
+        if isinstance(self.model, PrivilegedPPO):
+            self.model.forget_pupil_gradients()
+
     def draw_curve(self) -> None:
         """Draw length and return into `curve.png`."""
         draw_curve(self.run.folder.root)
 
     def _imitate(self) -> None:
-        """Let the expert take its share of the steps since the last time."""
-        config, learned = self.run.config, self.num_timesteps - self.progression.taught
-        if not config.teacher or learned == 0:
+        """Let the expert act and learn what its teacher would do, if that has learned something since the last time."""
+        config = self.run.config
+        if not config.teacher or self.num_timesteps == self.progression.taught:
             return
-        steps = round(config.imitation_share * learned)
+        # As many however short the time since: with fewer it would forget more than it learns.
+        steps = round(config.imitation_share * config.eval_every)
         taken = imitate_teacher(self.ppo, self.env, steps, self._threads, self.run.progress)
         self.model.num_timesteps += taken
         self.num_timesteps = self.progression.taught = self.model.num_timesteps
@@ -107,17 +117,18 @@ class ExpertMonitor(PpoMonitor):
         policy = snapshot(self.ppo, self.env, run.config, run.observables)
         result = evaluate(policy, [(run.clip, run.snippet)], self.evaluation_config(kind, episodes, noise))
         self.remember(run.folder.root / kind / EVALUATIONS_FILE, result.ends)
-        best = self.progression.best_rsi if kind == _RSI else self.progression.best_start
-        if result.norm_return > best:
+        if self._is_best(kind, result):
             write_model(run.folder.root / kind / "model", policy, self.hyperparameters())
-            self._keep(kind, result.norm_return)
         return result
 
-    def _keep(self, kind: str, norm_return: float) -> None:
-        if kind == _RSI:
-            self.progression.best_rsi = norm_return
-        else:
-            self.progression.best_start = norm_return
+    def _is_best(self, kind: str, result: Evaluation) -> bool:
+        """Whether an evaluation is the best so far, which is then noted: who lasts is better than who does well."""
+        length = min(result.norm_length, self.run.config.stop_norm_length)
+        standing, names = vars(self.progression), _BEST[kind]
+        better = (length, result.norm_return) > tuple(standing[name] for name in names)
+        if better:
+            standing.update(zip(names, (length, result.norm_return), strict=True))
+        return better
 
     def _judge_gain(self, rsi: Evaluation) -> None:
         """Count evaluations of a good policy that brought no gain."""

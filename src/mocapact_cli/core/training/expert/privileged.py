@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from mocapact_cli.core.training.ppo.collection import DeferredValuesPPO
+from mocapact_cli.core.training.ppo.model import mean_actions
 from mocapact_cli.core.training.ppo.surrogate import clipped_surrogate
 
 PRIVILEGED = (
@@ -34,6 +35,7 @@ PRIVILEGED = (
     "walker/body_height",
 )
 """Observables that only training sees, after those of the expert."""
+_PUPIL_STEP_SIZE = 5e-4
 
 
 class PrivilegedPolicy(ActorCriticPolicy):
@@ -48,7 +50,7 @@ class PrivilegedPolicy(ActorCriticPolicy):
 
     Attributes:
         public_critic: Values (B, 1) by what the expert sees.
-        pupil: Mean actions (B, A) by what the expert sees; None without a teacher. None of the optimizers moves it.
+        pupil: Mean actions (B, A) by what the expert sees; None without a teacher.
         critic_optimizer: Of both critics.
     """
 
@@ -160,9 +162,14 @@ class PrivilegedPPO(DeferredValuesPPO):
     """PPO for `PrivilegedPolicy`: actor and critics learn apart, each with a gradient limit of its own."""
 
     policy: PrivilegedPolicy
+    _pupil_optimizer: torch.optim.Optimizer | None = None
+
+    def forget_pupil_gradients(self) -> None:
+        """Let the optimizer of the pupil begin anew, as it does where a run is resumed."""
+        self._pupil_optimizer = None
 
     def train(self) -> None:
-        """Learn from the collected steps, as `PPO.train` does; the public critic sees them once."""
+        """Learn from the collected steps, as `PPO.train` does; the public critic and the pupil see them once."""
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
         clip_range = self.clip_range(self._current_progress_remaining)  # type: ignore[operator]
@@ -174,6 +181,8 @@ class PrivilegedPPO(DeferredValuesPPO):
                 losses.append(self._teach_critics(samples, public=epoch == 0))
                 divergences.append(self._teach_actor(samples, clip_range))
             self._n_updates += 1
+        if self.policy.pupil is not None:
+            self._teach_pupil(self.policy.pupil)
         judged, came = self.rollout_buffer.values.ravel(), self.rollout_buffer.returns.ravel()
         self.logger.record("train/approx_kl", float(torch.stack(divergences).mean()))
         self.logger.record("train/value_loss", float(torch.stack(losses).mean()))
@@ -196,6 +205,16 @@ class PrivilegedPPO(DeferredValuesPPO):
         objective = clipped_surrogate(self.policy, samples, clip_range)
         self._step(self.policy.optimizer, self.policy.actor_parameters(), objective.loss)
         return objective.divergence
+
+    def _teach_pupil(self, pupil: nn.Sequential) -> None:
+        """Keep the pupil close to its teacher, so that there is little left to learn when it acts itself."""
+        if self._pupil_optimizer is None:
+            self._pupil_optimizer = torch.optim.Adam(pupil.parameters(), lr=_PUPIL_STEP_SIZE, fused=True)
+        for samples in self.rollout_buffer.get(self.batch_size):
+            with torch.no_grad():
+                wanted = mean_actions(self.policy, samples.observations)
+            loss = nn.functional.mse_loss(self.policy.expert_means(samples.observations), wanted)
+            self._step(self._pupil_optimizer, list(pupil.parameters()), loss)
 
     def _step(self, optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], loss: Tensor) -> None:
         optimizer.zero_grad()

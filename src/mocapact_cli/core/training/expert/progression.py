@@ -12,8 +12,10 @@ class ExpertProgression(Progression):
     """Numbers that expert training carries from update to update.
 
     Attributes:
-        best_rsi: Best mean normalized return from random steps.
-        best_start: Best mean normalized return from the snippet's start.
+        best_rsi: Mean normalized return from random steps of the model that is kept as the best.
+        best_start: The same from the snippet's start.
+        length_rsi: Mean normalized length from random steps of the model that is kept, as far as it counts.
+        length_start: The same from the snippet's start.
         stale: Evaluations without a gain.
         reference_return: The normalized return that a gain is measured against.
         taught: Environment steps taken when the expert last learned from its teacher.
@@ -22,6 +24,8 @@ class ExpertProgression(Progression):
 
     best_rsi: float = -1.0
     best_start: float = -1.0
+    length_rsi: float = 0.0
+    length_start: float = 0.0
     stale: int = 0
     reference_return: float = -1.0
     taught: int = 0
