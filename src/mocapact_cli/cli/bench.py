@@ -108,8 +108,10 @@ def _measure_transfer(threads: int | None) -> None:
         out.warn(measured["original_problem"])
     physics = {
         "Training with small networks, steps a second": measured["small_steps_per_s"],
-        "Bare mj_step, the same work": measured["raw_mj_step_per_s"],
+        "Bare mj_step with training's quick contacts, the same work": measured["raw_mj_step_per_s"],
         "Share of it": measured["of_physics"],
+        "Bare mj_step with exact contacts": measured["exact_mj_step_per_s"],
+        "Share of that": measured["of_exact_physics"],
     }
     out.show(
         measured,

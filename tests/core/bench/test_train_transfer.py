@@ -13,10 +13,11 @@ class Known:
     """A side whose turns are known."""
 
     def __init__(self, speed: float) -> None:
-        self.speed, self.raw, self.closed = speed, [], False
+        self.speed, self.raw, self.exact, self.closed = speed, [], [], False
 
     def turn(self) -> tuple[float, float]:
         self.raw.append(4.0 * self.speed)
+        self.exact.append(2.0 * self.speed)
         return self.speed, self.speed
 
     def close(self) -> None:
@@ -32,6 +33,8 @@ def test_ratios_are_of_training_to_the_original_and_to_physics(monkeypatch: pyte
     assert (measured["over_original"], measured["fast_over_original"]) == (pytest.approx(10.0), pytest.approx(20.0))
     # Half of what is collected, since learning takes as long.
     assert measured["of_physics"] == pytest.approx(1.0 / 8.0)
+    assert measured["of_exact_physics"] == pytest.approx(1.0 / 4.0)
+    assert (measured["raw_mj_step_per_s"], measured["exact_mj_step_per_s"]) == (400.0, 200.0)
     assert measured["original_problem"] is None
     assert all(side.closed for side in made.values())
 
@@ -54,8 +57,8 @@ def test_bare_physics_repeats_what_training_did(monkeypatch: pytest.MonkeyPatch)
     small = bench._Small(1)
     small.turn()
     small.close()
-    (raw,) = small.raw
-    assert raw > 0.0
+    (raw,), (exact,) = small.raw, small.exact
+    assert min(raw, exact) > 0.0
     assert len(small._actions) == len(small._resets) == 1024 // preset("fast").num_envs
 
 
