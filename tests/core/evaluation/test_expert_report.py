@@ -34,7 +34,9 @@ def make(tmp_path: Path):
     def expert(name: str, best: float = 0.6, length: float = 1.0, *, timed: bool = True) -> Path:
         root = tmp_path / "experts" / name / "0"
         write_clip_info(root, Snippet(name, 0, 60), OBSERVABLES)
-        write_model(root / "eval_rsi/model", ExpertPolicy.fresh(OBSERVABLES, 57, layers=(4,)))
+        fresh = ExpertPolicy.fresh(OBSERVABLES, 57, layers=(4,))
+        write_model(root / "eval_rsi/model", fresh, {"num_timesteps": 200})
+        write_model(root / "eval_start/model", fresh, {"num_timesteps": 400})
         timesteps, rows = [0, 200, 400], [[0.1, 0.2], [best - 0.1, best + 0.1], [best - 0.05, best - 0.05]]
         lengths = [[0.5, 0.5], [length, length], [1.0, 1.0]]
         scores(rows, timesteps, lengths).save(root / "eval_rsi/evaluations.npz")
@@ -54,6 +56,18 @@ def test_a_card_is_of_the_model_that_is_kept(make) -> None:
     assert (card.norm_return, card.norm_length) == pytest.approx((0.6, 1.0))
     assert (card.start_norm_return, card.start_norm_length) == pytest.approx((0.9, 0.8))
     assert "curves" not in card.to_json()
+
+
+def test_a_model_says_which_evaluation_it_is_of(make) -> None:
+    root = make("demo_squat", length=0.9)
+    fresh = ExpertPolicy.fresh(OBSERVABLES, 57, layers=(4,))
+    write_model(root / "eval_rsi/model", fresh, {"num_timesteps": 400})
+    write_model(root / "eval_start/model", fresh, {"num_timesteps": 200})
+    card = read_card(root)
+    assert (card.kept_at, card.norm_length, card.start_norm_length) == (400, 1.0, 0.5)
+    # Of another run, as after a copy.
+    write_model(root / "eval_rsi/model", fresh, {"num_timesteps": 300})
+    assert read_card(root).kept_at == 200
 
 
 def test_a_published_expert_has_no_seconds(make) -> None:

@@ -42,10 +42,10 @@ class ExpertCard:
         reason: Why it fails; empty if it does not.
         timesteps: Environment steps at the last evaluation.
         seconds: Wall-clock training until then, if recorded.
-        kept_at: Environment steps of the model that is kept: that of the highest normalized return from random steps.
+        kept_at: Environment steps of the model from random steps that is kept.
         norm_return: Its mean normalized return from random steps.
         norm_length: Its mean normalized length from random steps.
-        start_norm_return: The return of the best evaluation from the snippet's start.
+        start_norm_return: The return from the snippet's start of the model that is kept of those evaluations.
         start_norm_length: Its length.
         curves: The evaluations, by `rsi` and `start`.
     """
@@ -146,7 +146,7 @@ def read_card(root: Path, *, threshold: float = NORM_LENGTH_THRESHOLD) -> Expert
     location = _attempt(problems, lambda: locate_expert(root))
     curves = _attempt(problems, lambda: read_curves(root)) or {}
     _attempt(problems, lambda: check_model(root / RSI_MODEL))
-    scores = _scores(curves)
+    scores = _scores(root, curves)
     length = scores.get("norm_length")
     if length is not None and length < threshold:
         problems.append(below_threshold(length, threshold))
@@ -196,20 +196,27 @@ def _attempt(problems: list[str], read: Callable[[], T]) -> T | None:
     return None
 
 
-def _scores(curves: dict[str, Evaluations]) -> dict[str, Any]:
+def _scores(root: Path, curves: dict[str, Evaluations]) -> dict[str, Any]:
     scores: dict[str, Any] = {}
     if "rsi" in curves:
         rsi = curves["rsi"]
-        best = int(np.argmax(rsi.norm_return))
+        best = _kept(root / KINDS["rsi"] / "model", rsi)
         scores = {"timesteps": int(rsi.timesteps[-1]), "kept_at": int(rsi.timesteps[best])}
         scores |= {"norm_return": float(rsi.norm_return[best]), "norm_length": float(rsi.norm_length[best])}
         scores |= {"seconds": float(rsi.seconds[-1])} if rsi.seconds is not None else {}
     if "start" in curves:
         start = curves["start"]
-        best = int(np.argmax(start.norm_return))
+        best = _kept(root / KINDS["start"] / "model", start)
         scores |= {"start_norm_return": float(start.norm_return[best])}
         scores |= {"start_norm_length": float(start.norm_length[best])}
     return scores
+
+
+def _kept(model: Path, evaluations: Evaluations) -> int:
+    """Number of the evaluation of the model that is kept, as that says; else, of the highest normalized return."""
+    said = (_attempt([], lambda: check_model(model)) or {}).get("num_timesteps")
+    found = np.flatnonzero(evaluations.timesteps == said)
+    return int(found[0]) if len(found) else int(np.argmax(evaluations.norm_return))
 
 
 def _means(history: EvaluationHistory, seconds: dict[int, float]) -> Evaluations:

@@ -133,14 +133,17 @@ def locate_expert(root: Path | str) -> ExpertLocation:
     return _locate(Path(root) / RSI_MODEL)
 
 
-def check_model(model: Path | str) -> None:
+def check_model(model: Path | str) -> Mapping[str, Any]:
     """See that a model is there and whole enough to say what it is; its weights are not read.
+
+    Returns:
+        Plain numbers of its training algorithm.
 
     Raises:
         NotFoundError: It is not there.
         InvalidInputError: It is damaged.
     """
-    sb3_zip.read_description(Path(model) / MODEL_FILE)
+    return sb3_zip.read_description(Path(model) / MODEL_FILE).hyperparameters
 
 
 def find_expert(root: Path | str) -> ExpertLocation:

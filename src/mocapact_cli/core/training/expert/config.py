@@ -114,7 +114,8 @@ class ExpertConfig:
     start_act_noise: float = 0.01
     """Standard deviation of the action noise in them."""
     stop_norm_length: float = 0.98
-    """Training ends early when the normalized length is at least this ..."""
+    """Of models whose normalized length is at least this, the one of the highest return is the best, of others the one
+    that lasts longest. Training ends early when it is at least this ..."""
     stop_patience: int = 10
     """... and for so many evaluations the normalized return has not grown ..."""
     stop_min_gain: float = 0.01

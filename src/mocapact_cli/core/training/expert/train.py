@@ -37,12 +37,15 @@ from mocapact_cli.core.training.tracking import Tracker
 
 @dataclass(frozen=True)
 class ExpertResult(PpoResult):
-    """What training an expert left; the best model is the one that was best from random starts.
+    """What training an expert left.
+
+    The best model is the one that lasted longest from random starts, and of those that reached `stop_norm_length` the
+    one of the highest return.
 
     Attributes:
         snippet: What it tracks.
-        best_rsi: Best mean normalized return of the evaluations from random steps.
-        best_start: The same of those from the snippet's first step.
+        best_rsi: Mean normalized return of the best model from random steps.
+        best_start: The same of the best one from the snippet's first step.
     """
 
     snippet: Snippet
