@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -41,7 +40,6 @@ from mocapact_cli.core.tasks.go_to_target import GoToTarget
 from mocapact_cli.core.tasks.registry import BUILT_IN_POSE
 from mocapact_cli.core.training.transfer.config import TransferConfig, preset
 from mocapact_cli.core.training.transfer.model import build_env, build_model, decoder_for, training_batch
-from mocapact_cli.core.walker.model import get_walker
 
 EMBED_SIZE = 20
 SMALL = (64, 64)
@@ -72,9 +70,9 @@ def measure_transfer_training(
             from flat arrays.
         ours: this package's training with the preset `paper`, the same network and settings of PPO.
         fast: this package's training with the preset `fast`.
-        small: the same with networks and a decoder of 2 x 64, beside bare `mj_step` with the same joint targets and
-            resets on as many threads: of the model that training steps, whose contacts are quick, and of the walker
-            as it is everywhere else, with exact ones.
+        small: the same with networks and a decoder of 2 x 64, beside bare `mj_step` of the same model with the same
+            joint targets and resets on as many threads.
+        exact: the same as small with the contacts that the walker has everywhere else, without `quick_contacts`.
 
     Args:
         threads: Of our physics and of all learners, and processes of the original; default: all processors.
@@ -82,20 +80,22 @@ def measure_transfer_training(
 
     Returns:
         `steps_per_s`, `original_steps_per_s`, `fast_steps_per_s`, `over_original`, `fast_over_original`,
-        `small_steps_per_s`, `raw_mj_step_per_s`, `of_physics` (the two before, one by the other),
-        `exact_mj_step_per_s`, `of_exact_physics` (the same for exact contacts) and how it was measured. Where
-        dm_control's environment cannot run, what depends on it is None and `original_problem` says why.
+        `small_steps_per_s`, `raw_mj_step_per_s`, `of_physics` (the two before, one by the other), the same for exact
+        contacts (`exact_steps_per_s`, `exact_mj_step_per_s`, `of_exact_physics`), `over_exact_physics` (small training
+        by bare physics with exact contacts) and how it was measured. Where dm_control's environment cannot run, what
+        depends on it is None and `original_problem` says why.
     """
     threads = threads or available_threads()
     original, problem = _open_original(threads)
-    small = _Small(threads)
+    small, exact = _Small(threads), _Small(threads, quick_contacts=False)
     sides = {"original_": original, "": _our_side("paper", threads), "fast_": _our_side("fast", threads)}
     open_sides = {name: side for name, side in sides.items() if side is not None}
     try:
         with torch_threads():
-            rounds = measure_rounds(open_sides | {"small_": small}, progress)
+            rounds = measure_rounds(open_sides | {"small_": small, "exact_": exact}, progress)
     finally:
         small.close()
+        exact.close()
         for side in open_sides.values():
             side.close()
     settings = {
@@ -105,19 +105,19 @@ def measure_transfer_training(
         "num_envs": preset("paper").num_envs,
     }
     return (
-        summarize_rounds(rounds, ("", "original_", "fast_", "small_"))
-        | _beside(rounds, small.raw[1:], ("raw_mj_step_per_s", "of_physics"))
-        | _beside(rounds, small.exact[1:], ("exact_mj_step_per_s", "of_exact_physics"))
+        summarize_rounds(rounds, ("", "original_", "fast_", "small_", "exact_"))
+        | {"raw_mj_step_per_s": float(np.median(small.raw[1:])), "of_physics": _share(rounds, "small_", small)}
+        | {"exact_mj_step_per_s": float(np.median(exact.raw[1:])), "of_exact_physics": _share(rounds, "exact_", exact)}
+        | {"over_exact_physics": _share(rounds, "small_", exact)}
         | settings
         | {"original_problem": problem}
     )
 
 
-def _beside(rounds: list[dict[str, float]], raw: list[float], names: tuple[str, str]) -> dict[str, float]:
-    """Medians of what bare physics makes a second, and of the share of it that training makes, round by round."""
-    pairs = zip((measured["small_steps_per_s"] for measured in rounds), raw, strict=True)
-    speed, share = names
-    return {speed: float(np.median(raw)), share: float(np.median([trained / bare for trained, bare in pairs]))}
+def _share(rounds: list[dict[str, float]], name: str, beside: _Small) -> float:
+    """Median of what training makes by what bare physics makes in the same round."""
+    pairs = zip((measured[f"{name}steps_per_s"] for measured in rounds), beside.raw[1:], strict=True)
+    return float(np.median([trained / bare for trained, bare in pairs]))
 
 
 def random_skills(decoder_layers: tuple[int, ...]) -> LowLevelPolicy:
@@ -152,36 +152,32 @@ class _Small:
     """Training with small networks, and bare physics that does the same right after it.
 
     Args:
-        threads: Of all.
+        threads: Of both.
+        quick_contacts: As in `TransferConfig`; both have them.
 
     Attributes:
         raw: Control steps a second of bare `mj_step`, one for each turn.
-        exact: The same of the walker with exact contacts.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, *, quick_contacts: bool = True) -> None:
         config = replace(preset("fast"), threads=threads, device="cpu", overlap=False, layers=SMALL)
-        config = replace(config, steps_per_update=_FAST_STEPS)
+        config = replace(config, steps_per_update=_FAST_STEPS, quick_contacts=quick_contacts)
         self._side, self._batch = _open_side(config, random_skills(SMALL), threads, config.n_epochs)
         self._step = self._batch.step
         self._batch.step = self._noted  # type: ignore[method-assign]
+        self._raw = RawPhysics(self._batch.walker.model, config.num_envs, threads)
         self._state = self._batch.task.bank.start(0)
+        for env in range(config.num_envs):
+            self._raw.start(env, self._state)
         self.raw: list[float] = []
-        self.exact: list[float] = []
-        models = (self._batch.walker.model, get_walker().model)
-        sides = [RawPhysics(model, config.num_envs, threads) for model in models]
-        self._bare = list(zip(sides, (self.raw, self.exact), strict=True))
-        for side, env in itertools.product(sides, range(config.num_envs)):
-            side.start(env, self._state)
 
     def turn(self) -> tuple[float, float]:
         """Collected steps a second, and samples a second that pass through all epochs of learning."""
         self._actions: list[NDArray[np.float64]] = []
         self._resets: list[list[tuple[int, Any]]] = []
         speeds = self._side.turn()
-        for side, speed in self._bare:
-            seconds = side.replay(np.array(self._actions), self._resets)
-            speed.append(len(self._actions) * self._batch.num_envs / seconds)
+        seconds = self._raw.replay(np.array(self._actions), self._resets)
+        self.raw.append(len(self._actions) * self._batch.num_envs / seconds)
         return speeds
 
     def close(self) -> None:
