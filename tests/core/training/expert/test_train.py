@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+import signal
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -213,6 +215,39 @@ def test_ctrl_c_saves_and_the_run_goes_on(trainer, tmp_path: Path, monkeypatch: 
     result = trainer(tmp_path / "run", resume=True)
     assert result.timesteps >= 512
     assert result.evaluations[-1]["timesteps"] == result.timesteps
+
+
+@pytest.fixture
+def heeds_ctrl_c():
+    """Python's own answer to Ctrl-C, whatever the runner of the tests has set."""
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, usual)
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
+@pytest.mark.parametrize("overlap", [False, True])
+def test_ctrl_c_is_not_lost_where_a_library_swallows_it(
+    trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overlap: bool
+) -> None:
+    def swallowing(_: Path) -> None:
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(monitoring, "draw_curve", swallowing)
+    with pytest.raises(InterruptedRunError, match="all is saved"):
+        trainer(tmp_path / "run", overlap=overlap)
+    assert state(tmp_path / "run")["progression"]["timesteps"] < 512
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_who_is_deaf_to_ctrl_c_stays_so(trainer, tmp_path: Path) -> None:
+    usual = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        trainer(tmp_path / "run", total_timesteps=128)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, usual)
 
 
 def test_ctrl_c_during_the_imitation_begins_it_again(trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

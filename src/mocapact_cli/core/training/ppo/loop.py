@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 from mocapact_cli.core.errors import InterruptedRunError
@@ -34,11 +38,12 @@ def learn(run: PpoRun, model: Any, monitor: PpoMonitor, prepare: Callable[[], No
         model.pause_due = monitor.checkpoint_due
     prepared = False
     try:
-        prepare()
-        prepared = True
-        left = run.config.total_timesteps - monitor.progression.timesteps
-        model.learn(left, callback=monitor, reset_num_timesteps=False, tb_log_name=monitor.group)
-        monitor.finish()
+        with _noting_interrupts(monitor):
+            prepare()
+            prepared = True
+            left = run.config.total_timesteps - monitor.progression.timesteps
+            model.learn(left, callback=monitor, reset_num_timesteps=False, tb_log_name=monitor.group)
+            monitor.finish()
     except KeyboardInterrupt:
         if prepared:
             monitor.save()
@@ -50,6 +55,28 @@ def learn(run: PpoRun, model: Any, monitor: PpoMonitor, prepare: Callable[[], No
         if "nan" not in str(error).lower():
             raise
         raise diverged(run, model.num_timesteps) from error
+
+
+@contextmanager
+def _noting_interrupts(monitor: PpoMonitor) -> Iterator[None]:
+    """Tell the monitor of Ctrl-C, too: an exception alone gets lost where a library swallows all that its code raises.
+
+    Other answers to Ctrl-C than Python's own, such as none in the processes of a fleet, stay as they are.
+    """
+    on_main_thread = threading.current_thread() is threading.main_thread()
+    if not on_main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        monitor.interrupted = True
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def decaying(step_size: float, lr_decay: float, left: float) -> float:

@@ -66,6 +66,10 @@ class PpoMonitor(BaseCallback):
         run: The run.
         progression: Where it stands.
         task: The progress bar.
+
+    Attributes:
+        stopped_because: Why training has ended.
+        interrupted: Whether Ctrl-C was pressed, which ends training before the next update.
     """
 
     group: ClassVar[str]
@@ -79,6 +83,7 @@ class PpoMonitor(BaseCallback):
         super().__init__()
         self.run, self.progression, self.task = run, progression, task
         self.stopped_because = "all steps were taken"
+        self.interrupted = False
         self._resumed_at = progression.seconds
         self._started = time.monotonic()
         self._learned_since_checkpoint = False
@@ -99,6 +104,8 @@ class PpoMonitor(BaseCallback):
         self.num_timesteps = self.model.num_timesteps
 
     def _on_rollout_start(self) -> None:
+        if self.interrupted:
+            raise KeyboardInterrupt
         self._judge_update()
         if self.checkpoint_due():
             self.checkpoint()
