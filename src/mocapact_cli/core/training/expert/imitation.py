@@ -3,7 +3,7 @@
 The expert acts, so that it learns what to do where its own doings lead, and at every step the teacher says what it
 would have done: DAgger (Ross et al., 2011), as for policies that do not see what their teacher does (Chen et al.,
 2020). Drift that the expert cannot feel it cannot correct, but that costs little: standing and turning for five
-seconds, the copy lasts as long as the teacher.
+seconds, the copy lasts nearly as long as the teacher.
 """
 
 from __future__ import annotations

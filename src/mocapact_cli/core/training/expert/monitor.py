@@ -22,8 +22,6 @@ from mocapact_cli.core.training.ppo.monitor import PpoMonitor
 from mocapact_cli.core.training.run_folder import RunFolder
 
 _RSI, _START = "eval_rsi", "eval_start"
-_BEST = {_RSI: ("length_rsi", "best_rsi"), _START: ("length_start", "best_start")}
-"""Where the progression has length and return of the model that is kept."""
 
 
 @dataclass(frozen=True)
@@ -123,12 +121,15 @@ class ExpertMonitor(PpoMonitor):
 
     def _is_best(self, kind: str, result: Evaluation) -> bool:
         """Whether an evaluation is the best so far, which is then noted: who lasts is better than who does well."""
-        length = min(result.norm_length, self.run.config.stop_norm_length)
-        standing, names = vars(self.progression), _BEST[kind]
-        better = (length, result.norm_return) > tuple(standing[name] for name in names)
-        if better:
-            standing.update(zip(names, (length, result.norm_return), strict=True))
-        return better
+        standing = self.progression
+        found = min(result.norm_length, self.run.config.stop_norm_length), result.norm_return
+        if kind == _RSI and found > (standing.length_rsi, standing.best_rsi):
+            standing.length_rsi, standing.best_rsi = found
+        elif kind == _START and found > (standing.length_start, standing.best_start):
+            standing.length_start, standing.best_start = found
+        else:
+            return False
+        return True
 
     def _judge_gain(self, rsi: Evaluation) -> None:
         """Count evaluations of a good policy that brought no gain."""
