@@ -2,10 +2,11 @@
 
     python tests/benchmarks/study_experts.py --mocap 07_01.h5 --clip CMU_007_01 --minutes 20 fast paper
     python tests/benchmarks/study_experts.py --minutes 5                     # every variant, on a built-in clip
+    python tests/benchmarks/study_experts.py --steps 441600 --threads 1 --jobs 2 --seeds 0 1 fast no-teacher
 
 Runs lie below `MOCAPACT_HOME/runs/study`; one that is finished is used again, one that was killed goes on. At the end
 every variant's last policy is judged as the published experts were (200 episodes from random steps, action noise 0.1),
-and the table and the picture are written to `--out`.
+and the table and the picture are written to `--out`. Of several seeds the table has the mean and, behind it, each one.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from statistics import fmean
 
 VARIANTS: dict[str, dict[str, object]] = {
     "fast": {},
@@ -44,11 +47,14 @@ VARIANTS: dict[str, dict[str, object]] = {
 
 EPISODES = 200
 NOISE = 0.1
+STYLES = ("-", "--", ":")
 
 
 def main() -> None:
     options = parsed()
-    results = [studied(name, options) for name in options.variants or VARIANTS]
+    runs = [(name, seed) for name in options.variants or VARIANTS for seed in options.seeds]
+    with ThreadPoolExecutor(options.jobs) as jobs:
+        results = list(jobs.map(lambda run: studied(*run, options), runs))
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "study.md").write_text(table(results), encoding="utf-8")
     draw(results, options.out / "study.png", f"{results[0]['snippet']}, action noise {NOISE}")
@@ -63,7 +69,8 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--steps", type=int, help="samples at most, for comparisons on a machine that is not quiet")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--out", type=Path, default=Path("study"))
     options = parser.parse_args()
     unknown = set(options.variants) - set(VARIANTS)
@@ -72,25 +79,25 @@ def parsed() -> argparse.Namespace:
     return options
 
 
-def studied(name: str, options: argparse.Namespace) -> dict[str, object]:
+def studied(name: str, seed: int, options: argparse.Namespace) -> dict[str, object]:
     """Train one variant, unless that was done before, and judge it."""
     from mocapact_cli.core.paths import runs_dir
 
-    folder = runs_dir("study") / options.clip / f"{name}-{options.minutes:g}min-{options.steps or 'all'}"
+    folder = runs_dir("study") / options.clip / f"{name}-seed{seed}-{options.minutes:g}min-{options.steps or 'all'}"
     folder.mkdir(parents=True, exist_ok=True)
     done = folder / "result.json"
     if not done.is_file():
-        result = judged(name, trained(name, folder, options), options)
+        result = judged(name, trained(name, seed, folder, options), options)
         done.write_text(json.dumps(result), encoding="utf-8")
     return json.loads(done.read_text(encoding="utf-8"))
 
 
-def trained(name: str, folder: Path, options: argparse.Namespace) -> dict[str, object]:
+def trained(name: str, seed: int, folder: Path, options: argparse.Namespace) -> dict[str, object]:
     settings = folder / "settings.toml"
     settings.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in VARIANTS[name].items()))
     begun = next(folder.glob("*/*/config.json"), None) is not None
     arguments = ["expert", "train", options.clip, "--log-root", folder, "--max-minutes", options.minutes]
-    arguments += ["--resume"] if begun else ["--config", settings, "--seed", options.seed]
+    arguments += ["--resume"] if begun else ["--config", settings, "--seed", seed]
     arguments += ["--total-timesteps", options.steps] if options.steps else []
     return mocapact(arguments, options)
 
@@ -125,18 +132,32 @@ def mocapact(arguments: list[object], options: argparse.Namespace) -> dict[str, 
 
 
 def table(results: list[dict[str, object]]) -> str:
-    """The results as Markdown; the first column of time is when the length first reached 0.98 in training."""
+    """The results as Markdown; the last column is when the length first reached 0.98 in training."""
     lines = [
         "| variant | samples | seconds | normalized length | normalized return | seconds to length 0.98 |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
-    for result in results:
-        reached = next((f"{seconds:.0f}" for _, seconds, length, _ in result["curve"] if length >= 0.98), "-")
+    for name, runs in by_variant(results).items():
+        reached = (next((f"{row[1]:.0f}" for row in run["curve"] if row[2] >= 0.98), "-") for run in runs)
         lines.append(
-            f"| {result['variant']} | {result['timesteps']:,} | {result['seconds']:.0f} "
-            f"| {result['norm_length']:.3f} | {result['norm_return']:.3f} | {reached} |"
+            f"| {name} | {fmean(run['timesteps'] for run in runs):,.0f} "
+            f"| {fmean(run['seconds'] for run in runs):.0f} | {spread([run['norm_length'] for run in runs])} "
+            f"| {spread([run['norm_return'] for run in runs])} | {', '.join(reached)} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def by_variant(results: list[dict[str, object]]) -> dict[str, list[dict[str, object]]]:
+    runs: dict[str, list[dict[str, object]]] = {}
+    for result in results:
+        runs.setdefault(str(result["variant"]), []).append(result)
+    return runs
+
+
+def spread(values: list[float]) -> str:
+    """The mean, and of several seeds each one behind it."""
+    each = f" ({', '.join(f'{value:.3f}' for value in values)})" if len(values) > 1 else ""
+    return f"{fmean(values):.3f}{each}"
 
 
 def draw(results: list[dict[str, object]], path: Path, title: str) -> None:
@@ -149,9 +170,11 @@ def draw(results: list[dict[str, object]], path: Path, title: str) -> None:
     for row, (score, name) in enumerate(((2, "normalized length"), (3, "normalized return"))):
         for column, (scale, unit) in enumerate(((1e-6, "million samples"), (1.0 / 60.0, "minutes"))):
             panel = panels[row, column]
-            for result in results:
-                x = [point[column] * scale for point in result["curve"]]
-                panel.plot(x, [point[score] for point in result["curve"]], marker=".", label=result["variant"])
+            for number, (name, runs) in enumerate(by_variant(results).items()):
+                for label, run in zip([name, *[None] * len(runs)], runs, strict=False):
+                    x = [point[column] * scale for point in run["curve"]]
+                    y = [point[score] for point in run["curve"]]
+                    panel.plot(x, y, color=f"C{number % 10}", ls=STYLES[number // 10], marker=".", label=label)
             panel.grid(alpha=0.3)
             panel.set_xlim(left=0.0)
             if row:
