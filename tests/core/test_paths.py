@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from mocapact_cli.core import paths
@@ -49,6 +51,10 @@ def test_existing_file(tmp_path):
         paths.existing_file(tmp_path / "b")
     with pytest.raises(NotFoundError, match="folder"):
         paths.existing_file(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    for odd in (tmp_path / "pipe", "/dev/null"):
+        with pytest.raises(NotFoundError, match="is a pipe or a device"):
+            paths.existing_file(odd)
 
 
 def test_a_target_that_cannot_be_written_is_refused_before(tmp_path):

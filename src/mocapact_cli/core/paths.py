@@ -39,11 +39,13 @@ def existing_file(path: Path | str) -> Path:
     """Return `path` as a `Path` if it is a file.
 
     Raises:
-        NotFoundError: Nothing is there, or it is a folder.
+        NotFoundError: Nothing is there, or it is a folder, a pipe or a device.
     """
     path = Path(path)
     if path.is_dir():
         raise NotFoundError(f"{path} is a folder, not a file.")
+    if path.exists() and not path.is_file():
+        raise NotFoundError(f"{path} is a pipe or a device, not a file.", hint="Save what it gives in a file first.")
     if not path.is_file():
         raise NotFoundError(f"{path} does not exist.", hint="Check the path.")
     return path
