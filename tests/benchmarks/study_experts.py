@@ -167,11 +167,11 @@ def draw(results: list[dict[str, object]], path: Path, title: str) -> None:
     figure = Figure(figsize=(10.0, 6.0), layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(2, 2, sharey="row", sharex="col")
-    for row, (score, name) in enumerate(((2, "normalized length"), (3, "normalized return"))):
+    for row, (score, axis) in enumerate(((2, "normalized length"), (3, "normalized return"))):
         for column, (scale, unit) in enumerate(((1e-6, "million samples"), (1.0 / 60.0, "minutes"))):
             panel = panels[row, column]
             for number, (name, runs) in enumerate(by_variant(results).items()):
-                for label, run in zip([name, *[None] * len(runs)], runs, strict=False):
+                for label, run in zip((name, *[None] * (len(runs) - 1)), runs, strict=True):
                     x = [point[column] * scale for point in run["curve"]]
                     y = [point[score] for point in run["curve"]]
                     panel.plot(x, y, color=f"C{number % 10}", ls=STYLES[number // 10], marker=".", label=label)
@@ -180,7 +180,7 @@ def draw(results: list[dict[str, object]], path: Path, title: str) -> None:
             if row:
                 panel.set_xlabel(unit)
             if not column:
-                panel.set_ylabel(name)
+                panel.set_ylabel(axis)
     panels[0, 1].legend(fontsize="small")
     figure.suptitle(title)
     figure.savefig(path, dpi=110)

@@ -43,6 +43,17 @@ def test_an_unknown_variant_is_named_with_those_that_exist():
     assert "no-warm-start" in done.stderr
 
 
+def test_runs_of_one_variant_are_one_row_with_the_mean_and_each_seed():
+    run = {"timesteps": 10, "seconds": 2.0, "norm_return": 0.4, "curve": [[0, 1.0, 0.5, 0.2], [10, 3.0, 0.985, 0.4]]}
+    results = [{"variant": "fast", "norm_length": length, **run} for length in (0.9, 0.8)]
+    results.append({"variant": "paper", "norm_length": 0.1, **run, "curve": []})
+    rows = runpy.run_path(str(SCRIPT))["table"](results).splitlines()[2:]
+    assert rows == [
+        "| fast | 10 | 2 | 0.850 (0.900, 0.800) | 0.400 (0.400, 0.400) | 3, 3 |",
+        "| paper | 10 | 2 | 0.100 | 0.400 | - |",
+    ]
+
+
 def test_each_variant_is_a_setting_that_differs_from_the_preset(tmp_path):
     for name, changes in runpy.run_path(str(SCRIPT))["VARIANTS"].items():
         file = tmp_path / f"{name}.toml"
