@@ -24,11 +24,11 @@ def test_the_study_trains_judges_and_reuses_what_is_finished(tmp_path, mocapact_
         "4096",
         "--out",
         tmp_path / "study",
-        "no-warm-start",
+        "no-teacher",
     ]
     command = [str(part) for part in (sys.executable, SCRIPT, *options)]
     first = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert "| no-warm-start | 4,096 |" in (tmp_path / "study" / "study.md").read_text()
+    assert "| no-teacher | 4,096 |" in (tmp_path / "study" / "study.md").read_text()
     assert (tmp_path / "study" / "study.png").stat().st_size < 300_000
     weights = next(mocapact_home.rglob("best_model.zip"))
     trained = weights.stat().st_mtime_ns

@@ -101,11 +101,16 @@ def _nothing_is_lost_and_nothing_done_twice(plan: Path, experts: Path, steps: in
     lost = [attempt for attempt in tries if attempt.state == "lost"]
     assert len(lost) >= 2
     assert {attempt.state for attempt in tries} == {"finished", "lost"}
+    ends = set()
     for snippet in TWELVE:
         # Every evaluation is there once: what was saved was gone on with.
         seen = evaluated_at(experts / snippet / "0")
         assert seen == sorted(set(seen))
-        assert (seen[0], seen[-1]) == (0, steps)
+        assert seen[0] == 0
+        ends.add(seen[-1])
+    # The expert takes steps of its own after the teacher's last.
+    assert len(ends) == 1
+    assert steps <= ends.pop() < steps + 64
     ended = {attempt.job: attempt for attempt in tries if attempt.state == "finished"}
     resumed = [_first_evaluation(ended[attempt.job].log) for attempt in lost if _first_evaluation(attempt.log) == 0]
     assert resumed

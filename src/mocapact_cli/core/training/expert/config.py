@@ -19,7 +19,7 @@ class ExpertConfig:
     preset: str = "fast"
     """Name of the preset these settings began as."""
     total_timesteps: int = 20_000_000
-    """Environment steps after which training ends at the latest."""
+    """Environment steps after which training ends at the latest; the expert of a teacher then acts a last time."""
     max_minutes: float | None = None
     """Minutes to train at most; None for no limit."""
     num_envs: int = 128
